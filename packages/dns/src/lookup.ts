@@ -1,0 +1,114 @@
+/**
+ * What a look-up says, and how far it can be trusted.
+ *
+ * The four states are those of RFC 4035 section 4.3, as RFC 7672 section 2.1.1 uses them. Two of them are answers
+ * (`secure`, `insecure`): they carry records, or the knowledge that there are none. The other two are failures
+ * (`bogus`, `indeterminate`): they carry no data at all, so that a failure can't be taken for an absence.
+ */
+import type { RecordData } from './record.js';
+
+export type Lookup = SecureLookup | InsecureLookup | BogusLookup | IndeterminateLookup;
+
+/** An answer, positive or negative. `records` is empty where the name or the type does not exist. */
+export type Answered = SecureLookup | InsecureLookup;
+
+/** No answer. The question remains open; nothing may be concluded from it but that it failed. */
+export type Failed = BogusLookup | IndeterminateLookup;
+
+/** Every RRset of the answer, every alias step and every denial was proved from a trust anchor. */
+export interface SecureLookup extends Answer {
+  readonly status: 'secure';
+}
+
+/** It is proved that some part of the answer lies in a zone that can't be proved (or under no trust anchor at all). */
+export interface InsecureLookup extends Answer {
+  readonly status: 'insecure';
+  /** Where and why the chain of trust ends, for people. */
+  readonly reason: string;
+}
+
+/** The answer ought to be provable and is not: forged, stripped, expired, or a broken zone. */
+export interface BogusLookup extends Failure {
+  readonly status: 'bogus';
+}
+
+/** Time-outs, SERVFAIL, REFUSED, malformed answers, crossed bounds: it can't be said what the answer is. */
+export interface IndeterminateLookup extends Failure {
+  readonly status: 'indeterminate';
+}
+
+interface Asked {
+  /** The name that was asked for, without trailing dot (the root is `.`). */
+  readonly name: string;
+  /** The type that was asked for, as a mnemonic (`TLSA`) or `TYPE65280`. */
+  readonly type: string;
+  readonly ede?: ExtendedError;
+}
+
+interface Answer extends Asked {
+  readonly rcode: 'NOERROR' | 'NXDOMAIN';
+  /** The whole answer, aliases (CNAME) first, in the order in which they were followed. */
+  readonly records: readonly AnswerRecord[];
+  /** Each alias step, in order. RFC 7672 section 2.1.3 needs to know how far the first can be trusted. */
+  readonly aliases: readonly Alias[];
+  /** The name at the end of the aliases; the name that was asked for where there are none. */
+  readonly canonicalName: string;
+  /** Seconds for which this answer may be used. */
+  readonly ttl: number;
+}
+
+interface Failure extends Asked {
+  /** The response code, where the failure was one (`SERVFAIL`). */
+  readonly rcode?: string;
+  /** What happened, at which name, for people. */
+  readonly reason: string;
+}
+
+/** One resource record of an answer. */
+export interface AnswerRecord {
+  /** Owner name without trailing dot. */
+  readonly name: string;
+  readonly type: string;
+  /** Seconds. */
+  readonly ttl: number;
+  /** The RDATA, parsed where the type is known. */
+  readonly data: RecordData;
+  /** The RDATA as sent, names in it decompressed. */
+  readonly rdata: Uint8Array;
+}
+
+/** One step of a CNAME chain (one that a DNAME made, included). */
+export interface Alias {
+  readonly from: string;
+  readonly to: string;
+  readonly status: 'secure' | 'insecure';
+}
+
+/** RFC 8914. `code` is the INFO-CODE. */
+export interface ExtendedError {
+  readonly code: number;
+  readonly text: string;
+}
+
+export interface ResolveOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface Resolver {
+  /**
+   * Looks up one name and type.
+   *
+   * @param name presentation form; a trailing dot is optional; it is always taken as absolute
+   * @param type mnemonic or `TYPEnnn`
+   * @returns one of the four states; a failure of the network or of DNSSEC is a state, not an exception
+   * @throws (rejects) only when `signal` aborts, or for an invalid name or type (`TypeError`)
+   */
+  resolve(name: string, type: string, options?: ResolveOptions): Promise<Lookup>;
+  /** Closes sockets and drops what is cached. Look-ups under way end as `indeterminate`. */
+  close(): Promise<void>;
+}
+
+/** True for `secure` and `insecure`: there is an answer (perhaps that there is nothing). */
+export function isAnswered(lookup: Lookup): lookup is Answered {
+  return lookup.status === 'secure' || lookup.status === 'insecure';
+}

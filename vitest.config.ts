@@ -1,0 +1,28 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (name: string) => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url));
+
+// Tests run on the sources; only the command-line tests start the compiled program.
+const alias = {
+  '@danelaw/dns': source('dns'),
+  '@danelaw/dane': source('dane'),
+  '@danelaw/smtp': source('smtp'),
+  '@danelaw/lab': source('lab'),
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      // Each package alone, beside its code.
+      { resolve: { alias }, test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },
+      // Packages together, on the private Internet of the lab.
+      { resolve: { alias }, test: { name: 'lab', include: ['packages/*/test/**/*.test.ts'], testTimeout: 60_000 } },
+      // Software that nobody here wrote, from Debian.
+      {
+        resolve: { alias },
+        test: { name: 'interop', include: ['interop/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 300_000, fileParallelism: false },
+      },
+    ],
+  },
+});
