@@ -1,0 +1,298 @@
+/**
+ * DNS messages (RFC 1035 section 4, EDNS of RFC 6891): parsed into records that keep their RDATA as octets, and written.
+ *
+ * Names inside RDATA are decompressed on reading for the types that RFC 3597 section 4 allows to be compressed, and for
+ * RRSIG and NSEC which old servers compress; every other RDATA stays as it came. The octets are then what RFC 4034
+ * section 6 calls the uncompressed form, ready to be put under a signature check.
+ */
+import { Name } from './name.js';
+import { CLASS_IN, RRTYPE } from './rrtype.js';
+import { concatBytes, Cursor, WireError } from './wire.js';
+
+/** A whole message; TCP's length prefix allows no more. */
+export const MAX_MESSAGE_OCTETS = 65_535;
+/** Records read of one message; 65,535 octets can hold about 5,900 empty ones, real answers hold under a hundred. */
+export const MAX_RECORDS = 2_000;
+
+export interface Question {
+  readonly name: Name;
+  readonly type: number;
+  readonly class: number;
+}
+
+export interface ResourceRecord {
+  readonly name: Name;
+  readonly type: number;
+  readonly class: number;
+  /** Seconds; values with the top bit set are read as 0 (RFC 2181 section 8). */
+  readonly ttl: number;
+  /** Decompressed. */
+  readonly rdata: Uint8Array;
+}
+
+export interface Flags {
+  readonly qr: boolean;
+  readonly aa: boolean;
+  readonly tc: boolean;
+  readonly rd: boolean;
+  readonly ra: boolean;
+  readonly ad: boolean;
+  readonly cd: boolean;
+}
+
+export interface EdnsOption {
+  readonly code: number;
+  readonly data: Uint8Array;
+}
+
+export interface Edns {
+  readonly udpSize: number;
+  readonly version: number;
+  readonly do: boolean;
+  readonly options: readonly EdnsOption[];
+}
+
+export interface Message {
+  readonly id: number;
+  readonly opcode: number;
+  readonly flags: Flags;
+  /** Extended by EDNS where there is one: 12 bits. */
+  readonly rcode: number;
+  readonly questions: readonly Question[];
+  readonly answer: readonly ResourceRecord[];
+  readonly authority: readonly ResourceRecord[];
+  /** Without the OPT record, which is `edns`. */
+  readonly additional: readonly ResourceRecord[];
+  readonly edns?: Edns;
+}
+
+/** @throws WireError where the octets are not a DNS message, or cross a bound */
+export function parseMessage(bytes: Uint8Array): Message {
+  if (bytes.length > MAX_MESSAGE_OCTETS) throw new WireError(`message of ${bytes.length} octets`);
+  const cursor = new Cursor(bytes);
+  const id = cursor.u16();
+  const bits = cursor.u16();
+  const counts = [cursor.u16(), cursor.u16(), cursor.u16(), cursor.u16()] as const;
+  if (counts[0] > 1) throw new WireError(`${counts[0]} questions in one message`);
+  if (counts[1] + counts[2] + counts[3] > MAX_RECORDS) throw new WireError(`more than ${MAX_RECORDS} records in one message`);
+  const questions: Question[] = [];
+  for (let i = 0; i < counts[0]; i++) {
+    questions.push({ name: Name.read(cursor), type: cursor.u16(), class: cursor.u16() });
+  }
+  const answer = readSection(cursor, counts[1]);
+  const authority = readSection(cursor, counts[2]);
+  const additional = readSection(cursor, counts[3]);
+  const opt = additional.filter((record) => record.type === RRTYPE.OPT);
+  if (opt.length > 1) throw new WireError('more than one OPT record (RFC 6891 section 6.1.1)');
+  const edns = opt[0] === undefined ? undefined : readEdns(opt[0]);
+  const extended = opt[0] === undefined ? 0 : ((opt[0].ttl >>> 24) & 0xff) << 4;
+  return {
+    id,
+    opcode: (bits >> 11) & 0xf,
+    flags: {
+      qr: (bits & 0x8000) !== 0,
+      aa: (bits & 0x0400) !== 0,
+      tc: (bits & 0x0200) !== 0,
+      rd: (bits & 0x0100) !== 0,
+      ra: (bits & 0x0080) !== 0,
+      ad: (bits & 0x0020) !== 0,
+      cd: (bits & 0x0010) !== 0,
+    },
+    rcode: (bits & 0xf) | extended,
+    questions,
+    answer,
+    authority,
+    additional: opt.length === 0 ? additional : additional.filter((record) => record.type !== RRTYPE.OPT),
+    ...(edns === undefined ? {} : { edns }),
+  };
+}
+
+function readSection(cursor: Cursor, count: number): ResourceRecord[] {
+  const records: ResourceRecord[] = [];
+  for (let i = 0; i < count; i++) {
+    const name = Name.read(cursor);
+    const type = cursor.u16();
+    const rrclass = cursor.u16();
+    const ttl = cursor.u32();
+    const length = cursor.u16();
+    if (length > cursor.remaining) throw new WireError(`RDATA of ${length} octets runs past the message`);
+    const end = cursor.offset + length;
+    const rdata = decompressRdata(type, cursor.bytes, cursor.offset, end);
+    cursor.offset = end;
+    // OPT puts flags where others have the TTL (RFC 6891 section 6.1.3).
+    const seconds = type !== RRTYPE.OPT && ttl > 0x7fffffff ? 0 : ttl;
+    records.push({ name, type, class: rrclass, ttl: seconds, rdata });
+  }
+  return records;
+}
+
+/** Where names stand in the RDATA of the types that may carry compressed ones: octets before, names, octets after. */
+const NAMES_IN_RDATA: ReadonlyMap<number, { before: number; names: number }> = new Map([
+  [RRTYPE.NS, { before: 0, names: 1 }],
+  [RRTYPE.CNAME, { before: 0, names: 1 }],
+  [RRTYPE.DNAME, { before: 0, names: 1 }],
+  [RRTYPE.PTR, { before: 0, names: 1 }],
+  [RRTYPE.SOA, { before: 0, names: 2 }],
+  [RRTYPE.MX, { before: 2, names: 1 }],
+  [RRTYPE.SRV, { before: 6, names: 1 }],
+  [RRTYPE.RRSIG, { before: 18, names: 1 }],
+  [RRTYPE.NSEC, { before: 0, names: 1 }],
+]);
+
+function decompressRdata(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const layout = NAMES_IN_RDATA.get(type);
+  if (layout === undefined) return bytes.subarray(start, end);
+  const cursor = new Cursor(bytes, start, end);
+  const parts: Uint8Array[] = [cursor.take(layout.before)];
+  for (let i = 0; i < layout.names; i++) parts.push(Name.read(cursor).wire);
+  parts.push(cursor.rest());
+  return concatBytes(parts);
+}
+
+/** The names' layout is needed once more, to put them into lower case (RFC 4034 section 6.2, RFC 6840 section 5.1). */
+export function namesInRdata(type: number): { readonly before: number; readonly names: number } | undefined {
+  return NAMES_IN_RDATA.get(type);
+}
+
+function readEdns(opt: ResourceRecord): Edns {
+  const cursor = new Cursor(opt.rdata);
+  const options: EdnsOption[] = [];
+  while (cursor.remaining > 0) options.push({ code: cursor.u16(), data: cursor.take(cursor.u16()) });
+  return { udpSize: opt.class, version: (opt.ttl >>> 16) & 0xff, do: (opt.ttl & 0x8000) !== 0, options };
+}
+
+export interface QueryOptions {
+  readonly id: number;
+  readonly name: Name;
+  readonly type: number;
+  readonly rd?: boolean;
+  readonly cd?: boolean;
+  readonly ad?: boolean;
+  /** Adds an OPT record; `do` asks for DNSSEC records (RFC 3225). */
+  readonly edns?: Edns;
+}
+
+/** A query for one name and type in class IN. */
+export function encodeQuery(query: QueryOptions): Uint8Array {
+  return encodeMessage({
+    id: query.id,
+    opcode: 0,
+    flags: {
+      qr: false,
+      aa: false,
+      tc: false,
+      rd: query.rd ?? false,
+      ra: false,
+      ad: query.ad ?? false,
+      cd: query.cd ?? false,
+    },
+    rcode: 0,
+    questions: [{ name: query.name, type: query.type, class: CLASS_IN }],
+    answer: [],
+    authority: [],
+    additional: [],
+    ...(query.edns === undefined ? {} : { edns: query.edns }),
+  });
+}
+
+/**
+ * Writes a message; owner names are compressed, names in RDATA are not.
+ * @throws WireError where it would be over 65,535 octets
+ */
+export function encodeMessage(message: Message): Uint8Array {
+  const writer = new MessageWriter();
+  const { flags } = message;
+  writer.u16(message.id);
+  writer.u16(
+    (flags.qr ? 0x8000 : 0) |
+      ((message.opcode & 0xf) << 11) |
+      (flags.aa ? 0x0400 : 0) |
+      (flags.tc ? 0x0200 : 0) |
+      (flags.rd ? 0x0100 : 0) |
+      (flags.ra ? 0x0080 : 0) |
+      (flags.ad ? 0x0020 : 0) |
+      (flags.cd ? 0x0010 : 0) |
+      (message.rcode & 0xf),
+  );
+  writer.u16(message.questions.length);
+  writer.u16(message.answer.length);
+  writer.u16(message.authority.length);
+  writer.u16(message.additional.length + (message.edns === undefined ? 0 : 1));
+  for (const question of message.questions) {
+    writer.name(question.name);
+    writer.u16(question.type);
+    writer.u16(question.class);
+  }
+  for (const section of [message.answer, message.authority, message.additional]) {
+    for (const record of section) writer.record(record);
+  }
+  if (message.edns !== undefined) writer.record(encodeEdns(message.edns, message.rcode));
+  return writer.finish();
+}
+
+function encodeEdns(edns: Edns, rcode: number): ResourceRecord {
+  const parts = edns.options.flatMap(({ code, data }) => [
+    Uint8Array.of(code >> 8, code & 0xff, data.length >> 8, data.length & 0xff),
+    data,
+  ]);
+  const ttl = (rcode >>> 4) * 0x1000000 + edns.version * 0x10000 + (edns.do ? 0x8000 : 0);
+  return { name: Name.root, type: RRTYPE.OPT, class: edns.udpSize, ttl, rdata: concatBytes(parts) };
+}
+
+class MessageWriter {
+  #bytes = new Uint8Array(512);
+  #length = 0;
+  readonly #offsets = new Map<string, number>();
+
+  #reserve(count: number): void {
+    const wanted = this.#length + count;
+    if (wanted > MAX_MESSAGE_OCTETS) throw new WireError(`message of over ${MAX_MESSAGE_OCTETS} octets`);
+    if (wanted <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(wanted, this.#bytes.length * 2));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+  }
+
+  u16(value: number): void {
+    this.#reserve(2);
+    this.#bytes[this.#length++] = (value >> 8) & 0xff;
+    this.#bytes[this.#length++] = value & 0xff;
+  }
+
+  octets(octets: Uint8Array): void {
+    this.#reserve(octets.length);
+    this.#bytes.set(octets, this.#length);
+    this.#length += octets.length;
+  }
+
+  /** With compression (RFC 1035 section 4.1.4), letters of the first use kept. */
+  name(name: Name): void {
+    for (let rest = name; ; rest = rest.parent()) {
+      if (rest.isRoot) {
+        this.octets(Uint8Array.of(0));
+        return;
+      }
+      const known = this.#offsets.get(rest.key);
+      if (known !== undefined) {
+        this.u16(0xc000 | known);
+        return;
+      }
+      if (this.#length < 0x4000) this.#offsets.set(rest.key, this.#length);
+      this.octets(rest.wire.subarray(0, (rest.wire[0] ?? 0) + 1));
+    }
+  }
+
+  record(record: ResourceRecord): void {
+    this.name(record.name);
+    this.u16(record.type);
+    this.u16(record.class);
+    this.u16(Math.floor(record.ttl / 0x10000));
+    this.u16(record.ttl & 0xffff);
+    this.u16(record.rdata.length);
+    this.octets(record.rdata);
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+}
