@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the interop tests are run against, and starts none of them.
+# Needs root on Debian 12. Says nothing and changes nothing where everything is there already.
+set -euo pipefail
+
+packages=(nsd unbound ldnsutils bind9-utils bind9-dnsutils postfix openssl)
+
+# Debian lets only one mail server be installed, so Exim is unpacked beside Postfix. These are the libraries it
+# is linked with (the rest of its Depends serve the packaged configuration, which the tests don't use).
+exim_libraries=(libgnutls-dane0 libgnutls30 libidn12 libidn2-0 libnsl2 libpcre2-8-0 libdb5.3 libcrypt1)
+exim_folder=/usr/local/lib/danelaw-interop/exim4
+
+if [[ $EUID -ne 0 ]]; then
+  echo "interop/install.sh: installing Debian packages needs root; run it with sudo." >&2
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}" "${exim_libraries[@]}"; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [[ $state == installed ]] || missing+=("$package")
+done
+exim_missing=
+[[ -x $exim_folder/usr/sbin/exim4 ]] && getent passwd Debian-exim >/dev/null || exim_missing=yes
+[[ ${#missing[@]} -gt 0 || $exim_missing ]] || exit 0
+
+export DEBIAN_FRONTEND=noninteractive
+
+# The servers of these packages must not start: the tests start their own, on ports and folders of their own.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
+
+apt-get -qq update
+if [[ ${#missing[@]} -gt 0 ]]; then
+  apt-get -qq install --yes --no-install-recommends "${missing[@]}" </dev/null
+fi
+
+if [[ $exim_missing ]]; then
+  download=$(mktemp -d)
+  chmod 755 "$download"
+  (cd "$download" && apt-get -qq download -o APT::Sandbox::User=root exim4-daemon-light)
+  mkdir -p "$exim_folder"
+  dpkg-deb --extract "$download"/exim4-daemon-light_*.deb "$exim_folder"
+  rm -r "$download"
+  # Root starts it; nobody else is to gain anything by it.
+  chmod u-s "$exim_folder/usr/sbin/exim4"
+
+  # The user that Debian's Exim gives its privileges up for is compiled in, by name.
+  getent passwd Debian-exim >/dev/null ||
+    adduser --quiet --system --group --no-create-home --home /nonexistent --allow-bad-names Debian-exim
+fi

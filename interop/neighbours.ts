@@ -1,0 +1,67 @@
+/**
+ * What has to be installed for these tests, and what happens where it is not.
+ *
+ * A test that silently does not run proves nothing. So in CI a missing neighbour is a failure that says what is
+ * missing; elsewhere the tests are reported as skipped, with the reason in their title.
+ */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { describe, test } from 'vitest';
+
+/** The programs, by the name that messages use. */
+export const programs = {
+  nsd: '/usr/sbin/nsd',
+  unbound: '/usr/sbin/unbound',
+  dig: '/usr/bin/dig',
+  openssl: '/usr/bin/openssl',
+  ldnsKeygen: '/usr/bin/ldns-keygen',
+  ldnsSignzone: '/usr/bin/ldns-signzone',
+  ldnsKeyToDs: '/usr/bin/ldns-key2ds',
+  dnssecKeygen: '/usr/bin/dnssec-keygen',
+  dnssecSignzone: '/usr/bin/dnssec-signzone',
+  dnssecDsFromKey: '/usr/bin/dnssec-dsfromkey',
+  postfix: '/usr/sbin/postfix',
+  postmap: '/usr/sbin/postmap',
+  // Debian installs one mail server only, so install.sh unpacks Exim beside Postfix.
+  exim: existsSync('/usr/sbin/exim4')
+    ? '/usr/sbin/exim4'
+    : '/usr/local/lib/danelaw-interop/exim4/usr/sbin/exim4',
+} as const;
+
+/** Why the tests can't run here; undefined where they can. */
+export function obstacle(): string | undefined {
+  const missing = Object.values(programs).filter((program) => !isExecutable(program));
+  if (missing.length > 0) {
+    return `not installed: ${missing.join(', ')} (run interop/install.sh as root on Debian 12)`;
+  }
+  // Postfix and Exim change to users of their own, which only root can.
+  if (process.getuid?.() !== 0) return 'not root: Postfix and Exim can only be started by root';
+  return undefined;
+}
+
+/** A group of tests that needs Debian's servers: run where they are, failed in CI, skipped with the reason elsewhere. */
+export function withNeighbours(title: string, tests: () => void): void {
+  const reason = obstacle();
+  if (reason === undefined) {
+    describe(title, tests);
+  } else if (isCi()) {
+    test(title, () => {
+      throw new Error(`the interop tests can't run: ${reason}`);
+    });
+  } else {
+    console.warn(`\n*** SKIPPED: ${title}: ${reason} ***\n`);
+    describe.skip(`${title} (SKIPPED: ${reason})`, tests);
+  }
+}
+
+function isCi(): boolean {
+  return !['', '0', 'false', undefined].includes(process.env['CI']);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
