@@ -1,0 +1,145 @@
+/**
+ * `danelaw`: finds the command, runs it, and turns whatever comes of it into a message and an exit code.
+ *
+ * Each command is a file of its own, loaded only when it is used: what `send` costs at start must not grow with what
+ * `demo` needs.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { CommandError, EXIT, type ExitCode } from './exit.js';
+import { printable } from './printable.js';
+import type { Io } from './terminal.js';
+
+/** A command's file: adds options, help and action to the command that commander already knows by name. */
+export interface CommandModule {
+  define(command: Command, io: Io, finish: (code: ExitCode) => void): void;
+}
+
+const COMMANDS: Record<string, { readonly summary: string; readonly load: () => Promise<CommandModule> }> = {
+  send: {
+    summary: 'deliver one message now, and say what was proved about each server',
+    load: () => import('./send.js'),
+  },
+  check: {
+    summary: 'show what senders with DANE see of a domain, and what they will do',
+    load: () => import('./check.js'),
+  },
+  resolve: {
+    summary: 'look up one name and type, and say how far the answer can be trusted',
+    load: () => import('./resolve.js'),
+  },
+  demo: {
+    summary: 'start a private Internet and send to its good, broken and attacked domains',
+    load: () => import('./demo.js'),
+  },
+};
+
+const DESCRIPTION = `danelaw sends mail under the rules of RFC 7672 (DANE for SMTP). It asks DNS, and proves by DNSSEC, which
+servers take a domain's mail and which keys they have; it delivers only over channels that match. A domain that
+publishes nothing gets its mail as ever; a proof that fails defers the mail and never weakens it.`;
+
+const EXAMPLES = `
+Examples:
+  danelaw check example.org                      what is published, and whether it is right
+  danelaw send -f me@example.net -t you@example.org message.eml
+  danelaw resolve _25._tcp.mx.example.org TLSA   one record set, with its proof
+  danelaw demo                                   all of it, without the Internet
+
+Exit codes: 0 done, 64 usage, 65 malformed message, 66 unreadable file, 69 permanent failure,
+            75 temporary failure, 78 unusable trust anchors, root hints or system settings`;
+
+/**
+ * Runs one command line.
+ * @param argv the arguments behind `danelaw`
+ * @returns the exit code; never rejects
+ */
+export async function main(argv: readonly string[], surroundings?: Io): Promise<number> {
+  const io = surroundings ?? processIo();
+  let code: ExitCode = EXIT.OK;
+  try {
+    const program = await createProgram(argv, io, (finished) => {
+      code = finished;
+    });
+    await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    return explain(error, io);
+  }
+}
+
+async function createProgram(
+  argv: readonly string[],
+  io: Io,
+  finish: (code: ExitCode) => void,
+): Promise<Command> {
+  const program = new Command('danelaw')
+    .description(DESCRIPTION)
+    .usage('<command> [options]')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help, or that of a command')
+    .helpCommand('help [command]', 'show the help of a command')
+    .addHelpText('after', EXAMPLES);
+  hearErrors(program, io);
+  const named = argv[0] === 'help' ? argv[1] : argv[0];
+  for (const [name, entry] of Object.entries(COMMANDS)) {
+    const command = program.command(name).summary(entry.summary);
+    if (name !== named) continue;
+    hearErrors(command, io);
+    command.showHelpAfterError(`"danelaw ${name} --help" explains the options.`);
+    (await entry.load()).define(command, io, finish);
+  }
+  return program;
+}
+
+function hearErrors(command: Command, io: Io): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => io.stdout.write(text),
+    writeErr: (text) => io.stderr.write(text),
+    outputError: (text, write) => write(text.replace(/^error: /, 'danelaw: ')),
+    getOutHelpWidth: () => io.stdout.columns ?? HELP_WIDTH,
+    getErrHelpWidth: () => io.stderr.columns ?? HELP_WIDTH,
+  });
+}
+
+/** Help is wrapped at this width where the output has none of its own. */
+const HELP_WIDTH = 100;
+
+function explain(error: unknown, io: Io): ExitCode {
+  if (error instanceof CommanderError) {
+    // Commander has already printed what it had to say; help and version are no errors.
+    return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;
+  }
+  if (error instanceof CommandError) {
+    io.stderr.write(`danelaw: ${printable(error.message)}\n`);
+    return error.exitCode;
+  }
+  if (io.signal.aborted) {
+    io.stderr.write('danelaw: interrupted\n');
+    return EXIT.INTERRUPTED;
+  }
+  // Anything else is a fault of ours; its place in the code is what a report of it needs.
+  io.stderr.write(
+    `danelaw: internal error, please report it: ${error instanceof Error ? error.stack : error}\n`,
+  );
+  return EXIT.SOFTWARE;
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const isManifest = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return isManifest ? String(manifest.version) : 'unknown';
+}
+
+function processIo(): Io {
+  const interrupted = new AbortController();
+  // The first signal ends the work in good order, a second one at once.
+  process.once('SIGINT', () => interrupted.abort());
+  process.once('SIGTERM', () => interrupted.abort());
+  // `danelaw check ... | head` closes the pipe early; that is no error of anyone's.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(EXIT.OK);
+  });
+  const { stdout, stderr, stdin, env } = process;
+  return { stdout, stderr, env, signal: interrupted.signal, stdin };
+}

@@ -1,0 +1,140 @@
+/**
+ * The options that every command shares which asks DNS or speaks SMTP, and what becomes of them.
+ */
+import { readFileSync } from 'node:fs';
+import type { PolicyLevel } from '@danelaw/smtp';
+import { type Command, Option } from 'commander';
+import { CommandError, EXIT } from './exit.js';
+import { oneOf, portValue, type ResolverChoice, resolverValue, timeValue } from './option-values.js';
+import { readAnchors, readRootHints } from './zone-lines.js';
+
+/** As commander gives them: absent where the command line has none. */
+export interface DnsOptions {
+  readonly resolver?: ResolverChoice;
+  readonly trust?: 'validate' | 'ad';
+  readonly trustAnchor?: string;
+  readonly rootHints?: string;
+  readonly dnsPort?: number;
+  /** Milliseconds since the epoch. */
+  readonly at?: number;
+  readonly json?: true;
+}
+
+export interface MailOptions extends DnsOptions {
+  readonly smtpPort?: number;
+  readonly policy: PolicyLevel;
+  readonly helo?: string;
+}
+
+/** In the order of strictness. */
+const POLICY_LEVELS = [
+  'none',
+  'may',
+  'encrypt',
+  'dane',
+  'dane-only',
+] as const satisfies readonly PolicyLevel[];
+/** Levels of danelaw's vocabulary that no code stands behind yet. */
+const LATER_LEVELS = ['sts', 'verify', 'fingerprint'];
+
+export function addDnsOptions(command: Command): Command {
+  return command
+    .optionsGroup('DNS:')
+    .addOption(
+      new Option(
+        '--resolver <server>',
+        'who is asked: system, iterate (from the root), or ADDR[#PORT]; addresses may be several (default: system)',
+      ).argParser(resolverValue),
+    )
+    .addOption(
+      new Option(
+        '--trust <how>',
+        "validate: prove every answer here; ad: believe the resolver's AD bit (default: validate)",
+      ).argParser(oneOf(['validate', 'ad'])),
+    )
+    .option('--trust-anchor <file>', 'DS or DNSKEY records to trust in place of the built-in root keys')
+    .option('--root-hints <file>', 'names and addresses of the root servers, for --resolver iterate')
+    .addOption(
+      new Option(
+        '--dns-port <n>',
+        'port of name servers that are given or found without one (default: 53)',
+      ).argParser(portValue),
+    )
+    .addOption(
+      new Option(
+        '--at <time>',
+        'judge signatures and certificates at this time: ISO 8601 or epoch seconds',
+      ).argParser(timeValue),
+    );
+}
+
+export function addMailOptions(command: Command): Command {
+  return command
+    .optionsGroup('Mail:')
+    .addOption(
+      new Option(
+        '--policy <level>',
+        'none: never TLS; may: TLS if offered; encrypt: TLS always; dane: DANE where published, else may; dane-only: DANE or nothing',
+      )
+        .default('dane')
+        .argParser(oneOf(POLICY_LEVELS, LATER_LEVELS)),
+    )
+    .addOption(new Option('--smtp-port <n>', 'port of the mail servers (default: 25)').argParser(portValue))
+    .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)");
+}
+
+export function addOutputOptions(command: Command): Command {
+  return command
+    .optionsGroup('Output:')
+    .option('--json', 'one JSON object on standard output, for machines')
+    .helpOption('-h, --help', 'show this help');
+}
+
+/** What `createResolver` is given, made from the options. Reads the files that they name. */
+export function resolverSettings(options: DnsOptions, clock: () => number) {
+  return {
+    upstream: upstreamOf(options),
+    trust: options.trust ?? 'validate',
+    clock,
+    ...(options.trustAnchor === undefined
+      ? {}
+      : {
+          trustAnchors: readAnchors(readSetting(options.trustAnchor, '--trust-anchor'), options.trustAnchor),
+        }),
+    ...(options.rootHints === undefined
+      ? {}
+      : { rootHints: readRootHints(readSetting(options.rootHints, '--root-hints'), options.rootHints) }),
+    ...(options.dnsPort === undefined ? {} : { port: options.dnsPort }),
+  } as const;
+}
+
+function upstreamOf(options: DnsOptions): 'system' | 'iterate' | string[] {
+  const choice = options.resolver ?? 'system';
+  if (typeof choice === 'string') return choice;
+  return choice.map((server) =>
+    options.dnsPort === undefined || server.includes('#') ? server : `${server}#${options.dnsPort}`,
+  );
+}
+
+function readSetting(file: string, option: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CommandError(EXIT.CONFIG, `${option}: can't read ${file}: ${fileErrorText(error)}`);
+  }
+}
+
+/** `no such file`, rather than `ENOENT: no such file or directory, open 'x'`. */
+export function fileErrorText(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such file';
+    case 'EACCES':
+      return 'reading it is not permitted';
+    case 'EISDIR':
+      return 'it is a directory';
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
