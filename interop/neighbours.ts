@@ -20,6 +20,7 @@ export const programs = {
   dnssecSignzone: '/usr/bin/dnssec-signzone',
   dnssecDsFromKey: '/usr/bin/dnssec-dsfromkey',
   postfix: '/usr/sbin/postfix',
+  postfixMaster: '/usr/lib/postfix/sbin/master',
   postmap: '/usr/sbin/postmap',
   // Debian installs one mail server only, so install.sh unpacks Exim beside Postfix.
   exim: existsSync('/usr/sbin/exim4')

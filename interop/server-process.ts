@@ -52,7 +52,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const log = async () => printed + ((await options.extraLog?.().catch(() => '')) ?? '');
   const stop = async () => {
     if (ended === undefined) {
-      child.kill('SIGTERM');
+      signalGroup(child, 'SIGTERM');
       await Promise.race([gone, sleep(STOP_WITHIN, undefined, { ref: false })]);
     }
     signalGroup(child, 'SIGKILL');
