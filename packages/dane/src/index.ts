@@ -1,3 +1,15 @@
 /** @danelaw/dane: which TLSA records apply to a server, and does this certificate chain match them. */
 export type * from './finding.js';
-export { formatTlsa, type TlsaRecord } from './tlsa.js';
+export { matchesName } from './reference-identifier.js';
+export { abbreviateTlsa, formatTlsa, type TlsaRecord } from './tlsa.js';
+export { judgeTlsa } from './usable.js';
+export {
+  type Authenticated,
+  type CertificateResult,
+  type MatchedTlsa,
+  type NotAuthenticated,
+  type NothingUsable,
+  type Verdict,
+  type VerificationInput,
+  verifyCertificate,
+} from './verify.js';

@@ -9,7 +9,16 @@ export interface TlsaRecord {
   readonly data: Uint8Array;
 }
 
+/** Octets of data that tell one record from the others in a sentence. */
+const ABBREVIATED_OCTETS = 8;
+
 /** `3 1 1 0123...` in full, for people and for logs. */
 export function formatTlsa(record: TlsaRecord): string {
   return `${record.usage} ${record.selector} ${record.matchingType} ${Buffer.from(record.data).toString('hex')}`;
+}
+
+/** The same with the data cut short, for sentences. */
+export function abbreviateTlsa(record: TlsaRecord): string {
+  if (record.data.length <= ABBREVIATED_OCTETS) return formatTlsa(record);
+  return `${formatTlsa({ ...record, data: record.data.subarray(0, ABBREVIATED_OCTETS) })}...`;
 }
