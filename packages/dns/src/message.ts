@@ -7,7 +7,7 @@
  */
 import { Name } from './name.js';
 import { CLASS_IN, RRTYPE } from './rrtype.js';
-import { concatBytes, Cursor, WireError } from './wire.js';
+import { Cursor, concatBytes, WireError } from './wire.js';
 
 /** A whole message; TCP's length prefix allows no more. */
 export const MAX_MESSAGE_OCTETS = 65_535;
@@ -74,7 +74,8 @@ export function parseMessage(bytes: Uint8Array): Message {
   const bits = cursor.u16();
   const counts = [cursor.u16(), cursor.u16(), cursor.u16(), cursor.u16()] as const;
   if (counts[0] > 1) throw new WireError(`${counts[0]} questions in one message`);
-  if (counts[1] + counts[2] + counts[3] > MAX_RECORDS) throw new WireError(`more than ${MAX_RECORDS} records in one message`);
+  if (counts[1] + counts[2] + counts[3] > MAX_RECORDS)
+    throw new WireError(`more than ${MAX_RECORDS} records in one message`);
   const questions: Question[] = [];
   for (let i = 0; i < counts[0]; i++) {
     questions.push({ name: Name.read(cursor), type: cursor.u16(), class: cursor.u16() });
@@ -147,6 +148,11 @@ function decompressRdata(type: number, bytes: Uint8Array, start: number, end: nu
   for (let i = 0; i < layout.names; i++) parts.push(Name.read(cursor).wire);
   parts.push(cursor.rest());
   return concatBytes(parts);
+}
+
+/** RDATA that stands alone, its compressed names (which could only point into itself) written out. */
+export function uncompressedRdata(type: number, rdata: Uint8Array): Uint8Array {
+  return decompressRdata(type, rdata, 0, rdata.length);
 }
 
 /** The names' layout is needed once more, to put them into lower case (RFC 4034 section 6.2, RFC 6840 section 5.1). */

@@ -5,7 +5,7 @@
  * section 6: US-ASCII letters without case, everything else octet by octet. Text with dots and backslashes is only
  * its printed form, made at the edges.
  */
-import { type Cursor, WireError } from './wire.js';
+import { type Cursor, quote, WireError } from './wire.js';
 
 /** RFC 1035 section 2.3.4: octets of a whole name on the wire, length octets and root included. */
 export const MAX_NAME_OCTETS = 255;
@@ -47,8 +47,9 @@ export class Name {
     let labels = 0;
     const close = () => {
       const length = at - start - 1;
-      if (length === 0) throw new WireError(`empty label in "${text}"`);
-      if (length > MAX_LABEL_OCTETS) throw new WireError(`label of ${length} octets in "${text}" (63 at most)`);
+      if (length === 0) throw new WireError(`empty label in ${quote(text)}`);
+      if (length > MAX_LABEL_OCTETS)
+        throw new WireError(`label of ${length} octets in ${quote(text)} (63 at most)`);
       wire[start] = length;
       labels++;
       start = at++;
@@ -62,7 +63,8 @@ export class Name {
       }
       let width = 1;
       if (octet === BACKSLASH) [octet, width] = readEscape(text, i);
-      else if (octet > 0x7e || octet < 0x21) throw new WireError(`character ${octet} in a name must be escaped or an A-label`);
+      else if (octet > 0x7e || octet < 0x21)
+        throw new WireError(`character ${octet} in a name must be escaped or an A-label`);
       if (at >= MAX_NAME_OCTETS - 1) throw new WireError(`name of over ${MAX_NAME_OCTETS} octets`);
       wire[at++] = octet;
       i += width;
@@ -97,8 +99,10 @@ export class Name {
       if (octet >= 0xc0) {
         if (at + 1 >= end) throw new WireError(`compression pointer cut off at octet ${at}`);
         const target = ((octet & 0x3f) << 8) | (bytes[at + 1] ?? 0);
-        if (target >= segment) throw new WireError(`compression pointer at octet ${at} does not point backwards`);
-        if (++pointers > MAX_POINTERS) throw new WireError(`more than ${MAX_POINTERS} compression pointers in a name`);
+        if (target >= segment)
+          throw new WireError(`compression pointer at octet ${at} does not point backwards`);
+        if (++pointers > MAX_POINTERS)
+          throw new WireError(`more than ${MAX_POINTERS} compression pointers in a name`);
         if (after < 0) after = at + 2;
         at = target;
         segment = target;
@@ -108,7 +112,8 @@ export class Name {
       if (octet > MAX_LABEL_OCTETS) throw new WireError(`label type ${octet >> 6} at octet ${at}`);
       const next = at + 1 + octet;
       if (next > end) throw new WireError(`label runs past its end at octet ${at}`);
-      if (length + 1 + octet > MAX_NAME_OCTETS - 1) throw new WireError(`name of over ${MAX_NAME_OCTETS} octets`);
+      if (length + 1 + octet > MAX_NAME_OCTETS - 1)
+        throw new WireError(`name of over ${MAX_NAME_OCTETS} octets`);
       for (let i = at; i < next; i++) wire[length++] = bytes[i] ?? 0;
       labels++;
       at = next;
@@ -119,10 +124,12 @@ export class Name {
   static fromLabels(labels: readonly Uint8Array[]): Name {
     let length = 1;
     for (const label of labels) {
-      if (label.length === 0 || label.length > MAX_LABEL_OCTETS) throw new WireError(`label of ${label.length} octets`);
+      if (label.length === 0 || label.length > MAX_LABEL_OCTETS)
+        throw new WireError(`label of ${label.length} octets`);
       length += label.length + 1;
     }
-    if (length > MAX_NAME_OCTETS) throw new WireError(`name of ${length} octets (${MAX_NAME_OCTETS} at most)`);
+    if (length > MAX_NAME_OCTETS)
+      throw new WireError(`name of ${length} octets (${MAX_NAME_OCTETS} at most)`);
     const wire = new Uint8Array(length);
     let at = 0;
     for (const label of labels) {
@@ -273,7 +280,7 @@ function readEscape(text: string, at: number): [octet: number, width: number] {
   }
   const octet = text.charCodeAt(at + 1);
   if (Number.isNaN(octet) || octet > 0x7e || octet < 0x20 || (octet >= 0x30 && octet <= 0x39)) {
-    throw new WireError(`bad escape at character ${at} of "${text}"`);
+    throw new WireError(`bad escape at character ${at} of ${quote(text)}`);
   }
   return [octet, 2];
 }
@@ -281,7 +288,7 @@ function readEscape(text: string, at: number): [octet: number, width: number] {
 function singleLabel(text: string): Uint8Array {
   const name = Name.parse(text);
   const [label, ...rest] = name.labels();
-  if (label === undefined || rest.length > 0) throw new WireError(`"${text}" is not one label`);
+  if (label === undefined || rest.length > 0) throw new WireError(`${quote(text)} is not one label`);
   return label;
 }
 

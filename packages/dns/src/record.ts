@@ -4,9 +4,10 @@
  * RDATA reaches this file already decompressed (`message.ts` does that), so that the same octets can be hashed for
  * signatures; parsing never changes them.
  */
+import { formatIpv6, parseIpv4, parseIpv6 } from './address.js';
 import { Name } from './name.js';
 import { RRTYPE, typeNumber } from './rrtype.js';
-import { Cursor, WireError } from './wire.js';
+import { Cursor, concatBytes, WireError } from './wire.js';
 
 export type RecordData =
   | { readonly type: 'A' | 'AAAA'; readonly address: string }
@@ -93,7 +94,8 @@ export interface Nsec3Data extends Nsec3Parameters {
 export function parseRdata(type: number, rdata: Uint8Array): RecordData {
   const cursor = new Cursor(rdata);
   const data = readRdata(type, cursor);
-  if (cursor.remaining > 0) throw new WireError(`${cursor.remaining} octets too many in RDATA of type ${type}`);
+  if (cursor.remaining > 0)
+    throw new WireError(`${cursor.remaining} octets too many in RDATA of type ${type}`);
   return data;
 }
 
@@ -118,7 +120,13 @@ function readRdata(type: number, cursor: Cursor): RecordData {
     case RRTYPE.TXT:
       return { type: 'TXT', strings: readStrings(cursor) };
     case RRTYPE.TLSA:
-      return { type: 'TLSA', usage: cursor.u8(), selector: cursor.u8(), matchingType: cursor.u8(), data: cursor.rest() };
+      return {
+        type: 'TLSA',
+        usage: cursor.u8(),
+        selector: cursor.u8(),
+        matchingType: cursor.u8(),
+        data: cursor.rest(),
+      };
     case RRTYPE.DS:
       return readDs(cursor);
     case RRTYPE.DNSKEY:
@@ -176,11 +184,23 @@ function readStrings(cursor: Cursor): Uint8Array[] {
 }
 
 function readDs(cursor: Cursor): DsData {
-  return { type: 'DS', keyTag: cursor.u16(), algorithm: cursor.u8(), digestType: cursor.u8(), digest: cursor.rest() };
+  return {
+    type: 'DS',
+    keyTag: cursor.u16(),
+    algorithm: cursor.u8(),
+    digestType: cursor.u8(),
+    digest: cursor.rest(),
+  };
 }
 
 function readDnskey(cursor: Cursor): DnskeyData {
-  return { type: 'DNSKEY', flags: cursor.u16(), protocol: cursor.u8(), algorithm: cursor.u8(), publicKey: cursor.rest() };
+  return {
+    type: 'DNSKEY',
+    flags: cursor.u16(),
+    protocol: cursor.u8(),
+    algorithm: cursor.u8(),
+    publicKey: cursor.rest(),
+  };
 }
 
 function readRrsig(cursor: Cursor): RrsigData {
@@ -232,25 +252,125 @@ function readTypeBitmap(cursor: Cursor): ReadonlySet<number> {
   return types;
 }
 
-/** RFC 5952 section 4. */
-export function formatIpv6(octets: Uint8Array): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push(((octets[i] ?? 0) << 8) | (octets[i + 1] ?? 0));
-  let longest = { start: -1, length: 1 };
-  for (let i = 0; i < 8; ) {
-    let length = 0;
-    while (i + length < 8 && groups[i + length] === 0) length++;
-    if (length > longest.length) longest = { start: i, length };
-    i += Math.max(1, length);
-  }
-  const print = (part: number[]) => part.map((group) => group.toString(16)).join(':');
-  if (longest.start < 0) return print(groups);
-  return `${print(groups.slice(0, longest.start))}::${print(groups.slice(longest.start + longest.length))}`;
-}
-
 /** The number of a type that must be known, for callers that hold a mnemonic. */
 export function requireType(text: string): number {
   const number = typeNumber(text);
   if (number === undefined) throw new WireError(`"${text}" is not a DNS type (a mnemonic or TYPEnnn)`);
   return number;
+}
+
+/**
+ * Writes RDATA; names in it are not compressed. `parseRdata` of the result gives the same data again.
+ * @throws WireError where a value does not fit its field
+ */
+export function encodeRdata(data: RecordData): Uint8Array {
+  switch (data.type) {
+    case 'A':
+      return addressOctets(parseIpv4(data.address), data.address);
+    case 'AAAA':
+      return addressOctets(parseIpv6(data.address), data.address);
+    case 'NS':
+    case 'CNAME':
+    case 'DNAME':
+    case 'PTR':
+      return data.target.wire;
+    case 'SOA': {
+      const { mname, rname, serial, refresh, retry, expire, minimum } = data;
+      return concatBytes([
+        mname.wire,
+        rname.wire,
+        u32(serial),
+        u32(refresh),
+        u32(retry),
+        u32(expire),
+        u32(minimum),
+      ]);
+    }
+    case 'MX':
+      return concatBytes([u16(data.preference), data.exchange.wire]);
+    case 'TXT':
+      if (data.strings.length === 0)
+        throw new WireError('a TXT record has at least one string (RFC 1035 section 3.3.14)');
+      return concatBytes(data.strings.map(lengthPrefixed));
+    case 'TLSA':
+      return concatBytes([u8(data.usage), u8(data.selector), u8(data.matchingType), data.data]);
+    case 'DS':
+      return concatBytes([u16(data.keyTag), u8(data.algorithm), u8(data.digestType), data.digest]);
+    case 'DNSKEY':
+      return concatBytes([u16(data.flags), u8(data.protocol), u8(data.algorithm), data.publicKey]);
+    case 'RRSIG':
+      return concatBytes([
+        concatBytes([u16(data.typeCovered), u8(data.algorithm), u8(data.labels), u32(data.originalTtl)]),
+        concatBytes([u32(data.expiration), u32(data.inception), u16(data.keyTag)]),
+        data.signer.wire,
+        data.signature,
+      ]);
+    case 'NSEC':
+      return concatBytes([data.next.wire, encodeTypeBitmap(data.types)]);
+    case 'NSEC3':
+      return concatBytes([
+        encodeNsec3Parameters(data),
+        lengthPrefixed(data.nextHashed),
+        encodeTypeBitmap(data.types),
+      ]);
+    case 'NSEC3PARAM':
+      return encodeNsec3Parameters(data);
+    case 'OPAQUE':
+      return data.rdata;
+    default: {
+      const never: never = data;
+      return never;
+    }
+  }
+}
+
+function encodeNsec3Parameters(data: Nsec3Parameters): Uint8Array {
+  return concatBytes([
+    u8(data.hashAlgorithm),
+    u8(data.flags),
+    u16(data.iterations),
+    lengthPrefixed(data.salt),
+  ]);
+}
+
+/** RFC 4034 section 4.1.2. Windows without types and octets without bits at their end are left out. */
+export function encodeTypeBitmap(types: ReadonlySet<number>): Uint8Array {
+  const windows = new Map<number, number[]>();
+  for (const type of [...types].sort((a, b) => a - b)) {
+    const window = windows.get(type >> 8) ?? [];
+    const octet = (type & 0xff) >> 3;
+    while (window.length <= octet) window.push(0);
+    window[octet] = (window[octet] ?? 0) | (0x80 >> (type & 7));
+    windows.set(type >> 8, window);
+  }
+  return concatBytes([...windows].map(([window, octets]) => Uint8Array.of(window, octets.length, ...octets)));
+}
+
+function addressOctets(octets: Uint8Array | undefined, text: string): Uint8Array {
+  if (octets === undefined) throw new WireError(`"${text}" is not an address of that family`);
+  return octets;
+}
+
+function lengthPrefixed(octets: Uint8Array): Uint8Array {
+  return concatBytes([u8(octets.length), octets]);
+}
+
+function u8(value: number): Uint8Array {
+  return Uint8Array.of(within(value, 0xff));
+}
+
+function u16(value: number): Uint8Array {
+  within(value, 0xffff);
+  return Uint8Array.of(value >> 8, value);
+}
+
+function u32(value: number): Uint8Array {
+  within(value, 0xffffffff);
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
+function within(value: number, largest: number): number {
+  if (!Number.isInteger(value) || value < 0 || value > largest)
+    throw new WireError(`${value} is not within 0 and ${largest}`);
+  return value;
 }

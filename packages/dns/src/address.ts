@@ -1,0 +1,60 @@
+/** Internet addresses: text to octets and back (RFC 1035 section 3.4.1, RFC 4291 section 2.2, RFC 5952 section 4). */
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** Four octets; undefined where it is not dotted decimal. */
+export function parseIpv4(text: string): Uint8Array | undefined {
+  return isIPv4(text) ? Uint8Array.from(text.split('.'), Number) : undefined;
+}
+
+/** Sixteen octets; undefined where it is not an IPv6 address. A zone index (`%eth0`) is not part of an address. */
+export function parseIpv6(text: string): Uint8Array | undefined {
+  if (!isIPv6(text) || text.includes('%')) return undefined;
+  const octets = new Uint8Array(16);
+  const [head = '', tail] = text.split('::', 2);
+  octets.set(groups(head));
+  if (tail !== undefined) {
+    const end = groups(tail);
+    octets.set(end, 16 - end.length);
+  }
+  return octets;
+}
+
+/** Octets of `2001:db8` or, with an IPv4 address at its end, `ffff:192.0.2.1`. */
+function groups(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (group.includes('.')) return group.split('.').map(Number);
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
+}
+
+/** RFC 5952 section 4, all groups in hexadecimal. */
+export function formatIpv6(octets: Uint8Array): string {
+  const values: number[] = [];
+  for (let i = 0; i < 16; i += 2) values.push(((octets[i] ?? 0) << 8) | (octets[i + 1] ?? 0));
+  let longest = { start: -1, length: 1 };
+  for (let i = 0; i < 8; ) {
+    let length = 0;
+    while (i + length < 8 && values[i + length] === 0) length++;
+    if (length > longest.length) longest = { start: i, length };
+    i += Math.max(1, length);
+  }
+  const print = (part: number[]) => part.map((value) => value.toString(16)).join(':');
+  if (longest.start < 0) return print(values);
+  return `${print(values.slice(0, longest.start))}::${print(values.slice(longest.start + longest.length))}`;
+}
+
+/** True for two spellings of one address; a zone index counts. */
+export function sameAddress(a: string, b: string): boolean {
+  if (a === b) return true;
+  const [addressA = '', zoneA] = a.split('%', 2);
+  const [addressB = '', zoneB] = b.split('%', 2);
+  const octetsA = parseIpv6(addressA);
+  const octetsB = parseIpv6(addressB);
+  if (octetsA === undefined || octetsB === undefined) return false;
+  return (
+    formatIpv6(octetsA) === formatIpv6(octetsB) &&
+    (zoneA === undefined || zoneB === undefined || zoneA === zoneB)
+  );
+}
