@@ -1,3 +1,20 @@
 /** @danelaw/dns: asks DNS a question and says how far the answer can be trusted. */
+export { formatBase32hex } from './base32hex.js';
 export * from './lookup.js';
+export {
+  type Edns,
+  type EdnsOption,
+  encodeMessage,
+  encodeQuery,
+  type Flags,
+  type Message,
+  parseMessage,
+  type QueryOptions,
+  type Question,
+  type ResourceRecord,
+} from './message.js';
+export { Name } from './name.js';
 export type { RecordData } from './record.js';
+export { parseRdata, parseTarget, requireType } from './record.js';
+export { CLASS_IN, RCODE, RRTYPE, rcodeName, typeName, typeNumber } from './rrtype.js';
+export { compareBytes, concatBytes, WireError } from './wire.js';
