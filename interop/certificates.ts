@@ -34,17 +34,49 @@ export async function selfSignedLeaf(label: string, folder: string): Promise<Ser
 export async function issuedLeaf(label: string, name: string, folder: string): Promise<ServerCertificate> {
   const file = (suffix: string) => join(folder, `${label}${suffix}`);
   const authority = ['-subj', `/O=${label} CA`, '-addext', 'keyUsage=critical,keyCertSign,cRLSign'];
-  await openssl(['req', '-x509', ...newKey, ...authority, '-keyout', file('.ca.key'), '-out', file('.ca.crt')]);
-  await openssl(['req', '-new', ...newKey, '-subj', `/O=${label}`, '-keyout', file('.key'), '-out', file('.csr')]);
+  await openssl([
+    'req',
+    '-x509',
+    ...newKey,
+    ...authority,
+    '-keyout',
+    file('.ca.key'),
+    '-out',
+    file('.ca.crt'),
+  ]);
+  await openssl([
+    'req',
+    '-new',
+    ...newKey,
+    '-subj',
+    `/O=${label}`,
+    '-keyout',
+    file('.key'),
+    '-out',
+    file('.csr'),
+  ]);
   await writeFile(file('.ext'), `basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:${name}\n`);
   await openssl([
-    ...['x509', '-req', '-in', file('.csr'), '-CA', file('.ca.crt'), '-CAkey', file('.ca.key'), '-CAcreateserial'],
+    ...[
+      'x509',
+      '-req',
+      '-in',
+      file('.csr'),
+      '-CA',
+      file('.ca.crt'),
+      '-CAkey',
+      file('.ca.key'),
+      '-CAcreateserial',
+    ],
     ...['-days', '30', '-extfile', file('.ext'), '-out', file('.crt')],
   ]);
   return serverCertificate(file('.key'), [file('.crt'), file('.ca.crt')]);
 }
 
-async function serverCertificate(keyFile: string, certificates: readonly string[]): Promise<ServerCertificate> {
+async function serverCertificate(
+  keyFile: string,
+  certificates: readonly string[],
+): Promise<ServerCertificate> {
   const chain = await Promise.all(certificates.map((file) => readFile(file, 'utf8')));
   const chainFile = `${keyFile}.chain`;
   const keyAndChainFile = `${keyFile}.all`;
@@ -53,7 +85,13 @@ async function serverCertificate(keyFile: string, certificates: readonly string[
   // Exim reads its key as the user it runs as. These keys live as long as the test.
   await chmod(keyFile, 0o644);
   const digests = chain.map(publicKeyDigest);
-  return { keyFile, chainFile, keyAndChainFile, daneEe: `3 1 1 ${digests.at(0)}`, daneTa: `2 1 1 ${digests.at(-1)}` };
+  return {
+    keyFile,
+    chainFile,
+    keyAndChainFile,
+    daneEe: `3 1 1 ${digests.at(0)}`,
+    daneTa: `2 1 1 ${digests.at(-1)}`,
+  };
 }
 
 /** SHA2-256 of the SubjectPublicKeyInfo: selector 1, matching type 1. */

@@ -1,7 +1,13 @@
 /** Exim as a receiving mail server, with its own configuration, spool and mail in a temporary folder. */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { greets, type Listener, type MailServer, type MailServerOptions, maildirReader } from './mail-server.js';
+import {
+  greets,
+  type Listener,
+  type MailServer,
+  type MailServerOptions,
+  maildirReader,
+} from './mail-server.js';
 import { programs } from './neighbours.js';
 import { startServer } from './server-process.js';
 
@@ -23,7 +29,9 @@ export async function startExim({ listeners, port, folder }: MailServerOptions):
       for (const { address } of listeners) await greets(address, port);
     },
     extraLog: async () => {
-      const logs = ['main', 'reject', 'panic'].map((log) => readFile(join(folder, 'log', log), 'utf8').catch(() => ''));
+      const logs = ['main', 'reject', 'panic'].map((log) =>
+        readFile(join(folder, 'log', log), 'utf8').catch(() => ''),
+      );
       return (await Promise.all(logs)).join('');
     },
   });

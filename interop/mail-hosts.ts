@@ -29,7 +29,9 @@ export const names = {
 
 export interface MailHosts {
   readonly port: number;
-  readonly certificates: Readonly<Record<'postfixEe' | 'postfixTa' | 'eximEe' | 'eximTa' | 'sni', ServerCertificate>>;
+  readonly certificates: Readonly<
+    Record<'postfixEe' | 'postfixTa' | 'eximEe' | 'eximTa' | 'sni', ServerCertificate>
+  >;
   readonly postfix: MailServer;
   readonly exim: MailServer;
   stop(): Promise<void>;

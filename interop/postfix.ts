@@ -1,7 +1,13 @@
 /** Postfix as a receiving mail server, with configuration, queue and mail in a temporary folder. */
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { greets, type Listener, type MailServer, type MailServerOptions, maildirReader } from './mail-server.js';
+import {
+  greets,
+  type Listener,
+  type MailServer,
+  type MailServerOptions,
+  maildirReader,
+} from './mail-server.js';
 import { programs } from './neighbours.js';
 import { runOk } from './run.js';
 import { startServer } from './server-process.js';
@@ -21,7 +27,9 @@ export async function startPostfix({ listeners, port, folder }: MailServerOption
     await chown(owned, user.uid, user.gid);
   }
   await writeFile(join(configuration, 'main.cf'), mainCf(folder, mail, log, user));
-  const services = await Promise.all(listeners.map((listener) => smtpdService(listener, port, configuration)));
+  const services = await Promise.all(
+    listeners.map((listener) => smtpdService(listener, port, configuration)),
+  );
   await writeFile(join(configuration, 'master.cf'), services.join('') + internalServices);
 
   // Makes the queue's folders, and complains about what is wrong.
