@@ -2,11 +2,11 @@
  * The options that every command shares which asks DNS or speaks SMTP, and what becomes of them.
  */
 import { readFileSync } from 'node:fs';
+import { parseRootHints, parseTrustAnchors, WireError } from '@danelaw/dns';
 import type { PolicyLevel } from '@danelaw/smtp';
 import { type Command, Option } from 'commander';
 import { CommandError, EXIT } from './exit.js';
 import { oneOf, portValue, type ResolverChoice, resolverValue, timeValue } from './option-values.js';
-import { readAnchors, readRootHints } from './zone-lines.js';
 
 /** As commander gives them: absent where the command line has none. */
 export interface DnsOptions {
@@ -92,20 +92,23 @@ export function addOutputOptions(command: Command): Command {
 
 /** What `createResolver` is given, made from the options. Reads the files that they name. */
 export function resolverSettings(options: DnsOptions, clock: () => number) {
+  const { trustAnchor, rootHints, dnsPort } = options;
   return {
     upstream: upstreamOf(options),
     trust: options.trust ?? 'validate',
     clock,
-    ...(options.trustAnchor === undefined
+    ...(trustAnchor === undefined
       ? {}
-      : {
-          trustAnchors: readAnchors(readSetting(options.trustAnchor, '--trust-anchor'), options.trustAnchor),
-        }),
-    ...(options.rootHints === undefined
-      ? {}
-      : { rootHints: readRootHints(readSetting(options.rootHints, '--root-hints'), options.rootHints) }),
-    ...(options.dnsPort === undefined ? {} : { port: options.dnsPort }),
+      : { trustAnchors: [readSetting('--trust-anchor', trustAnchor, checkedAnchors)] }),
+    ...(rootHints === undefined ? {} : { rootHints: readSetting('--root-hints', rootHints, parseRootHints) }),
+    ...(dnsPort === undefined ? {} : { port: dnsPort }),
   } as const;
+}
+
+/** `createResolver` reads them again; here an error still knows which file it is about. */
+function checkedAnchors(text: string): string {
+  parseTrustAnchors(text);
+  return text;
 }
 
 function upstreamOf(options: DnsOptions): 'system' | 'iterate' | string[] {
@@ -116,11 +119,20 @@ function upstreamOf(options: DnsOptions): 'system' | 'iterate' | string[] {
   );
 }
 
-function readSetting(file: string, option: string): string {
+/** Reads the file behind an option. @throws CommandError (78) where it can't be read, or does not hold what it should */
+function readSetting<T>(option: string, file: string, read: (text: string) => T): T {
+  let text: string;
   try {
-    return readFileSync(file, 'utf8');
+    text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new CommandError(EXIT.CONFIG, `${option}: can't read ${file}: ${fileErrorText(error)}`);
+  }
+  try {
+    return read(text);
+  } catch (error) {
+    if (error instanceof WireError)
+      throw new CommandError(EXIT.CONFIG, `${option}: ${file}: ${error.message}`);
+    throw error;
   }
 }
 

@@ -4,15 +4,19 @@ import { CommandError, EXIT } from './exit.js';
 import { type DnsOptions, resolverSettings } from './network-options.js';
 
 /**
- * @throws CommandError where the settings can't be used: an anchor that is no anchor, a server that can't be asked
+ * @throws CommandError where the settings can't be used: 64 where the options contradict each other, 78 where the system's
+ * own settings are at fault
  */
 export function openResolver(options: DnsOptions, clock: () => number): Resolver {
   const settings = resolverSettings(options, clock);
   try {
     return createResolver(settings);
   } catch (error) {
-    // Options have been checked by now; what is left is the contents of the files and the system's settings.
-    throw new CommandError(EXIT.CONFIG, error instanceof Error ? error.message : String(error));
+    if (!(error instanceof Error)) throw error;
+    throw new CommandError(
+      settings.upstream === 'system' ? EXIT.CONFIG : EXIT.USAGE,
+      `--resolver: ${error.message}`,
+    );
   }
 }
 

@@ -6,6 +6,7 @@ import {
   formatRdata,
   isAnswered,
   type Lookup,
+  requireType,
 } from '@danelaw/dns';
 import { printable, printableWithin } from './printable.js';
 import { hanging, type Palette } from './terminal.js';
@@ -80,9 +81,13 @@ function recordTable(records: readonly AnswerRecord[]): string[] {
   const typeWidth = Math.max(...records.map((record) => record.type.length));
   return records.map((record, i) => {
     const owner = (owners[i] ?? '').padEnd(ownerWidth);
-    const rdata = printableWithin(formatRdata(record.data), MAX_RDATA_CHARACTERS);
+    const rdata = printableWithin(rdataText(record), MAX_RDATA_CHARACTERS);
     return `  ${owner}  ${String(record.ttl).padStart(6)}  ${record.type.padEnd(typeWidth)}  ${rdata}`;
   });
+}
+
+function rdataText(record: AnswerRecord): string {
+  return formatRdata(requireType(record.type), record.rdata);
 }
 
 /** One object; `data` is the presentation form, `rdata` the octets in hexadecimal. */
@@ -96,7 +101,7 @@ export function lookupJson(lookup: Lookup): Record<string, unknown> {
     name: record.name,
     type: record.type,
     ttl: record.ttl,
-    data: formatRdata(record.data),
+    data: rdataText(record),
     rdata: Buffer.from(record.rdata).toString('hex'),
   }));
   return { name, type, status, rcode, records, aliases, canonicalName, ttl, reason, ede: ede ?? null };
