@@ -43,6 +43,8 @@ interface Asked {
   /** The type that was asked for, as a mnemonic (`TLSA`) or `TYPE65280`. */
   readonly type: string;
   readonly ede?: ExtendedError;
+  /** How far trust reached, zone by zone from the trust anchor; empty with `trust: 'ad'`. */
+  readonly chain: readonly TrustLink[];
 }
 
 interface Answer extends Asked {
@@ -83,6 +85,19 @@ export interface Alias {
   readonly to: string;
   readonly status: 'secure' | 'insecure';
 }
+
+/** One zone of the chain of trust. */
+export type TrustLink =
+  | {
+      readonly zone: string;
+      readonly status: 'secure';
+      /** Who vouches for its keys. */
+      readonly from: 'trust anchor' | 'DS';
+      /** Tag of the key that signed the DNSKEY RRset. */
+      readonly signedBy: number;
+      readonly keys: readonly { readonly tag: number; readonly algorithm: string; readonly flags: number }[];
+    }
+  | { readonly zone: string; readonly status: 'insecure'; readonly reason: string };
 
 /** RFC 8914. `code` is the INFO-CODE. */
 export interface ExtendedError {

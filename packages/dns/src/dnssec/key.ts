@@ -1,0 +1,69 @@
+/** DNSKEY records as keys: tags, flags, and their match with DS records (RFC 4034 sections 2, 5 and appendix B). */
+import { createHash, type KeyObject } from 'node:crypto';
+import type { Name } from '../name.js';
+import { type DnskeyData, type DsData, parseDnskey } from '../record.js';
+import { concatBytes, sameBytes, WireError } from '../wire.js';
+import { importDnskey } from './algorithm.js';
+
+/** RFC 4034 section 2.1.1: bit 7. */
+const FLAG_ZONE = 0x0100;
+/** RFC 5011 section 7. */
+const FLAG_REVOKE = 0x0080;
+const PROTOCOL_DNSSEC = 3;
+
+export interface ZoneKey {
+  readonly data: DnskeyData;
+  readonly rdata: Uint8Array;
+  readonly tag: number;
+  /** Made on first use: importing costs as much as verifying one signature. Undefined where it is no usable key. */
+  readonly publicKey: () => KeyObject | undefined;
+}
+
+/**
+ * A DNSKEY RDATA as a key that may sign a zone.
+ * @returns undefined where it may not: malformed, not a zone key, another protocol, or revoked (RFC 5011 section 2.1)
+ */
+export function readZoneKey(rdata: Uint8Array): ZoneKey | undefined {
+  let data: DnskeyData;
+  try {
+    data = parseDnskey(rdata);
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+  if ((data.flags & FLAG_ZONE) === 0 || (data.flags & FLAG_REVOKE) !== 0 || data.protocol !== PROTOCOL_DNSSEC) {
+    return undefined;
+  }
+  let imported: { key: KeyObject | undefined } | undefined;
+  const publicKey = () => {
+    imported ??= { key: importDnskey(data) };
+    return imported.key;
+  };
+  return { data, rdata, tag: keyTag(rdata), publicKey };
+}
+
+/** RFC 4034 appendix B. (Algorithm 1, which counts otherwise, is not implemented.) */
+export function keyTag(rdata: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < rdata.length; i++) sum += i & 1 ? (rdata[i] ?? 0) : (rdata[i] ?? 0) << 8;
+  return (sum + (sum >>> 16)) & 0xffff;
+}
+
+/** RFC 4034 section 5.1.4; digest types of RFC 8624 section 3.3 (GOST left out). */
+const DS_DIGESTS: ReadonlyMap<number, string> = new Map([
+  [1, 'sha1'],
+  [2, 'sha256'],
+  [4, 'sha384'],
+]);
+
+export function isSupportedDigest(digestType: number): boolean {
+  return DS_DIGESTS.has(digestType);
+}
+
+/** True where the DS record is the digest of this key at this owner name. */
+export function dsMatchesKey(ds: DsData, owner: Name, key: ZoneKey): boolean {
+  const digest = DS_DIGESTS.get(ds.digestType);
+  if (digest === undefined || ds.keyTag !== key.tag || ds.algorithm !== key.data.algorithm) return false;
+  const computed = createHash(digest).update(concatBytes([owner.canonical(), key.rdata])).digest();
+  return sameBytes(computed, ds.digest);
+}

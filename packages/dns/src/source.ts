@@ -1,0 +1,30 @@
+/** Where answers come from: a forwarder to other resolvers, or our own walk from the root. Nothing it says is trusted yet. */
+import type { ExtendedError } from './lookup.js';
+import type { Message } from './message.js';
+import type { Name } from './name.js';
+
+export interface Source {
+  /**
+   * Asks one question.
+   * @returns a reply that is NOERROR, NXDOMAIN or YXDOMAIN, checked to be one to this question; or why there is none
+   * @throws (rejects) only when `signal` aborts
+   */
+  ask(question: { readonly name: Name; readonly type: number }, signal?: AbortSignal): Promise<Exchanged>;
+  close(): Promise<void>;
+}
+
+export type Exchanged = Reply | NoReply;
+
+export interface Reply {
+  readonly kind: 'reply';
+  readonly message: Message;
+  /** Who sent it, for people: `127.0.0.1#53`. */
+  readonly server: string;
+}
+
+export interface NoReply {
+  readonly kind: 'failure';
+  readonly reason: string;
+  readonly rcode?: string;
+  readonly ede: ExtendedError;
+}

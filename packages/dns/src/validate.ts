@@ -1,0 +1,264 @@
+/**
+ * The validating resolver: follows a question through its aliases, and proves every step (RFC 4035 section 5).
+ *
+ * For each RRset of the answer the zone it lies in is looked for along the chain of trust. If that zone is secure, a
+ * signature of it must hold, and an answer that was expanded from a wildcard must come with the proof that nothing closer
+ * exists. If the chain ends before, the answer is insecure. There is no third way to get an answer.
+ */
+import { type AliasStep, aliasAt, speaksOf } from './alias.js';
+import { AnswerBuilder, type Trust } from './answer-builder.js';
+import { BoundError, Budget, MAX_ALIASES } from './dnssec/bounds.js';
+import { collectDenials } from './dnssec/collect-denials.js';
+import type { Denial } from './dnssec/denial.js';
+import { EDE, ede } from './dnssec/extended-error.js';
+import { type RRset, RRsets } from './dnssec/rrset.js';
+import { verifyRRset } from './dnssec/signature.js';
+import type { FailedZone, SecureZone, TrustChain } from './dnssec/trust-chain.js';
+import type { Answered, ExtendedError, Lookup } from './lookup.js';
+import type { Message } from './message.js';
+import type { Name } from './name.js';
+import { negativeTtl } from './negative-ttl.js';
+import { RCODE, RRTYPE, typeName } from './rrtype.js';
+import type { Source } from './source.js';
+import { WireError } from './wire.js';
+
+/** Signers that are tried for one RRset or denial: the zone's own, and one that a careless or hostile server added. */
+const MAX_SIGNERS = 2;
+
+export interface ValidatorParts {
+  readonly source: Source;
+  readonly chain: TrustChain;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+}
+
+/** One look-up from question to verdict. Never rejects for anything that the network says. */
+export async function validatedLookup(name: Name, type: number, parts: ValidatorParts): Promise<Lookup> {
+  const lookup = new ValidatedLookup(name, type, parts);
+  try {
+    return await lookup.run();
+  } catch (error) {
+    return lookup.failure(error);
+  }
+}
+
+/** Why a step could not be proved; ends the look-up. */
+class StepFailure extends Error {
+  readonly status: 'bogus' | 'indeterminate';
+  readonly ede: ExtendedError;
+  readonly rcode: string | undefined;
+
+  constructor(failure: Pick<FailedZone, 'status' | 'reason' | 'ede' | 'rcode'>) {
+    super(failure.reason);
+    this.status = failure.status;
+    this.ede = failure.ede;
+    this.rcode = failure.rcode;
+  }
+}
+
+class ValidatedLookup {
+  readonly #type: number;
+  readonly #parts: ValidatorParts;
+  readonly #answer: AnswerBuilder;
+  readonly #budget: Budget;
+  readonly #visited = new Set<string>();
+  #name: Name;
+
+  constructor(name: Name, type: number, parts: ValidatorParts) {
+    this.#name = name;
+    this.#type = type;
+    this.#parts = parts;
+    this.#answer = new AnswerBuilder(name, type);
+    this.#budget = new Budget(`${typeName(type)} of ${name}`);
+  }
+
+  async run(): Promise<Lookup> {
+    let message = await this.#ask();
+    let sets = new RRsets(message.answer);
+    for (;;) {
+      const done = await this.#finalAnswer(message, sets);
+      if (done !== undefined) return done;
+      const alias = aliasAt(sets, this.#name);
+      if (alias === undefined) return await this.#absence(message);
+      await this.#follow(alias, message);
+      if (speaksOf(message, sets, this.#name)) continue;
+      // RFC 7672 section 2.1.3: an alias without the records it leads to; the question is repeated at its target.
+      message = await this.#ask();
+      sets = new RRsets(message.answer);
+    }
+  }
+
+  failure(error: unknown): Lookup {
+    if (error instanceof StepFailure) return this.#answer.failed(error.status, error.message, error.ede, error.rcode);
+    if (error instanceof BoundError) {
+      return this.#answer.failed('indeterminate', error.message, ede(EDE.OTHER, error.message));
+    }
+    if (error instanceof WireError) {
+      const reason = `the answer for ${this.#name} is malformed: ${error.message}`;
+      return this.#answer.failed('indeterminate', reason, ede(EDE.INVALID_DATA, reason));
+    }
+    throw error;
+  }
+
+  async #ask(): Promise<Message> {
+    const asked = await this.#parts.source.ask({ name: this.#name, type: this.#type });
+    if (asked.kind === 'reply') return asked.message;
+    throw new StepFailure({ status: 'indeterminate', ...asked });
+  }
+
+  /** The records that were asked for, if they are at the name reached so far. */
+  async #finalAnswer(message: Message, sets: RRsets): Promise<Answered | undefined> {
+    if (this.#type === RRTYPE.ANY) return this.#everything(message, sets);
+    if (this.#type === RRTYPE.CNAME) {
+      // The answer is the alias itself, be it one that a DNAME made.
+      const alias = aliasAt(sets, this.#name);
+      if (alias === undefined) return undefined;
+      const trust = await this.#judge(alias.proof, message);
+      return this.#answer.records(alias.cname, trust);
+    }
+    const set = sets.get(this.#name, this.#type);
+    if (set === undefined) return undefined;
+    const judged = await this.#judge(set, message);
+    return this.#answer.records({ ...set, ttl: judged.ttl }, judged);
+  }
+
+  async #everything(message: Message, sets: RRsets): Promise<Answered | undefined> {
+    const found = sets.at(this.#name);
+    if (found.length === 0) return undefined;
+    const parts = [];
+    for (const set of found) {
+      const trust = await this.#judge(set, message);
+      parts.push({ part: { ...set, ttl: trust.ttl }, trust });
+    }
+    return this.#answer.allRecords(parts);
+  }
+
+  async #follow(alias: AliasStep, message: Message): Promise<void> {
+    if (this.#visited.size >= MAX_ALIASES) throw new BoundError(`more than ${MAX_ALIASES} aliases`);
+    this.#visited.add(this.#name.key);
+    const trust = await this.#judge(alias.proof, message);
+    this.#answer.alias({ ...alias.cname, ttl: Math.min(alias.cname.ttl, trust.ttl) }, alias.target, trust);
+    this.#name = alias.target;
+    if (this.#visited.has(this.#name.key)) throw new BoundError(`the aliases lead back to ${this.#name}`);
+  }
+
+  /** Secure, insecure, or a StepFailure. */
+  async #judge(set: RRset, message: Message): Promise<Trust & { readonly ttl: number }> {
+    const signers = this.#signers([set], set.name, set.type);
+    let failure: StepFailure | undefined;
+    for (const signer of signers.length > 0 ? signers : [undefined]) {
+      const zone = await this.#zone(signer, set.name, set.type);
+      switch (zone.status) {
+        case 'insecure':
+          return { ...zone, ttl: set.ttl };
+        case 'bogus':
+        case 'indeterminate':
+          failure ??= new StepFailure(zone);
+          break;
+        case 'secure': {
+          const verdict = verifyRRset(set, zone, this.#parts.clock(), this.#budget);
+          if (!verdict.valid) failure ??= new StepFailure({ status: 'bogus', ...verdict });
+          else if (verdict.wildcard === undefined) return { status: 'secure', ttl: verdict.ttl };
+          else return { ...this.#noCloserMatch(set, verdict.wildcard, message, zone), ttl: verdict.ttl };
+        }
+      }
+    }
+    throw failure ?? new Error('a signer was tried and nothing came of it');
+  }
+
+  /** RFC 4035 section 5.3.4: an answer from a wildcard counts only where no closer name exists. */
+  #noCloserMatch(set: RRset, wildcard: Name, message: Message, zone: SecureZone): Trust {
+    // RFC 6672 section 3.3: what a DNAME owner that is itself expanded would redirect is not defined.
+    if (set.type === RRTYPE.DNAME) throw bogus(EDE.BOGUS, `the DNAME at ${set.name} was expanded from a wildcard`);
+    const denials = collectDenials(message, zone, this.#parts.clock(), this.#budget);
+    if (denials.kind === 'too-many-iterations') return tooManyIterations(denials.reason);
+    return this.#trustOf(denials.denier.noCloserMatch(set.name, wildcard), denials.flaw);
+  }
+
+  /** There is nothing at the name reached so far: that needs a proof too (RFC 4035 section 5.4). */
+  async #absence(message: Message): Promise<Answered> {
+    const sets = new RRsets(message.authority);
+    const denials = [RRTYPE.NSEC, RRTYPE.NSEC3, RRTYPE.SOA].flatMap((type) => sets.ofType(type));
+    const signers = this.#signers(denials, this.#name, this.#type);
+    const rcode = message.rcode === RCODE.NXDOMAIN ? 'NXDOMAIN' : 'NOERROR';
+    let failure: StepFailure | undefined;
+    for (const signer of signers.length > 0 ? signers : [undefined]) {
+      const zone = await this.#zone(signer, this.#name, this.#type);
+      switch (zone.status) {
+        case 'insecure':
+          return this.#answer.absent(rcode, negativeTtl(message), zone);
+        case 'bogus':
+        case 'indeterminate':
+          failure ??= new StepFailure(zone);
+          break;
+        case 'secure':
+          try {
+            return this.#provenAbsence(message, zone, rcode);
+          } catch (error) {
+            if (!(error instanceof StepFailure)) throw error;
+            failure ??= error;
+          }
+          break;
+      }
+    }
+    throw failure ?? new Error('a signer was tried and nothing came of it');
+  }
+
+  #provenAbsence(message: Message, zone: SecureZone, rcode: 'NOERROR' | 'NXDOMAIN'): Answered {
+    const denials = collectDenials(message, zone, this.#parts.clock(), this.#budget);
+    const ttl = Math.min(negativeTtl(message), denials.ttl);
+    if (denials.kind === 'too-many-iterations') {
+      return this.#answer.absent(rcode, ttl, tooManyIterations(denials.reason));
+    }
+    const { denier, flaw } = denials;
+    if (rcode === 'NXDOMAIN') {
+      const denial = denier.noName(this.#name);
+      if (denial.kind !== 'unproved') return this.#answer.absent('NXDOMAIN', ttl, this.#trustOf(denial, flaw));
+    }
+    // A response code is not signed. Where the name is proved to exist without the type, that is what is reported.
+    const denial = denier.noData(this.#name, this.#type);
+    return this.#answer.absent('NOERROR', ttl, this.#trustOf(denial, flaw));
+  }
+
+  #trustOf(denial: Denial, flaw: string | undefined): Trust {
+    switch (denial.kind) {
+      case 'proved':
+        return { status: 'secure' };
+      case 'opted-out':
+        return { status: 'insecure', reason: denial.reason };
+      case 'unproved': {
+        const why = flaw === undefined ? denial.reason : `${denial.reason} (${flaw})`;
+        throw bogus(EDE.NSEC_MISSING, `the proof for ${this.#name} is incomplete: ${why}`);
+      }
+    }
+  }
+
+  /**
+   * The zones that claim to have signed these RRsets, and may: at or above the name and at or below the trust anchor. DS
+   * belongs to the parent (RFC 4035 section 2.4).
+   */
+  #signers(sets: readonly RRset[], name: Name, type: number): Name[] {
+    const owner = type === RRTYPE.DS ? name.parent() : name;
+    const anchor = this.#parts.chain.anchorAbove(owner);
+    const signers = new Map<string, Name>();
+    for (const { signer } of sets.flatMap((set) => set.signatures)) {
+      if (anchor !== undefined && owner.isAtOrBelow(signer) && signer.isAtOrBelow(anchor)) signers.set(signer.key, signer);
+    }
+    return [...signers.values()].sort((a, b) => b.labelCount - a.labelCount).slice(0, MAX_SIGNERS);
+  }
+
+  async #zone(signer: Name | undefined, name: Name, type: number) {
+    const target = signer ?? (type === RRTYPE.DS ? name.parent() : name);
+    const zone = await this.#parts.chain.zoneOf(target, signer !== undefined, this.#budget);
+    this.#answer.reached(zone.links);
+    return zone;
+  }
+}
+
+function bogus(code: number, reason: string): StepFailure {
+  return new StepFailure({ status: 'bogus', reason, ede: ede(code, reason) });
+}
+
+function tooManyIterations(reason: string): Trust {
+  return { status: 'insecure', reason, ede: ede(EDE.UNSUPPORTED_NSEC3_ITERATIONS, reason) };
+}
