@@ -1,8 +1,13 @@
+import { createResolver, isAnswered, type Lookup, type Resolver } from '@danelaw/dns';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { danelaw, dnsOptions, jsonOf, type Trust } from './danelaw.js';
 import { verdict } from './dig.js';
 import { withNeighbours } from './neighbours.js';
 import { type PrivateDns, startPrivateDns } from './private-dns.js';
-import { nameCases, resolveZones } from './resolve-zones.js';
+import { type NameCase, nameCases, resolveZones } from './resolve-zones.js';
+
+const trusts = ['validate', 'ad'] as const;
+const titleOf = ({ title, name, type, status }: NameCase) => `${title}: ${name} ${type} is ${status}`;
 
 withNeighbours('resolve', () => {
   let dns: PrivateDns;
@@ -14,11 +19,69 @@ withNeighbours('resolve', () => {
   });
 
   describe('the private DNS is what its declaration says, by the word of Unbound', () => {
-    for (const { title, name, type, status, rcode, records } of nameCases) {
-      test(`${title}: ${name} ${type} is ${status}`, async () => {
+    for (const row of nameCases) {
+      test(titleOf(row), async () => {
+        const { name, type, status, rcode, records } = row;
         const expected = { status: status === 'failed' ? 'bogus' : status, rcode, records };
         expect(await verdict({ port: dns.unbound.port, name, type })).toEqual(expected);
       });
     }
   });
+
+  describe.each(trusts)('createResolver with trust "%s" comes to the same verdict', (trust) => {
+    let resolver: Resolver;
+    beforeAll(() => {
+      const upstream = `127.0.0.1#${dns.unbound.port}`;
+      resolver = createResolver({ upstream, trust, trustAnchors: [...dns.trustAnchors] });
+    });
+    afterAll(async () => {
+      await resolver?.close();
+    });
+    for (const row of nameCases) {
+      test(titleOf(row), async () => {
+        const lookup = await resolver.resolve(row.name, row.type);
+        expect(summaryOf(lookup, row.type), reasonOf(lookup)).toEqual(expectedOf(row, trust));
+      });
+    }
+  });
+
+  // A process a look-up: one zone of each tool for the words, and everything that is broken.
+  const throughCommandLine = nameCases.filter(({ name, status }) => {
+    return /(^|\.)nsec3\.(bind|ldns)$/.test(name) || status === 'failed';
+  });
+  describe.each(trusts)('danelaw resolve --trust %s says so, and ends with the right code', (trust) => {
+    for (const row of throughCommandLine) {
+      test(titleOf(row), async () => {
+        const finished = await danelaw(['resolve', row.name, row.type, ...dnsOptions(dns, trust), '--json']);
+        const { status, rcode, records } = expectedOf(row, trust);
+        expect(jsonOf(finished), finished.stderr).toMatchObject(
+          records === undefined ? { status } : { status, rcode },
+        );
+        expect(finished.code).toBe(row.status === 'failed' ? 75 : 0);
+      });
+    }
+  });
 });
+
+interface Summary {
+  readonly status: unknown;
+  readonly rcode?: string;
+  /** How many records of the type that was asked for. */
+  readonly records?: number;
+}
+
+function summaryOf(lookup: Lookup, type: string): Summary {
+  if (!isAnswered(lookup)) return { status: lookup.status };
+  const { status, rcode } = lookup;
+  return { status, rcode, records: lookup.records.filter((record) => record.type === type).length };
+}
+
+/** Who believes a SERVFAIL knows less about it than who has seen the proof fail. */
+function expectedOf({ status, rcode, records }: NameCase, trust: Trust): Summary {
+  if (status !== 'failed') return { status, rcode, records };
+  return { status: trust === 'validate' ? 'bogus' : expect.stringMatching(/^(bogus|indeterminate)$/) };
+}
+
+function reasonOf(lookup: Lookup): string {
+  return lookup.status === 'secure' ? '' : lookup.reason;
+}
