@@ -58,3 +58,17 @@ export function sameAddress(a: string, b: string): boolean {
     (zoneA === undefined || zoneB === undefined || zoneA === zoneB)
   );
 }
+
+/** True for addresses that never leave this machine: 127.0.0.0/8 (also as IPv4-mapped) and ::1. */
+export function isLoopback(text: string): boolean {
+  const v6 = parseIpv6(text);
+  const v4 = v6 === undefined ? parseIpv4(text) : mappedIpv4(v6);
+  if (v4 !== undefined) return v4[0] === 127;
+  return v6?.every((octet, i) => octet === (i === 15 ? 1 : 0)) ?? false;
+}
+
+/** The IPv4 address in ::ffff:0:0/96 (RFC 4291 section 2.5.5.2). */
+function mappedIpv4(v6: Uint8Array): Uint8Array | undefined {
+  const isMapped = v6.subarray(0, 12).every((octet, i) => octet === (i < 10 ? 0 : 0xff));
+  return isMapped ? v6.subarray(12) : undefined;
+}

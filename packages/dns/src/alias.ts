@@ -1,5 +1,5 @@
 /** Alias steps as messages show them: a CNAME, or a DNAME above the name (RFC 1034 section 3.6.2, RFC 6672). */
-import { type RRset, RRsets } from './dnssec/rrset.js';
+import type { RRset, RRsets } from './dnssec/rrset.js';
 import type { Message } from './message.js';
 import type { Name } from './name.js';
 import { parseTarget } from './record.js';
@@ -36,12 +36,14 @@ function onlyTarget(set: RRset): Name {
   return parseTarget(rdata);
 }
 
-/** True where the message has anything to say about a name that it was not asked for but led to. */
+/**
+ * True where the message says what is at a name that it was not asked for but led to: records, or an absence, which
+ * comes with the SOA of a zone that holds the name (RFC 2308 section 2).
+ */
 export function speaksOf(message: Message, sets: RRsets, name: Name): boolean {
-  const denial = [RRTYPE.SOA, RRTYPE.NSEC, RRTYPE.NSEC3].map(Number);
   return (
     sets.at(name).length > 0 ||
     sets.ofType(RRTYPE.DNAME).some((set) => name.isBelow(set.name)) ||
-    message.authority.some((record) => denial.includes(record.type))
+    message.authority.some((record) => record.type === RRTYPE.SOA && name.isAtOrBelow(record.name))
   );
 }

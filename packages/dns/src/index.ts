@@ -18,3 +18,6 @@ export type { RecordData } from './record.js';
 export { parseRdata, parseTarget, requireType } from './record.js';
 export { CLASS_IN, RCODE, RRTYPE, rcodeName, typeName, typeNumber } from './rrtype.js';
 export { compareBytes, concatBytes, WireError } from './wire.js';
+export { parseRecordText } from './master-file.js';
+export { formatRdata, formatRecord, parseName } from './presentation.js';
+export { createResolver, type ResolverOptions } from './resolver.js';

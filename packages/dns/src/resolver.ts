@@ -1,14 +1,16 @@
 /** The resolver that everything above uses: one question in, one of four states out; cached, and asked once at a time. */
 import { AnswerCache } from './cache.js';
 import { believedLookup } from './believe-ad.js';
+import { EDE, ede } from './dnssec/extended-error.js';
 import { TrustChain } from './dnssec/trust-chain.js';
-import { createForwarder } from './forward.js';
+import { createForwarder, type Forwarder } from './forward.js';
 import type { Lookup, ResolveOptions, Resolver } from './lookup.js';
 import { Name } from './name.js';
 import { requireType } from './record.js';
 import type { Source } from './source.js';
-import { isLoopback, parseServer, type ServerAddress, systemServers } from './system.js';
-import { createNetworkTransport, type Transport } from './transport.js';
+import { isLoopback } from './address.js';
+import { parseServer, readSystemServers } from './system.js';
+import { createNetworkTransport, type ServerAddress, type Transport } from './transport.js';
 import { parseTrustAnchors, rootTrustAnchors, type TrustAnchor } from './trust-anchor.js';
 import { validatedLookup } from './validate.js';
 import { WireError } from './wire.js';
@@ -43,32 +45,61 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
   if (options.upstream === 'iterate') {
     throw new TypeError("upstream 'iterate' is not available in this version: name a resolver, or use 'system'");
   }
-  const servers = upstreamServers(options.upstream ?? 'system');
-  if (trust === 'ad') requireLoopback(servers, options.trustRemoteAd ?? false);
   const clock = options.clock ?? Date.now;
   const network = options.transport === undefined ? createNetworkTransport() : undefined;
   const transport = options.transport ?? network;
   if (transport === undefined) throw new TypeError('no transport');
-  const source = createForwarder({ servers, transport, clock, validating: trust === 'ad' });
-  return new CachingResolver({
-    source,
-    clock,
-    anchors: readAnchors(options.trustAnchors),
-    trust,
-    close: async () => network?.close(),
-  });
+  const believes = trust === 'ad';
+  const check = (servers: readonly ServerAddress[]) => {
+    if (believes && options.trustRemoteAd !== true) requireLoopback(servers);
+    return servers;
+  };
+  const source = forwardingSource(upstreamServers(options.upstream ?? 'system', check), transport, believes);
+  const anchors = readAnchors(options.trustAnchors);
+  return new CachingResolver({ source, clock, anchors, trust, close: async () => network?.close() });
 }
 
-function upstreamServers(upstream: string | readonly string[]): ServerAddress[] {
-  if (upstream === 'system') return systemServers();
+type Servers = () => Promise<readonly ServerAddress[]>;
+
+/** Addresses that were given are checked at once; the system's are read when the first question is asked. */
+function upstreamServers(
+  upstream: string | readonly string[],
+  check: (servers: readonly ServerAddress[]) => readonly ServerAddress[],
+): Servers {
+  if (upstream === 'system') return async () => check(await readSystemServers());
   const texts = typeof upstream === 'string' ? [upstream] : upstream;
   if (texts.length === 0) throw new TypeError('upstream: no address given');
-  return texts.map(parseServer);
+  const servers = check(texts.map(parseServer));
+  return async () => servers;
 }
 
-function requireLoopback(servers: readonly ServerAddress[], trustRemoteAd: boolean): void {
+/**
+ * Asks recursive resolvers. Where we validate, CD asks them for what they have, bogus or not (RFC 4035 section 3.2.2);
+ * where they do, AD asks them to say so (RFC 6840 section 5.7).
+ */
+function forwardingSource(servers: Servers, transport: Transport, believes: boolean): Source {
+  let forwarder: Promise<Forwarder> | undefined;
+  return {
+    async ask(question, signal) {
+      const flags = believes ? { cd: false, do: false, ad: true } : { cd: true, do: true };
+      forwarder ??= servers().then((addresses) => createForwarder({ servers: addresses, transport }));
+      let ready: Forwarder;
+      try {
+        ready = await forwarder;
+      } catch (error) {
+        forwarder = undefined;
+        const reason = `no resolver to ask: ${error instanceof Error ? error.message : String(error)}`;
+        return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
+      }
+      return ready.ask(question, signal === undefined ? flags : { ...flags, signal });
+    },
+    async close() {},
+  };
+}
+
+function requireLoopback(servers: readonly ServerAddress[]): void {
   const remote = servers.find((server) => !isLoopback(server.address));
-  if (remote === undefined || trustRemoteAd) return;
+  if (remote === undefined) return;
   throw new TypeError(
     `trust 'ad' believes what ${remote.address} says about DNSSEC, but that is not this machine: anyone between could ` +
       `forge it (RFC 4035 section 4.9.3). Use trust 'validate', or trustRemoteAd: true where that network is yours`,

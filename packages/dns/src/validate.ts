@@ -73,18 +73,24 @@ class ValidatedLookup {
   }
 
   async run(): Promise<Lookup> {
-    let message = await this.#ask();
-    let sets = new RRsets(message.answer);
     for (;;) {
-      const done = await this.#finalAnswer(message, sets);
-      if (done !== undefined) return done;
-      const alias = aliasAt(sets, this.#name);
-      if (alias === undefined) return await this.#absence(message);
-      await this.#follow(alias, message);
-      if (speaksOf(message, sets, this.#name)) continue;
+      const message = await this.#ask();
+      const asked = this.#name;
+      const sets = new RRsets(message.answer);
+      do {
+        const done = await this.#finalAnswer(message, sets);
+        if (done !== undefined) return done;
+        const alias = aliasAt(sets, this.#name);
+        if (alias === undefined) {
+          const absent = await this.#absence(message);
+          if (!(absent instanceof StepFailure)) return absent;
+          // The message may have held the proofs of an alias only: what is at its end is asked for by its own name.
+          if (this.#name === asked) throw absent;
+          break;
+        }
+        await this.#follow(alias, message);
+      } while (speaksOf(message, sets, this.#name));
       // RFC 7672 section 2.1.3: an alias without the records it leads to; the question is repeated at its target.
-      message = await this.#ask();
-      sets = new RRsets(message.answer);
     }
   }
 
@@ -176,7 +182,7 @@ class ValidatedLookup {
   }
 
   /** There is nothing at the name reached so far: that needs a proof too (RFC 4035 section 5.4). */
-  async #absence(message: Message): Promise<Answered> {
+  async #absence(message: Message): Promise<Answered | StepFailure> {
     const sets = new RRsets(message.authority);
     const denials = [RRTYPE.NSEC, RRTYPE.NSEC3, RRTYPE.SOA].flatMap((type) => sets.ofType(type));
     const signers = this.#signers(denials, this.#name, this.#type);
@@ -201,7 +207,7 @@ class ValidatedLookup {
           break;
       }
     }
-    throw failure ?? new Error('a signer was tried and nothing came of it');
+    return failure ?? bogus(EDE.NSEC_MISSING, `nothing is said of ${this.#name}`);
   }
 
   #provenAbsence(message: Message, zone: SecureZone, rcode: 'NOERROR' | 'NXDOMAIN'): Answered {
