@@ -18,14 +18,16 @@ export interface ClearPolicy {
 /** TLS where it is offered and works, else clear text (RFC 7435; RFC 7672 section 2.2, pre-DANE rules). */
 export interface OpportunisticPolicy {
   readonly level: 'may';
-  readonly serverName: string;
+  /** Sent as SNI: the host's name; null for an address (RFC 6066 section 3). */
+  readonly serverName: string | null;
   readonly source: string;
 }
 
 /** TLS or no delivery; whose certificate it is does not matter (RFC 7672 section 2.2: only unusable records). */
 export interface EncryptPolicy {
   readonly level: 'encrypt';
-  readonly serverName: string;
+  /** Sent as SNI: the TLSA base domain or the host's name; null for an address. */
+  readonly serverName: string | null;
   readonly source: string;
 }
 

@@ -1,0 +1,203 @@
+/**
+ * One step towards a destination, as a fact: from a host that was skipped or a session that was or was not opened, to
+ * the `Attempt` that the caller sees.
+ */
+import type { HostFinding } from '@danelaw/dane';
+import type { SmtpFault } from './fault.js';
+import { type Attempt, type AttemptRecipient, summarizeTlsa } from './outcome.js';
+import type { TlsPolicy } from './policy.js';
+import { formatReply, type Reply } from './reply.js';
+import type { HostsRoute, RouteHost } from './route.js';
+import type { OpenedSession, Session } from './session.js';
+import type { Decision } from './tls-policy.js';
+import type { RecipientVerdict, Verdict } from './transaction.js';
+
+/** Where the attempt stands: what all attempts on one host have in common. */
+export interface HostContext {
+  readonly route: HostsRoute;
+  readonly host: RouteHost;
+  readonly finding: HostFinding;
+}
+
+type Common = Pick<Attempt, 'domain' | 'host' | 'port' | 'preference' | 'mx' | 'tlsa'>;
+
+function common({ route, host, finding }: HostContext): Common {
+  return {
+    domain: route.domain,
+    // RFC 7672 section 2.2.1: unexpanded, so that a forged MX record can be seen in the log.
+    host: host.host,
+    port: host.port,
+    preference: host.preference ?? null,
+    mx: route.mx,
+    tlsa: summarizeTlsa(finding),
+  };
+}
+
+export function skippedAttempt(
+  context: HostContext,
+  decision: Extract<Decision, { action: 'skip' }>,
+): Attempt {
+  return {
+    status: 'skipped',
+    ...common(context),
+    address: null,
+    policy: null,
+    tls: null,
+    reply: null,
+    enhancedStatus: skipStatus(decision.cause),
+    reason: decision.reason,
+    failureType: decision.failureType ?? null,
+    recipients: [],
+  };
+}
+
+/** RFC 3463: X.4.4 unable to route, X.4.3 directory server failure, X.7.5 cryptographic failure. */
+function skipStatus(cause: Extract<Decision, { action: 'skip' }>['cause']): string {
+  switch (cause) {
+    case 'absent':
+      return '5.4.4';
+    case 'look-up':
+      return '4.4.3';
+    case 'policy':
+      return '4.7.5';
+    default: {
+      const never: never = cause;
+      return never;
+    }
+  }
+}
+
+/** Where a connection was made to, and under which policy. */
+export interface ConnectionContext extends HostContext {
+  readonly address: string;
+  readonly policy: TlsPolicy;
+}
+
+export function failedAttempt(
+  context: ConnectionContext,
+  opened: Extract<OpenedSession, { status: 'failed' }>,
+): Attempt {
+  const { fault } = opened;
+  return {
+    status: 'failed',
+    ...common(context),
+    address: context.address,
+    policy: policyFacts(context.policy),
+    tls: opened.tls,
+    reply: fault.reply === undefined ? null : formatReply(fault.reply),
+    enhancedStatus: faultStatus(fault),
+    reason: `${where(context)}: ${fault.message}`,
+    failureType: fault.failureType ?? null,
+    recipients: [],
+  };
+}
+
+export function completedAttempt(
+  context: ConnectionContext,
+  session: Session,
+  verdicts: readonly RecipientVerdict[],
+): Attempt {
+  const recipients = verdicts.map(({ recipient, verdict }) =>
+    attemptRecipient(context, recipient.address, verdict),
+  );
+  return {
+    status: 'completed',
+    ...common(context),
+    address: context.address,
+    policy: policyFacts(context.policy),
+    tls: session.tls,
+    reply: null,
+    enhancedStatus: null,
+    reason: [`${where(context)}: ${sessionWords(session, context)}`, ...session.notes].join('; '),
+    failureType: null,
+    recipients,
+  };
+}
+
+function policyFacts({ level, source }: TlsPolicy): Attempt['policy'] {
+  return { level, source };
+}
+
+function where({ host, address }: ConnectionContext): string {
+  return host.kind === 'address' ? address : `${host.host} [${address}]`;
+}
+
+/** How the session was protected. Never more than was proved: RFC 7672 section 2.2.1, last paragraph but one. */
+export function sessionWords({ tls }: Session, { route, host }: Pick<HostContext, 'route' | 'host'>): string {
+  if (tls === null) return 'in clear text';
+  if (tls.authenticated === null) return `${tls.protocol}, ${tls.reason}`;
+  const by = `${tls.protocol}, authenticated by ${tls.authenticated.record} of ${tls.authenticated.baseDomain}`;
+  if (route.mx === 'secure') return by;
+  return `${by}, as ${host.host} only: the MX records of ${route.domain} are not signed, so anybody may have named it`;
+}
+
+function attemptRecipient(context: ConnectionContext, recipient: string, verdict: Verdict): AttemptRecipient {
+  const facts = (
+    status: AttemptRecipient['status'],
+    reply: Reply | undefined,
+    fallback: string | null,
+    words: string,
+  ) => ({
+    recipient,
+    status,
+    reply: reply === undefined ? null : formatReply(reply),
+    code: reply?.code ?? null,
+    enhancedStatus: reply?.enhanced ?? fallback,
+    reason: `${where(context)}: ${words}`,
+  });
+  switch (verdict.status) {
+    case 'accepted':
+      return facts(
+        'delivered',
+        verdict.reply,
+        null,
+        `the server took the message: ${formatReply(verdict.reply)}`,
+      );
+    case 'refused':
+      return facts('failed', verdict.reply, verdict.enhanced ?? '5.0.0', verdict.reason);
+    case 'later':
+      return {
+        ...facts('deferred', verdict.reply, '4.0.0', verdict.reason),
+        enhancedStatus: temporary(verdict.reply),
+      };
+    case 'lost':
+      return facts('deferred', undefined, faultStatus(verdict.fault), verdict.reason);
+    default: {
+      const never: never = verdict;
+      return never;
+    }
+  }
+}
+
+/** The enhanced status of a reply that we take for a temporary one, whatever its own class is. */
+function temporary(reply: Reply): string {
+  return reply.enhanced === undefined ? '4.0.0' : reply.enhanced.replace(/^./u, '4');
+}
+
+/** RFC 3463 sections 3.5, 3.6 and 3.8. All temporary: none of these is the server's last word on the message. */
+export function faultStatus(fault: SmtpFault): string {
+  switch (fault.kind) {
+    case 'connect':
+      return '4.4.1';
+    case 'timeout':
+      return fault.stage === 'connect' ? '4.4.1' : '4.4.2';
+    case 'closed':
+      return '4.4.2';
+    case 'protocol':
+      return '4.5.0';
+    case 'refused':
+      return fault.failureType === undefined && fault.reply !== undefined ? temporary(fault.reply) : '4.7.4';
+    case 'starttls-not-offered':
+      return '4.7.4';
+    case 'starttls-injection':
+    case 'handshake':
+    case 'unauthenticated':
+      return '4.7.5';
+    case 'deadline':
+      return '4.4.7';
+    default: {
+      const never: never = fault.kind;
+      return never;
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What a server offers, as its reply to EHLO says (RFC 5321 section 4.1.1.1): a keyword a line, with parameters.
+ *
+ * Learned in clear it may be forged, so it is used for nothing but STARTTLS and forgotten after it (RFC 3207 section
+ * 4.2). The number of keywords and their length are bounded by the reply itself.
+ */
+import type { Reply } from './reply.js';
+
+export interface Capabilities {
+  /** RFC 3207. */
+  readonly startTls: boolean;
+  /** RFC 2920. */
+  readonly pipelining: boolean;
+  /** RFC 6152. */
+  readonly eightBitMime: boolean;
+  /** RFC 6531. */
+  readonly smtpUtf8: boolean;
+  /** RFC 1870: the declared size may be sent with MAIL. */
+  readonly size: boolean;
+  /** Octets that the server takes at most; undefined where it does not say, or says 0: no fixed limit. */
+  readonly sizeLimit: number | undefined;
+  /** Every keyword in upper case, in the server's order. */
+  readonly keywords: readonly string[];
+}
+
+/** What a server that knows HELO alone offers: nothing. */
+export const NO_CAPABILITIES: Capabilities = {
+  startTls: false,
+  pipelining: false,
+  eightBitMime: false,
+  smtpUtf8: false,
+  size: false,
+  sizeLimit: undefined,
+  keywords: [],
+};
+
+/** Reads a 250 reply to EHLO. Lines that are no `ehlo-line` are passed over. */
+export function readCapabilities(reply: Reply): Capabilities {
+  const offered = new Map<string, string>();
+  // The first line is the server's name and greeting, whatever it looks like.
+  for (const line of reply.lines.slice(1)) {
+    const match = /^([A-Za-z0-9][A-Za-z0-9-]*)(?: +(.*))?$/u.exec(line);
+    const keyword = match?.[1]?.toUpperCase();
+    if (keyword !== undefined && !offered.has(keyword)) offered.set(keyword, match?.[2] ?? '');
+  }
+  return {
+    startTls: offered.has('STARTTLS'),
+    pipelining: offered.has('PIPELINING'),
+    eightBitMime: offered.has('8BITMIME'),
+    smtpUtf8: offered.has('SMTPUTF8'),
+    size: offered.has('SIZE'),
+    sizeLimit: sizeLimit(offered.get('SIZE')),
+    keywords: [...offered.keys()],
+  };
+}
+
+/** size-param = 1*20DIGIT (RFC 1870 section 4); 0 says that there is no fixed maximum. */
+function sizeLimit(parameter: string | undefined): number | undefined {
+  if (parameter === undefined || !/^[0-9]{1,20}$/u.test(parameter)) return undefined;
+  const limit = Number(parameter);
+  return limit === 0 ? undefined : limit;
+}

@@ -1,0 +1,89 @@
+/** What a delivery or a probe needs from outside - network, DNS, clock, chance, limits - and what it takes by default. */
+import { discover, verifyCertificate } from '@danelaw/dane';
+import type { Resolver } from '@danelaw/dns';
+import { type Connect, connectTcp } from './connection.js';
+import type { Discover } from './locate.js';
+import type { PolicyLevel } from './policy.js';
+import type { Verify } from './starttls.js';
+import { DEFAULT_TIMEOUTS, type Timeouts } from './timeouts.js';
+
+export interface ClientOptions {
+  readonly resolver: Resolver;
+  /** The name that EHLO says: ours, fully qualified, or an address literal (RFC 5321 section 4.1.1.1). */
+  readonly heloName: string;
+  /** `dane` where it is left out. */
+  readonly level?: PolicyLevel;
+  /** The SMTP port; 25. TLSA records are looked up for this port too (RFC 7672 section 2.2.3). */
+  readonly port?: number;
+  /** Sends everything to this host instead of the domains' own: a name or an address. Secure a priori. */
+  readonly relay?: { readonly host: string; readonly port?: number };
+  readonly connect?: Connect;
+  readonly discover?: Discover;
+  readonly verify?: Verify;
+  /** Milliseconds for each stage; RFC 5321 section 4.5.3.2 for those that are left out. */
+  readonly timeouts?: Partial<Timeouts>;
+  readonly limits?: Partial<Limits>;
+  /** Milliseconds since the epoch: when certificates have to be valid. */
+  readonly clock?: () => number;
+  /** From 0 up to 1; mixes MX hosts of equal preference. */
+  readonly random?: () => number;
+  /** Stops everything at once; the promise rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Bounds on one destination. RFC 5321 section 5.1 allows them and asks for two addresses at least. */
+export interface Limits {
+  /** Addresses tried of one host. */
+  readonly addressesPerHost: number;
+  /** Connections made for one destination, over all hosts; a second one in clear text counts too. */
+  readonly connections: number;
+  /** Milliseconds for one destination. A message whose end has been sent is still waited for. */
+  readonly totalTime: number;
+}
+
+export const DEFAULT_LIMITS: Limits = { addressesPerHost: 5, connections: 10, totalTime: 30 * 60 * 1000 };
+
+/** `ClientOptions` with everything decided. */
+export interface Client {
+  readonly resolver: Resolver;
+  readonly heloName: string;
+  readonly level: PolicyLevel;
+  readonly port: number;
+  readonly relay: { readonly host: string; readonly port: number } | undefined;
+  readonly connect: Connect;
+  readonly discover: Discover;
+  readonly verify: Verify;
+  readonly timeouts: Timeouts;
+  readonly limits: Limits;
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws TypeError for a `heloName` that can't stand in a command line */
+export function makeClient(options: ClientOptions): Client {
+  if (!/^[A-Za-z0-9._[\]:-]{1,255}$/u.test(options.heloName)) {
+    throw new TypeError(
+      `"${options.heloName}" can't be said with EHLO: it must be a host name or an address literal`,
+    );
+  }
+  const port = options.port ?? 25;
+  return {
+    resolver: options.resolver,
+    heloName: options.heloName,
+    level: options.level ?? 'dane',
+    port,
+    relay:
+      options.relay === undefined
+        ? undefined
+        : { host: options.relay.host, port: options.relay.port ?? port },
+    connect: options.connect ?? connectTcp,
+    discover: options.discover ?? discover,
+    verify: options.verify ?? verifyCertificate,
+    timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    clock: options.clock ?? Date.now,
+    random: options.random ?? Math.random,
+    signal: options.signal,
+  };
+}

@@ -1,0 +1,371 @@
+/**
+ * One connection to a mail server: lines out, replies in.
+ *
+ * It knows when something was asked, so that replies nobody asked for are noticed (RFC 2920 section 3.1: replies are
+ * matched to commands by counting, nothing else), how long each stage may take (RFC 5321 section 4.5.3.2), and how to
+ * change the socket under the conversation when STARTTLS has been agreed. It knows nothing about mail.
+ *
+ * Everything that goes wrong is an `SmtpFault`, except the caller's own abort, which rejects with the signal's reason.
+ */
+import { type Socket, connect as tcpConnect } from 'node:net';
+import { SmtpFault, stageWords } from './fault.js';
+import { formatReply, isReplyFault, type Reply, ReplyParser } from './reply.js';
+import type { Stage, Timeouts } from './timeouts.js';
+
+/** Where to connect to. `address` is an IP address, never a name: names are looked up with DNSSEC, elsewhere. */
+export interface Target {
+  readonly address: string;
+  readonly family: 4 | 6;
+  readonly port: number;
+}
+
+/** Opens a TCP connection: a parameter, so that tests can lead any address to a port of their own. */
+export type Connect = (target: Target) => Socket;
+
+/** Straight to the address, without Nagle's delay: each write of ours is a whole group of commands. */
+export const connectTcp: Connect = ({ address, family, port }) =>
+  tcpConnect({ host: address, port, family, noDelay: true });
+
+export interface ConnectionOptions {
+  readonly target: Target;
+  readonly connect: Connect;
+  readonly timeouts: Timeouts;
+  /** The caller's wish to stop: rejects with its reason, at once. */
+  readonly signal?: AbortSignal | undefined;
+  /** The end of the time for this delivery: a fault, and not while the end of the message is being answered. */
+  readonly deadline?: AbortSignal | undefined;
+}
+
+/**
+ * Replies that may be waiting beyond those that were asked for. A server may say 421 at any time (RFC 5321 section
+ * 3.8); anything more is no conversation any more, and this is what bounds the memory a chatty server can use.
+ */
+const MAX_UNASKED_REPLIES = 1;
+
+interface Waiter {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  #socket: Socket;
+  #parser = new ReplyParser();
+  #unread: Reply[] = [];
+  /** Replies that have been asked for and not been handed out. The greeting is the first. */
+  #owed = 1;
+  #stage: Stage = 'connect';
+  /** Who waits for the next reply. */
+  #waiter: Waiter | undefined;
+  /** Who waits for something else, and has to hear that the connection is over. */
+  #onEnd: ((fault: SmtpFault) => void) | undefined;
+  /** Why no more will come. Replies that came before it are still handed out. */
+  #ended: SmtpFault | undefined;
+
+  private constructor(options: ConnectionOptions, socket: Socket) {
+    this.#options = options;
+    this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  /** Opens the TCP connection. The greeting is the first reply. */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    options.signal?.throwIfAborted();
+    const connection = new Connection(options, options.connect(options.target));
+    try {
+      await connection.#until('connect', (resolve) => connection.#socket.once('connect', resolve));
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  get target(): Target {
+    return this.#options.target;
+  }
+
+  /** True where nothing more can be sent or will come. */
+  get isOver(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** True where the server has said something that has not been asked for or not been read. */
+  get hasUnread(): boolean {
+    return this.#unread.length > 0 || this.#parser.hasRest;
+  }
+
+  /** Sends one command and waits for its reply. `line` has no line end. */
+  async command(stage: Stage, line: string): Promise<Reply> {
+    this.send([line]);
+    return await this.reply(stage);
+  }
+
+  /** Sends commands as one group (RFC 2920), in one write; the replies are to be read with `reply`, one for each. */
+  send(lines: readonly string[]): void {
+    this.refuseUnasked();
+    this.#owed += lines.length;
+    if (!this.#socket.writable) return; // the reason is found by whoever reads the reply
+    this.#socket.write(Buffer.from(lines.map((line) => `${line}\r\n`).join(''), 'utf8'));
+  }
+
+  /** The next reply, in the order of the commands. */
+  async reply(stage: Stage): Promise<Reply> {
+    const reply = this.#unread.shift();
+    if (reply === undefined) return await this.#nextReply(stage);
+    this.#owed -= 1;
+    return reply;
+  }
+
+  /** A reply that came before its question: a refusal in the middle of a message, or a 421. */
+  get early(): Reply | undefined {
+    return this.#unread[0];
+  }
+
+  /**
+   * Sends part of a message, in one write, and waits until the network has taken it.
+   *
+   * @param last  the octets end the message; a reply is owed from now on
+   */
+  async sendData(pieces: readonly Uint8Array[], last: boolean): Promise<void> {
+    if (last) this.#owed += 1;
+    await this.#until('data-block', (resolve) => {
+      this.#socket.cork();
+      for (const [index, piece] of pieces.entries()) {
+        // A failed write is reported by 'close', after what the server said before it.
+        const taken =
+          index === pieces.length - 1 ? (error?: Error | null) => error == null && resolve() : undefined;
+        this.#socket.write(piece, taken);
+      }
+      this.#socket.uncork();
+    });
+  }
+
+  /**
+   * Takes the socket away for the TLS handshake. Everything that was learned or received in clear ends here.
+   *
+   * RFC 3207 section 4.2: the client MUST discard any knowledge obtained from the server before. Octets that came after
+   * the 220 and before the handshake can't be answers to anything; a client that kept them would take them for replies
+   * of the encrypted session (CVE-2011-0411 and its relatives). A conforming server sends none, so we do not only
+   * discard them: they are the mark of an attack or of a broken server, and the connection ends.
+   */
+  detach(): Socket {
+    if (this.hasUnread) {
+      throw new SmtpFault(
+        'starttls-injection',
+        'starttls',
+        'the server sent clear text after its reply to STARTTLS, where only the TLS handshake may follow (RFC 3207 ' +
+          'section 4.2): an attack, or a broken server',
+        { failureType: 'validation-failure' },
+      );
+    }
+    this.#ignore(this.#socket);
+    return this.#socket;
+  }
+
+  /** Goes on with the conversation over `socket` (TLS over the one that was detached). */
+  attach(socket: Socket): void {
+    this.#parser = new ReplyParser();
+    this.#unread = [];
+    this.#owed = 0;
+    this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  /** Says QUIT and lets go. Nobody waits for the reply: the outcome stands already. */
+  quit(): void {
+    const socket = this.#socket;
+    this.#ignore(socket);
+    if (!socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const linger = setTimeout(() => socket.destroy(), this.#options.timeouts.quit);
+    linger.unref();
+    socket.once('close', () => clearTimeout(linger));
+    socket.resume();
+    socket.end('QUIT\r\n');
+    // The program may end before the server has said goodbye.
+    socket.unref();
+  }
+
+  destroy(): void {
+    this.#ignore(this.#socket);
+    this.#socket.destroy();
+  }
+
+  async #nextReply(stage: Stage): Promise<Reply> {
+    this.#stage = stage;
+    if (this.#ended !== undefined) throw this.#told(this.#ended);
+    try {
+      return await bounded<Reply>(stage, this.#bounds(), (resolve, reject) => {
+        this.#waiter = { resolve, reject: (fault) => reject(fault) };
+      });
+    } finally {
+      this.#waiter = undefined;
+    }
+  }
+
+  /** Waits for something that is not a reply. */
+  async #until(stage: Stage, start: (resolve: () => void) => void): Promise<void> {
+    this.#stage = stage;
+    if (this.#ended !== undefined) throw this.#told(this.#ended);
+    try {
+      await bounded<void>(stage, this.#bounds(), (resolve, reject) => {
+        this.#onEnd = reject;
+        start(resolve);
+      });
+    } finally {
+      this.#onEnd = undefined;
+    }
+  }
+
+  #bounds(): Bounds {
+    return { ...this.#options, socket: this.#socket };
+  }
+
+  /** The same fault, told as what it means at the stage where it was noticed. */
+  #told(fault: SmtpFault): SmtpFault {
+    if (fault.kind !== 'closed' || fault.stage === this.#stage) return fault;
+    return new SmtpFault(
+      'closed',
+      this.#stage,
+      `${fault.happened} while we were ${stageWords(this.#stage)}`,
+      {
+        happened: fault.happened,
+      },
+    );
+  }
+
+  /** Before something is sent, everything must have been answered and nothing said beyond that. */
+  refuseUnasked(): void {
+    const reply = this.#unread[0];
+    // RFC 5321 section 3.8: 421 may come at any time. A refusal answers whatever is said next; an acceptance can't.
+    if (reply === undefined || reply.code >= 400) return;
+    throw new SmtpFault(
+      'protocol',
+      this.#stage,
+      `the server sent a reply that nobody asked for: ${formatReply(reply)}`,
+    );
+  }
+
+  readonly #onData = (octets: Uint8Array): void => {
+    if (this.#ended !== undefined) return;
+    for (const item of this.#parser.push(octets)) {
+      if (isReplyFault(item)) {
+        this.#end(new SmtpFault('protocol', this.#stage, `the server does not speak SMTP: ${item.reason}`));
+        return;
+      }
+      const waiter = this.#waiter;
+      if (waiter !== undefined) {
+        this.#waiter = undefined;
+        waiter.resolve(item);
+        this.#owed -= 1;
+        continue;
+      }
+      this.#unread.push(item);
+      if (this.#unread.length > this.#owed + MAX_UNASKED_REPLIES) {
+        this.#end(new SmtpFault('protocol', this.#stage, 'the server sends replies that nobody asked for'));
+        return;
+      }
+    }
+  };
+
+  readonly #onError = (error: Error & { syscall?: string }): void => {
+    if (error.syscall === 'connect') {
+      this.#end(new SmtpFault('connect', 'connect', `no connection: ${error.message}`));
+    } else {
+      this.#close(`the connection failed (${error.message})`);
+    }
+  };
+
+  readonly #onClose = (): void => this.#close('the server ended the connection');
+
+  #close(happened: string): void {
+    const stage = this.#stage;
+    this.#end(new SmtpFault('closed', stage, `${happened} while we were ${stageWords(stage)}`, { happened }));
+  }
+
+  #end(fault: SmtpFault): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = fault;
+    this.#waiter?.reject(fault);
+    this.#onEnd?.(fault);
+  }
+
+  #listen(socket: Socket): void {
+    socket
+      .on('data', this.#onData)
+      .on('error', this.#onError)
+      .on('end', this.#onClose)
+      .on('close', this.#onClose);
+  }
+
+  #ignore(socket: Socket): void {
+    socket
+      .off('data', this.#onData)
+      .off('error', this.#onError)
+      .off('end', this.#onClose)
+      .off('close', this.#onClose);
+    socket.on('error', () => {}); // whatever still goes wrong with it concerns nobody
+  }
+}
+
+/** What `bounded` needs to know. */
+export interface Bounds {
+  readonly timeouts: Timeouts;
+  readonly socket: Socket;
+  readonly signal?: AbortSignal | undefined;
+  readonly deadline?: AbortSignal | undefined;
+}
+
+/**
+ * One wait with an end: it settles, or the stage's time runs out, or the caller stops it, or the delivery's time is
+ * over. In the last three cases the socket is destroyed: the next reply would answer the wrong question.
+ *
+ * The deadline does not count while the end of the message is being answered: the message has been handed over, and
+ * giving up then would make it arrive twice (RFC 5321 section 4.5.3.2.6).
+ */
+export async function bounded<T>(
+  stage: Stage,
+  { timeouts, socket, signal, deadline }: Bounds,
+  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+): Promise<T> {
+  const undo: (() => void)[] = [];
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      const stop = (error: unknown): void => {
+        socket.destroy();
+        reject(error);
+      };
+      const stopOn = (source: AbortSignal | undefined, error: () => unknown): void => {
+        if (source === undefined) return;
+        const onAbort = (): void => stop(error());
+        if (source.aborted) onAbort();
+        source.addEventListener('abort', onAbort, { once: true });
+        undo.push(() => source.removeEventListener('abort', onAbort));
+      };
+      const timer = setTimeout(() => {
+        const seconds = timeouts[stage] / 1000;
+        stop(
+          new SmtpFault('timeout', stage, `nothing came for ${seconds} s while we were ${stageWords(stage)}`),
+        );
+      }, timeouts[stage]);
+      undo.push(() => clearTimeout(timer));
+      stopOn(signal, () => signal?.reason);
+      if (stage !== 'data-end') {
+        stopOn(deadline, () => {
+          const words = `the time for this delivery ended while we were ${stageWords(stage)}`;
+          return new SmtpFault('deadline', stage, words);
+        });
+      }
+      start(resolve, reject);
+    });
+  } finally {
+    for (const step of undo) step();
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * What `deliver` tells: for each recipient how it ended and what was proved on the way, and every attempt in order.
+ * All of it is plain data that JSON can carry; `null` stands where there was nothing.
+ */
+import type { HostFinding, TlsaFinding } from '@danelaw/dane';
+import { formatTlsa } from '@danelaw/dane';
+import type { FailureType } from './fault.js';
+import type { TlsPolicy } from './policy.js';
+import type { TlsFacts } from './starttls.js';
+
+/** `delivered`: the server took responsibility. `deferred`: try again later. `failed`: for good; tell the sender. */
+export type OutcomeStatus = 'delivered' | 'deferred' | 'failed';
+
+export interface Delivery {
+  /** One for each recipient, in the order of the envelope. */
+  readonly recipients: readonly RecipientOutcome[];
+  /** Every host and address that was considered, in order, grouped by destination. */
+  readonly attempts: readonly Attempt[];
+}
+
+export interface RecipientOutcome {
+  readonly recipient: string;
+  readonly status: OutcomeStatus;
+  /** The server's reply that decided it, on one line: `250 2.0.0 queued`. */
+  readonly reply: string | null;
+  /** The code of that reply. */
+  readonly code: number | null;
+  /** RFC 3463: the server's, or ours where no server was asked or it gave none. */
+  readonly enhancedStatus: string | null;
+  /** What happened, by which rule, in a sentence. */
+  readonly reason: string;
+  /** The attempt that decided it: the MX host as its record names it, never expanded (RFC 7672 section 2.2.1). */
+  readonly host: string | null;
+  readonly address: string | null;
+  /** The TLS session of that attempt; null in clear text, or where there was no connection. */
+  readonly tls: TlsFacts | null;
+  /** How the host was found. With `insecure`, `tls.authenticated` is about the host and not about the domain. */
+  readonly mx: 'secure' | 'insecure' | null;
+}
+
+/** One step towards a destination: a host that was skipped, or one connection to one address. */
+export interface Attempt {
+  /**
+   * `completed`: the server was given the message, or refused it, recipient by recipient. `failed`: there was no session
+   * that could carry mail. `skipped`: nobody was connected to, by the rule that `reason` names.
+   */
+  readonly status: 'completed' | 'failed' | 'skipped';
+  /** The next-hop domain. */
+  readonly domain: string;
+  readonly host: string;
+  readonly port: number;
+  readonly preference: number | null;
+  readonly mx: 'secure' | 'insecure';
+  readonly address: string | null;
+  /** What the host's TLSA records said; null where its addresses could not be found. */
+  readonly tlsa: TlsaSummary | null;
+  /** What the connection had to achieve; null where there was none to be made. */
+  readonly policy: { readonly level: TlsPolicy['level']; readonly source: string } | null;
+  readonly tls: TlsFacts | null;
+  readonly reply: string | null;
+  readonly enhancedStatus: string | null;
+  readonly reason: string;
+  readonly failureType: FailureType | null;
+  /** What became of each recipient; empty where the attempt is not `completed`. */
+  readonly recipients: readonly AttemptRecipient[];
+}
+
+export interface AttemptRecipient {
+  readonly recipient: string;
+  readonly status: OutcomeStatus;
+  readonly reply: string | null;
+  readonly code: number | null;
+  readonly enhancedStatus: string | null;
+  readonly reason: string;
+}
+
+/** A `TlsaFinding` for JSON. */
+export interface TlsaSummary {
+  readonly status: TlsaFinding['status'];
+  readonly baseDomain: string | null;
+  /** Each record in presentation form, with the reason where it was set aside. */
+  readonly records: readonly { readonly record: string; readonly setAside: string | null }[];
+  readonly reason: string | null;
+}
+
+export function summarizeTlsa(finding: HostFinding): TlsaSummary | null {
+  if (finding.status !== 'reachable') return null;
+  const { tlsa } = finding;
+  switch (tlsa.status) {
+    case 'usable':
+    case 'unusable': {
+      const records = tlsa.published.map(({ record, setAside }) => ({
+        record: formatTlsa(record),
+        setAside: setAside ?? null,
+      }));
+      return { status: tlsa.status, baseDomain: tlsa.baseDomain, records, reason: null };
+    }
+    case 'none':
+    case 'failed':
+      return { status: tlsa.status, baseDomain: null, records: [], reason: tlsa.reason };
+    default: {
+      const never: never = tlsa;
+      return never;
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Everything that a delivery does, but MAIL FROM: for every address of every host of a domain, connect, EHLO, STARTTLS,
+ * verify, EHLO, QUIT. Where a delivery stops at the first server that takes the message, a probe goes on to the last.
+ */
+import type { HostFinding } from '@danelaw/dane';
+import { failedAttempt, sessionWords } from './attempt.js';
+import { type Client, type ClientOptions, makeClient } from './client.js';
+import { routeFor } from './destination.js';
+import type { FailureType } from './fault.js';
+import { locate } from './locate.js';
+import { summarizeTlsa, type TlsaSummary } from './outcome.js';
+import type { TlsPolicy } from './policy.js';
+import type { HostsRoute, Route, RouteHost } from './route.js';
+import { openSession } from './session.js';
+import type { TlsFacts } from './starttls.js';
+import { type Decision, decide } from './tls-policy.js';
+
+export interface ProbeOptions extends ClientOptions {
+  readonly domain: string;
+}
+
+export interface ProbeReport {
+  readonly route: Route;
+  /** In the order in which a sender tries them; empty where the route has no hosts. */
+  readonly hosts: readonly HostProbe[];
+}
+
+export interface HostProbe {
+  readonly host: RouteHost;
+  readonly mx: 'secure' | 'insecure';
+  readonly finding: HostFinding;
+  readonly tlsa: TlsaSummary | null;
+  /** What a sender with this policy level does with the host, and why. */
+  readonly decision: Decision;
+  /** Every address; empty where the host is skipped. */
+  readonly addresses: readonly AddressProbe[];
+}
+
+export interface AddressProbe {
+  readonly address: string;
+  readonly policy: { readonly level: TlsPolicy['level']; readonly source: string };
+  /** True where a message would be handed over under the policy. */
+  readonly ok: boolean;
+  readonly tls: TlsFacts | null;
+  /** What the server offers after TLS (RFC 3207 section 4.2), or in clear where TLS is not used. */
+  readonly capabilities: readonly string[];
+  readonly reply: string | null;
+  readonly enhancedStatus: string | null;
+  readonly reason: string;
+  readonly failureType: FailureType | null;
+}
+
+/** Probes all hosts of a domain. Rejects only when `signal` aborts, or for an impossible `heloName`. */
+export async function probe(options: ProbeOptions): Promise<ProbeReport> {
+  const client = makeClient(options);
+  const route = await routeFor(client, options.domain, client.signal);
+  const hosts: HostProbe[] = [];
+  if (route.status !== 'hosts') return { route, hosts };
+  for (const host of route.hosts) hosts.push(await probeHost(client, route, host));
+  return { route, hosts };
+}
+
+async function probeHost(client: Client, route: HostsRoute, host: RouteHost): Promise<HostProbe> {
+  const finding = await locate(host, client);
+  const decision = decide({ level: client.level, route, host, finding });
+  const addresses: AddressProbe[] = [];
+  if (decision.action === 'connect') {
+    for (const { address, family } of decision.finding.addresses.slice(0, client.limits.addressesPerHost)) {
+      const { policy } = decision;
+      const context = { route, host, finding, address, policy };
+      const opened = await openSession({ ...client, target: { address, family, port: host.port }, policy });
+      const facts = { address, policy: { level: policy.level, source: policy.source } };
+      if (opened.status === 'open') {
+        const { session } = opened;
+        session.connection.quit();
+        const reason = [sessionWords(session, context), ...session.notes].join('; ');
+        const nothing = { reply: null, enhancedStatus: null, failureType: null };
+        const capabilities = session.capabilities.keywords;
+        addresses.push({ ...facts, ok: true, tls: session.tls, capabilities, reason, ...nothing });
+      } else {
+        const { tls, reply, enhancedStatus, reason, failureType } = failedAttempt(context, opened);
+        addresses.push({
+          ...facts,
+          ok: false,
+          tls,
+          capabilities: [],
+          reply,
+          enhancedStatus,
+          reason,
+          failureType,
+        });
+      }
+    }
+  }
+  return { host, mx: route.mx, finding, tlsa: summarizeTlsa(finding), decision, addresses };
+}

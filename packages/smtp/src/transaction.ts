@@ -1,0 +1,301 @@
+/**
+ * One mail transaction (RFC 5321 section 3.3): MAIL, RCPT for each recipient, DATA - and for each recipient what became
+ * of the message.
+ *
+ * With PIPELINING (RFC 2920) the envelope and DATA go out in one write: one round trip for the envelope, one for the
+ * message. Replies are matched to commands by counting, nothing else.
+ *
+ * A server that can't carry the message as it is (no 8BITMIME, no SMTPUTF8, too small a SIZE) does not get a broken one:
+ * it is refused here, with the enhanced status code that says so.
+ */
+import type { Capabilities } from './capabilities.js';
+import type { Connection } from './connection.js';
+import { refused, SmtpFault } from './fault.js';
+import type { Mailbox } from './mailbox.js';
+import { dotStuffed, type Message } from './message.js';
+import { formatReply, type Reply } from './reply.js';
+import type { Session } from './session.js';
+import type { Stage } from './timeouts.js';
+
+/** RFC 5321 section 4.5.3.1.8: every server takes this many; more go in further transactions. */
+export const MAX_RECIPIENTS_PER_TRANSACTION = 100;
+
+export interface TransactionInput {
+  /** Undefined is the null reverse-path `<>` (section 4.5.5). */
+  readonly from: Mailbox | undefined;
+  readonly recipients: readonly Mailbox[];
+  readonly message: Message;
+}
+
+/** What became of the message for one recipient. */
+export type Verdict =
+  /** The server has taken responsibility (section 4.2.5). */
+  | { readonly status: 'accepted'; readonly reply: Reply }
+  /** Refused for good: by the server's 5yz reply, or by us because the server can't carry the message. */
+  | {
+      readonly status: 'refused';
+      readonly reply: Reply | undefined;
+      readonly enhanced?: string;
+      readonly reason: string;
+    }
+  /** Refused for now, with 4yz. */
+  | { readonly status: 'later'; readonly reply: Reply; readonly reason: string }
+  /** The connection was lost. `inDoubt`: after the final dot, so nobody knows whether the server has the message. */
+  | {
+      readonly status: 'lost';
+      readonly fault: SmtpFault;
+      readonly inDoubt: boolean;
+      readonly reason: string;
+    };
+
+export interface RecipientVerdict {
+  readonly recipient: Mailbox;
+  readonly verdict: Verdict;
+}
+
+export interface Transaction {
+  /** One for each recipient, in the order given. */
+  readonly verdicts: readonly RecipientVerdict[];
+  /** False where the connection can carry nothing more. */
+  readonly usable: boolean;
+}
+
+/** Sends the message in as many transactions as the number of recipients needs. Rejects only on the caller's abort. */
+export async function transact(session: Session, input: TransactionInput): Promise<Transaction> {
+  const verdicts: RecipientVerdict[] = [];
+  for (let start = 0; start < input.recipients.length; start += MAX_RECIPIENTS_PER_TRANSACTION) {
+    const recipients = input.recipients.slice(start, start + MAX_RECIPIENTS_PER_TRANSACTION);
+    const run = new Run(session, { ...input, recipients }, start > 0);
+    verdicts.push(...(await run.run()));
+    if (!run.usable) {
+      const lost = run.fault ?? new SmtpFault('closed', 'mail', 'the connection is lost');
+      const rest = input.recipients.slice(start + recipients.length);
+      verdicts.push(...rest.map((recipient) => ({ recipient, verdict: lostVerdict(lost, false) })));
+      return { verdicts, usable: false };
+    }
+  }
+  return { verdicts, usable: true };
+}
+
+/** One transaction under way. */
+class Run {
+  readonly #connection: Connection;
+  readonly #capabilities: Capabilities;
+  readonly #input: TransactionInput;
+  readonly #reset: boolean;
+  readonly #verdicts = new Map<Mailbox, Verdict>();
+  #handedOver = false;
+  fault: SmtpFault | undefined;
+
+  constructor(session: Session, input: TransactionInput, reset: boolean) {
+    this.#connection = session.connection;
+    this.#capabilities = session.capabilities;
+    this.#input = input;
+    this.#reset = reset;
+  }
+
+  get usable(): boolean {
+    return this.fault === undefined;
+  }
+
+  async run(): Promise<RecipientVerdict[]> {
+    try {
+      this.#refuseWhatCannotBeCarried();
+      const recipients = this.#undecided();
+      if (recipients.length > 0) await this.#exchange(recipients);
+    } catch (error) {
+      if (!(error instanceof SmtpFault)) {
+        this.#connection.destroy();
+        throw error;
+      }
+      this.fault = error;
+      this.#decideRest(faultVerdict(error, this.#handedOver));
+    }
+    return this.#input.recipients.map((recipient) => ({
+      recipient,
+      verdict: this.#verdicts.get(recipient) ?? lostVerdict(noVerdict(), false),
+    }));
+  }
+
+  #undecided(): Mailbox[] {
+    return this.#input.recipients.filter((recipient) => !this.#verdicts.has(recipient));
+  }
+
+  #decideRest(verdict: Verdict): void {
+    for (const recipient of this.#undecided()) this.#verdicts.set(recipient, verdict);
+  }
+
+  /** RFC 6152 section 3, RFC 1870 section 6.2, RFC 6531 section 3.5. */
+  #refuseWhatCannotBeCarried(): void {
+    const { from, message, recipients } = this.#input;
+    const offered = this.#capabilities;
+    const refuse = (enhanced: string, reason: string): void => {
+      this.#decideRest({ status: 'refused', reply: undefined, enhanced, reason });
+    };
+    const limit = offered.sizeLimit;
+    if (limit !== undefined && message.octets.length > limit) {
+      refuse(
+        '5.3.4',
+        `the message has ${message.octets.length} octets and the server takes ${limit} (RFC 1870)`,
+      );
+    }
+    if (message.eightBit && !offered.eightBitMime) {
+      refuse('5.6.3', 'the message has 8-bit content and the server does not offer 8BITMIME (RFC 6152)');
+    }
+    if (offered.smtpUtf8) return;
+    if (from?.utf8 === true) {
+      refuse('5.6.7', 'the sender has a UTF-8 address and the server does not offer SMTPUTF8 (RFC 6531)');
+    }
+    if (message.utf8Header) {
+      refuse('5.6.9', 'the message has a UTF-8 header and the server does not offer SMTPUTF8 (RFC 6531)');
+    }
+    for (const recipient of recipients) {
+      if (!recipient.utf8 || this.#verdicts.has(recipient)) continue;
+      const reason = 'the recipient has a UTF-8 address and the server does not offer SMTPUTF8 (RFC 6531)';
+      this.#verdicts.set(recipient, { status: 'refused', reply: undefined, enhanced: '5.6.7', reason });
+    }
+  }
+
+  async #exchange(recipients: readonly Mailbox[]): Promise<void> {
+    const pipelined = this.#capabilities.pipelining;
+    const lines = [
+      this.#mailLine(recipients),
+      ...recipients.map(({ address }) => `RCPT TO:<${address}>`),
+      'DATA',
+    ];
+    if (this.#reset) lines.unshift('RSET'); // the one before may have ended without a message
+    if (pipelined) this.#connection.send(lines);
+    const next = async (stage: Stage): Promise<Reply> => {
+      const line = lines.shift() ?? '';
+      return notClosing(
+        stage,
+        await (pipelined ? this.#connection.reply(stage) : this.#connection.command(stage, line)),
+      );
+    };
+    if (this.#reset) await next('mail');
+    const mail = await next('mail');
+    if (!isPositive(mail)) this.#decideRest(refusal('mail', mail));
+    if (isPositive(mail) || pipelined) await this.#recipients(recipients, isPositive(mail), next);
+    // With PIPELINING DATA is on its way already. Without, it is not said where nobody would get the message.
+    if (!pipelined && this.#undecided().length === 0) return;
+    await this.#data(await next('data'));
+  }
+
+  async #recipients(
+    all: readonly Mailbox[],
+    mailOk: boolean,
+    next: (stage: Stage) => Promise<Reply>,
+  ): Promise<void> {
+    for (const recipient of all) {
+      const reply = await next('rcpt');
+      if (mailOk && !isPositive(reply)) this.#verdicts.set(recipient, rcptRefusal(reply));
+    }
+  }
+
+  async #data(reply: Reply): Promise<void> {
+    const nobody = this.#undecided().length === 0;
+    if (reply.code !== 354) {
+      if (!nobody) this.#decideRest(refusal('data', reply));
+      return;
+    }
+    if (nobody) {
+      // RFC 2920 section 3.1: the server waits for a message to nobody; a single dot sets it free.
+      await this.#connection.sendData([FINAL_DOT], true);
+      await this.#connection.reply('data-end');
+      return;
+    }
+    const end = await this.#message();
+    this.#decideRest(isPositive(end) ? { status: 'accepted', reply: end } : refusal('data-end', end));
+  }
+
+  async #message(): Promise<Reply> {
+    const { octets } = this.#input.message;
+    let held: Uint8Array | undefined;
+    for (const chunk of dotStuffed(octets)) {
+      if (held !== undefined) {
+        // A server that refuses in the middle of a message won't take its end.
+        if (this.#connection.early !== undefined) return await this.#refusedEarly();
+        await this.#connection.sendData([held], false);
+      }
+      held = chunk;
+    }
+    // The last chunk and the dot in one write: one TLS record, one segment where they fit.
+    this.#connection.refuseUnasked();
+    this.#handedOver = !this.#connection.isOver; // from the moment of the write the server may have it all
+    await this.#connection.sendData(held === undefined ? [FINAL_DOT] : [held, FINAL_DOT], true);
+    return notClosing('data-end', await this.#connection.reply('data-end'));
+  }
+
+  async #refusedEarly(): Promise<Reply> {
+    const reply = await this.#connection.reply('data-block');
+    if (reply.code < 400)
+      throw new SmtpFault('protocol', 'data-block', `a reply before its time: ${formatReply(reply)}`);
+    // The server is in the middle of a message that we won't finish: the connection carries nothing more.
+    this.fault = refused('data-block', reply);
+    return reply;
+  }
+
+  #mailLine(recipients: readonly Mailbox[]): string {
+    const { from, message } = this.#input;
+    const utf8 = message.utf8Header || from?.utf8 === true || recipients.some((recipient) => recipient.utf8);
+    return [
+      `MAIL FROM:<${from?.address ?? ''}>`,
+      ...(this.#capabilities.size ? [`SIZE=${message.octets.length}`] : []),
+      ...(message.eightBit ? ['BODY=8BITMIME'] : []),
+      ...(utf8 ? ['SMTPUTF8'] : []),
+    ].join(' ');
+  }
+}
+
+const FINAL_DOT = Buffer.from('.\r\n');
+
+function isPositive(reply: Reply): boolean {
+  return reply.code >= 200 && reply.code < 300;
+}
+
+/** RFC 5321 section 3.8: after 421 the server closes; nothing else will be answered. */
+function notClosing(stage: Stage, reply: Reply): Reply {
+  if (reply.code === 421) throw refused(stage, reply);
+  return reply;
+}
+
+function refusal(stage: Stage, reply: Reply): Verdict {
+  const reason = `the server said: ${formatReply(reply)}`;
+  if (reply.code >= 500) return { status: 'refused', reply, reason };
+  if (reply.code >= 400) return { status: 'later', reply, reason };
+  throw new SmtpFault('protocol', stage, `the server's reply makes no sense here: ${formatReply(reply)}`, {
+    reply,
+  });
+}
+
+/**
+ * RFC 5321 section 4.5.3.1.10: 552 to RCPT may mean "too many recipients", which is temporary - but RFC 1870 section 6.4
+ * uses it for a message too large for this recipient, which is not. It is the former where the enhanced code says so:
+ * we never give a server more than the hundred recipients that it must take.
+ */
+function rcptRefusal(reply: Reply): Verdict {
+  if (reply.code !== 552 || reply.enhanced !== '5.5.3') return refusal('rcpt', reply);
+  return { status: 'later', reply, reason: `too many recipients for one message: ${formatReply(reply)}` };
+}
+
+function faultVerdict(fault: SmtpFault, handedOver: boolean): Verdict {
+  if (fault.kind === 'refused' && fault.reply !== undefined) {
+    return {
+      status: 'later',
+      reply: fault.reply,
+      reason: `the server is closing: ${formatReply(fault.reply)}`,
+    };
+  }
+  return lostVerdict(fault, handedOver);
+}
+
+function lostVerdict(fault: SmtpFault, inDoubt: boolean): Verdict {
+  const doubt =
+    'the whole message had been sent and was not answered, so it is not known whether the server has it';
+  const reason = inDoubt ? `${fault.message}; ${doubt}; it may arrive twice` : fault.message;
+  return { status: 'lost', fault, inDoubt, reason };
+}
+
+function noVerdict(): SmtpFault {
+  return new SmtpFault('protocol', 'data-end', 'the transaction ended without a verdict');
+}
