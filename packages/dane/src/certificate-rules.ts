@@ -85,7 +85,8 @@ function commonFault(certificate: Certificate, extensions: Extensions, time: Dat
   if (time > certificate.notAfter) return expired(`expired on ${isoSeconds(certificate.notAfter)}`);
   // Section 4.2: a critical extension that is not recognised or can't be processed.
   const [unhandled] = extensions.unhandledCritical;
-  if (unhandled) return invalid(`has the critical extension ${unhandled}, which is not known here`);
+  if (unhandled)
+    return invalid(`has the critical extension ${unhandled}, which is not known or not evaluated here`);
   // Section 4.2.1.12: if present, "the certificate MUST only be used for one of the purposes indicated".
   const purposes = extensions.extendedKeyUsage;
   if (purposes && !purposes.has(SERVER_AUTH) && !purposes.has(ANY_PURPOSE)) {

@@ -1,6 +1,14 @@
 /** @danelaw/dane: which TLSA records apply to a server, and does this certificate chain match them. */
+export { type DiscoverOptions, discover } from './discover.js';
 export type * from './finding.js';
 export { matchesName } from './reference-identifier.js';
+export {
+  type ImplicitMxOrigin,
+  type MxOrigin,
+  type RelayOrigin,
+  referenceNames,
+  type ServerOrigin,
+} from './reference-names.js';
 export { abbreviateTlsa, formatTlsa, type TlsaRecord } from './tlsa.js';
 export { judgeTlsa } from './usable.js';
 export {

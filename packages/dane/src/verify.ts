@@ -237,8 +237,10 @@ function whyNotAnchor(
   anchored: Exclude<AnchorMatch, { status: 'authenticated' }> | undefined,
 ): string {
   if (anchored?.status === 'wrong-name' && anchored.found.record === usable) return anchored.reason;
-  const sent = chain.slice(1, MAX_SENT_CERTIFICATES).find((certificate) => matches(usable, certificate));
-  const supplied = usable.certificate ?? usable.key;
+  const isLeaf = (each: Certificate): boolean => Buffer.from(each.der).equals(leaf.der);
+  const sent = chain.slice(1, MAX_SENT_CERTIFICATES).find((each) => matches(usable, each) && !isLeaf(each));
+  const supplied =
+    (usable.certificate !== undefined && !isLeaf(usable.certificate)) || usable.key !== undefined;
   if (!sent && !supplied) {
     const what = usable.selector === 0 ? 'is that certificate' : 'has that key';
     return matches(usable, leaf)

@@ -1,0 +1,254 @@
+/**
+ * What DNS says about one SMTP server: its addresses, and the TLSA records that bind whoever connects to it.
+ *
+ * The order of the questions is half of the protocol (RFC 7672 section 2.2.2). Addresses come first: unsigned zones
+ * of large providers answer TLSA questions with errors, and every error defers mail; so TLSA is asked only where the
+ * addresses - or the alias that leads to them - lie in a signed zone. Where the host is an alias, two names may hold
+ * the records: the end of the alias, and failing that the host itself. Never one in between.
+ *
+ * Only two things mean "no DANE here": proof that there is no TLSA record, and proof that the zone is not signed. All
+ * else is a failure, and a server with a failed look-up is not used (section 2.1.2).
+ *
+ * One address family that fails. Some zones prove their A records and flunk the denial of AAAA. If one family is
+ * answered, it is used, and the other is left out with a note. Postfix does the same ("As long as we are able to look up
+ * any host address, we ignore problems with DNS lookups", smtp_addr.c). Section 2.2.2 speaks of errors in "any query in
+ * the process"; why this is safe: an address authenticates nobody, TLSA does. Whether TLSA is asked for follows from
+ * an answer that was validated as secure or insecure; who breaks the other family can only do what he could do by
+ * dropping packets to those addresses. He gains neither another server nor a weaker policy.
+ */
+import type { Alias, AnswerRecord, Lookup, Resolver } from '@danelaw/dns';
+import type { HostAddress, HostFinding, TlsaFinding } from './finding.js';
+import type { TlsaRecord } from './tlsa.js';
+import { judgeTlsa } from './usable.js';
+
+/** Addresses of one server that are tried at most; half of them for each family where both have that many. */
+export const MAX_ADDRESSES = 10;
+/** RFC 1035 section 2.3.4: octets of a name on the wire. */
+const MAX_NAME_OCTETS = 255;
+
+export interface DiscoverOptions {
+  /** The MX host, the next-hop domain without MX records, or the relay that the administrator named. */
+  readonly host: string;
+  /** The TCP port that will be connected to: TLSA records are per port (section 2.2.3). */
+  readonly port: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Finds the addresses and the TLSA records of one server.
+ *
+ * @throws (rejects) only when `signal` aborts, or for an invalid host name (`TypeError`)
+ * @see RFC 7672 sections 2.2.2 and 2.2.3
+ */
+export async function discover(
+  resolver: Pick<Resolver, 'resolve'>,
+  { host, port, signal }: DiscoverOptions,
+): Promise<HostFinding> {
+  const ask: Ask = (name, type) => resolver.resolve(name, type, signal ? { signal } : {});
+  const [v4, v6] = await Promise.all([ask(host, 'A'), ask(host, 'AAAA')]);
+  const families = [readFamily(v6, 6), readFamily(v4, 4)];
+  const found = families.filter((family) => family.status === 'found');
+  const notes = families.flatMap((family) => (family.status === 'found' ? [] : [family.note]));
+  // Where both families were found, a secure one says more about the host: its zone is signed.
+  const leading = found.find(({ security }) => security === 'secure') ?? found[0];
+  if (!leading) {
+    const failed = families.some(({ status }) => status === 'failed');
+    return { status: failed ? 'failed' : 'absent', host, port, reason: notes.join('; ') };
+  }
+  return {
+    status: 'reachable',
+    host,
+    port,
+    expandedHost: leading.canonicalName,
+    addresses: inTurn(found),
+    addressNotes: notes,
+    tlsa: await discoverTlsa(ask, host, port, leading),
+  };
+}
+
+type Ask = (name: string, type: string) => Promise<Lookup>;
+
+type Family = FoundFamily | MissingFamily;
+
+interface FoundFamily {
+  readonly status: 'found';
+  readonly addresses: readonly HostAddress[];
+  readonly security: 'secure' | 'insecure';
+  readonly canonicalName: string;
+  readonly aliases: readonly Alias[];
+}
+
+interface MissingFamily {
+  readonly status: 'empty' | 'failed';
+  readonly note: string;
+}
+
+function readFamily(lookup: Lookup, family: 4 | 6): Family {
+  const type = family === 4 ? 'A' : 'AAAA';
+  switch (lookup.status) {
+    case 'secure':
+    case 'insecure': {
+      const addresses = addressesOf(lookup.records, type);
+      if (addresses.length === 0) {
+        return {
+          status: 'empty',
+          note: `${lookup.name} has no ${type} record (${lookup.rcode}, ${lookup.status})`,
+        };
+      }
+      const { status: security, canonicalName, aliases } = lookup;
+      return {
+        status: 'found',
+        addresses: addresses.map((address) => ({ address, family, status: security })),
+        security,
+        canonicalName,
+        aliases,
+      };
+    }
+    case 'bogus':
+    case 'indeterminate':
+      return { status: 'failed', note: `the ${type} look-up of ${lookup.name} failed: ${failure(lookup)}` };
+    default: {
+      const never: never = lookup;
+      return never;
+    }
+  }
+}
+
+function addressesOf(records: readonly AnswerRecord[], type: 'A' | 'AAAA'): string[] {
+  const addresses = records.flatMap(({ data }) => (data.type === type ? [data.address] : []));
+  return [...new Set(addresses)];
+}
+
+/** Families alternate, so that one that is broken does not take all the tries; IPv6 first (RFC 6724). */
+function inTurn(families: readonly FoundFamily[]): HostAddress[] {
+  const [first, second] = families;
+  const rounds = Math.max(...families.map(({ addresses }) => addresses.length));
+  const order: HostAddress[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const address of [first?.addresses[round], second?.addresses[round]])
+      if (address) order.push(address);
+  }
+  return order.slice(0, MAX_ADDRESSES);
+}
+
+/** The four cases of section 2.2.2, for a host that has addresses. */
+async function discoverTlsa(ask: Ask, host: string, port: number, found: FoundFamily): Promise<TlsaFinding> {
+  const isAlias = found.aliases.length > 0;
+  if (found.security === 'secure') {
+    // "Non-CNAME", and "Secure CNAME": the fully expanded name and, failing that, the initial name.
+    const candidates = isAlias && !sameName(found.canonicalName, host) ? [found.canonicalName, host] : [host];
+    return searchTlsa(ask, candidates, port);
+  }
+  // Insecure without alias: "SHOULD NOT proceed to search for any associated TLSA records".
+  if (!isAlias)
+    return none(`the addresses of ${host} are not signed, so TLSA does not apply (RFC 7672 section 2.2.2)`);
+  // "Insecure CNAME": what counts is whether the alias itself is secure.
+  const alias = await aliasSecurity(ask, host, found.aliases);
+  switch (alias.status) {
+    case 'secure':
+      return searchTlsa(ask, [host], port);
+    case 'insecure':
+      return none(`${host} is an alias and not signed, so TLSA does not apply (RFC 7672 section 2.2.2)`);
+    case 'failed':
+      return alias;
+    default: {
+      const never: never = alias;
+      return never;
+    }
+  }
+}
+
+type AliasSecurity =
+  | { readonly status: 'secure' | 'insecure' }
+  | { readonly status: 'failed'; readonly reason: string };
+
+/**
+ * Section 2.1.3: of an insecure answer it can't always be said which step is insecure (a resolver that is trusted
+ * for its AD bit gives one verdict for all of them), so the first is asked for by itself, with a CNAME query.
+ */
+async function aliasSecurity(ask: Ask, host: string, aliases: readonly Alias[]): Promise<AliasSecurity> {
+  if (aliases[0]?.status === 'secure') return { status: 'secure' };
+  const lookup = await ask(host, 'CNAME');
+  switch (lookup.status) {
+    case 'secure':
+    case 'insecure':
+      return { status: lookup.status };
+    case 'bogus':
+    case 'indeterminate':
+      return { status: 'failed', reason: `the CNAME look-up of ${host} failed: ${failure(lookup)}` };
+    default: {
+      const never: never = lookup;
+      return never;
+    }
+  }
+}
+
+/**
+ * Section 2.2.3: the first candidate with a secure TLSA RRset is the TLSA base domain.
+ *
+ * The TLSA name may itself be an alias. A look-up is `secure` only if every step of it is, and the base domain remains
+ * the candidate wherever the alias leads.
+ */
+async function searchTlsa(ask: Ask, candidates: readonly string[], port: number): Promise<TlsaFinding> {
+  const notes: string[] = [];
+  for (const baseDomain of candidates) {
+    const name = `_${port}._tcp.${baseDomain}`;
+    if (octetsOf(name) > MAX_NAME_OCTETS) {
+      notes.push(`${name} is too long to exist`);
+      continue;
+    }
+    const lookup = await ask(name, 'TLSA');
+    switch (lookup.status) {
+      case 'secure': {
+        const records = tlsaOf(lookup.records);
+        if (records.length > 0) return judge(baseDomain, records);
+        notes.push(`${name} has no TLSA record (${lookup.rcode}, secure)`);
+        break;
+      }
+      case 'insecure':
+        notes.push(`the TLSA answer for ${name} is insecure (${lookup.reason})`);
+        break;
+      case 'bogus':
+      case 'indeterminate':
+        // Section 2.1.2: never the next candidate, never pre-DANE delivery.
+        return { status: 'failed', reason: `the TLSA look-up of ${name} failed: ${failure(lookup)}` };
+      default: {
+        const never: never = lookup;
+        return never;
+      }
+    }
+  }
+  return none(notes.join('; '));
+}
+
+/** Section 2.2: secure and usable, or secure and not empty with nothing in it that can be used. */
+function judge(baseDomain: string, records: readonly TlsaRecord[]): TlsaFinding {
+  const published = judgeTlsa(records);
+  const inForce = published.flatMap(({ record, setAside }) => (setAside === undefined ? [record] : []));
+  return inForce.length > 0
+    ? { status: 'usable', baseDomain, records: inForce, published }
+    : { status: 'unusable', baseDomain, published };
+}
+
+function tlsaOf(records: readonly AnswerRecord[]): TlsaRecord[] {
+  return records.flatMap(({ data: rdata }) => {
+    if (rdata.type !== 'TLSA') return [];
+    const { usage, selector, matchingType, data } = rdata;
+    return [{ usage, selector, matchingType, data }];
+  });
+}
+
+const none = (reason: string): TlsaFinding => ({ status: 'none', reason });
+
+function failure(lookup: Extract<Lookup, { status: 'bogus' | 'indeterminate' }>): string {
+  return `${lookup.status}, ${lookup.reason}`;
+}
+
+/** Length on the wire of a name in presentation form, where `\046` and `\.` are one octet each. */
+function octetsOf(name: string): number {
+  const plain = name.replace(/\\(?:\d{3}|.)/g, 'x').replace(/\.$/, '');
+  return plain.length + 2;
+}
+
+const sameName = (a: string, b: string): boolean => canonical(a) === canonical(b);
+const canonical = (name: string): string => name.toLowerCase().replace(/\.$/, '');
