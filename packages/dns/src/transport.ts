@@ -1,0 +1,118 @@
+/**
+ * How queries reach a server and replies come back: UDP, and TCP for what does not fit (RFC 7766).
+ *
+ * A transport moves octets and knows which of those that arrive belong to a query; what they say, whether to ask again
+ * and whom, is the business of those who use it. `createNetworkTransport` is the real one; tests and callers may give
+ * their own.
+ */
+import { isIP } from 'node:net';
+import { onAbort, systemTimer, type Timer } from './abort.js';
+import { TcpPool } from './tcp.js';
+import { TransportError } from './transport-error.js';
+import { exchangeUdp } from './udp.js';
+
+export interface ServerAddress {
+  /** An IPv4 or IPv6 address, without brackets; a zone index (`fe80::1%eth0`) is allowed. */
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface Endpoint extends ServerAddress {
+  readonly protocol: 'udp' | 'tcp' | 'tls';
+}
+
+export interface Transport {
+  /**
+   * Sends one query and waits for its reply.
+   * @throws (rejects) with a TransportError where there is no reply, with the signal's reason when it aborts
+   */
+  exchange(query: Uint8Array, server: Endpoint, signal?: AbortSignal): Promise<Uint8Array>;
+}
+
+export interface NetworkTransport extends Transport {
+  /** Ends what is under way (it rejects with a TransportError) and all connections. */
+  close(): Promise<void>;
+}
+
+export interface NetworkTransportOptions {
+  /** Milliseconds after which an exchange ends even if its caller would wait for ever. */
+  readonly patience?: number;
+  /** Milliseconds for which a TCP connection without a query is kept (RFC 7766 section 6.2.3: "on the order of seconds"). */
+  readonly idle?: number;
+  readonly timer?: Timer;
+}
+
+const PATIENCE_MS = 30_000;
+const IDLE_MS = 5_000;
+
+/** `192.0.2.1#53`, as BIND and Unbound print it. */
+export function formatServer(server: ServerAddress): string {
+  return `${server.address}#${server.port}`;
+}
+
+export function createNetworkTransport(options: NetworkTransportOptions = {}): NetworkTransport {
+  return new SocketTransport(options);
+}
+
+class SocketTransport implements NetworkTransport {
+  readonly #patience: number;
+  readonly #timer: Timer;
+  readonly #tcp: TcpPool;
+  readonly #underWay = new Set<AbortController>();
+  #closed = false;
+
+  constructor(options: NetworkTransportOptions) {
+    this.#patience = options.patience ?? PATIENCE_MS;
+    this.#timer = options.timer ?? systemTimer;
+    this.#tcp = new TcpPool(options.idle ?? IDLE_MS);
+  }
+
+  async exchange(query: Uint8Array, server: Endpoint, signal?: AbortSignal): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    const name = formatServer(server);
+    if (this.#closed) throw new TransportError('closed', `the transport is closed: ${name} was not asked`);
+    if (isIP(server.address) === 0) {
+      throw new TransportError(
+        'unsupported',
+        `"${server.address}" is not an IP address: name servers are given by address`,
+      );
+    }
+    const task = new AbortController();
+    this.#underWay.add(task);
+    const stopListening = onAbort(signal, () => task.abort(signal?.reason));
+    const stopTimer = this.#timer(this.#patience, () => {
+      task.abort(new TransportError('silent', `no answer from ${name} in ${this.#patience} ms`));
+    });
+    try {
+      return await this.#exchange(query, server, task.signal);
+    } finally {
+      stopTimer();
+      stopListening();
+      this.#underWay.delete(task);
+    }
+  }
+
+  #exchange(query: Uint8Array, server: Endpoint, signal: AbortSignal): Promise<Uint8Array> {
+    switch (server.protocol) {
+      case 'udp':
+        return exchangeUdp(query, server, signal);
+      case 'tcp':
+        return this.#tcp.exchange(query, server, signal);
+      case 'tls':
+        throw new TransportError(
+          'unsupported',
+          `DNS over TLS (RFC 7858) to ${formatServer(server)} is not supported yet`,
+        );
+      default: {
+        const never: never = server.protocol;
+        return never;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const task of this.#underWay) task.abort(new TransportError('closed', 'the transport was closed'));
+    await this.#tcp.close();
+  }
+}
