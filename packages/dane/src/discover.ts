@@ -16,15 +16,13 @@
  * an answer that was validated as secure or insecure; who breaks the other family can only do what he could do by
  * dropping packets to those addresses. He gains neither another server nor a weaker policy.
  */
-import type { Alias, AnswerRecord, Lookup, Resolver } from '@danelaw/dns';
+import { type Alias, type AnswerRecord, type Lookup, Name, type Resolver, WireError } from '@danelaw/dns';
 import type { HostAddress, HostFinding, TlsaFinding } from './finding.js';
 import type { TlsaRecord } from './tlsa.js';
 import { judgeTlsa } from './usable.js';
 
 /** Addresses of one server that are tried at most; half of them for each family where both have that many. */
 export const MAX_ADDRESSES = 10;
-/** RFC 1035 section 2.3.4: octets of a name on the wire. */
-const MAX_NAME_OCTETS = 255;
 
 export interface DiscoverOptions {
   /** The MX host, the next-hop domain without MX records, or the relay that the administrator named. */
@@ -192,9 +190,9 @@ async function aliasSecurity(ask: Ask, host: string, aliases: readonly Alias[]):
 async function searchTlsa(ask: Ask, candidates: readonly string[], port: number): Promise<TlsaFinding> {
   const notes: string[] = [];
   for (const baseDomain of candidates) {
-    const name = `_${port}._tcp.${baseDomain}`;
-    if (octetsOf(name) > MAX_NAME_OCTETS) {
-      notes.push(`${name} is too long to exist`);
+    const name = tlsaName(baseDomain, port);
+    if (name === undefined) {
+      notes.push(`${baseDomain} is too long to have TLSA records (RFC 1035 section 2.3.4)`);
       continue;
     }
     const lookup = await ask(name, 'TLSA');
@@ -244,11 +242,15 @@ function failure(lookup: Extract<Lookup, { status: 'bogus' | 'indeterminate' }>)
   return `${lookup.status}, ${lookup.reason}`;
 }
 
-/** Length on the wire of a name in presentation form, where `\046` and `\.` are one octet each. */
-function octetsOf(name: string): number {
-  const plain = name.replace(/\\(?:\d{3}|.)/g, 'x').replace(/\.$/, '');
-  return plain.length + 2;
+/** `_25._tcp.` and the base domain; `undefined` where that would be longer than a name can be. */
+function tlsaName(baseDomain: string, port: number): string | undefined {
+  try {
+    return Name.parse(`_${port}._tcp.${baseDomain}`).toString();
+  } catch (error) {
+    // The base domain was looked up before, so it is a name; only the length can be wrong now.
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
 }
 
-const sameName = (a: string, b: string): boolean => canonical(a) === canonical(b);
-const canonical = (name: string): string => name.toLowerCase().replace(/\.$/, '');
+const sameName = (a: string, b: string): boolean => Name.parse(a).equals(Name.parse(b));

@@ -242,6 +242,7 @@ add("2 0 1 of the server's own certificate, self-signed", no, {
   reason: 'publish usage 3',
 });
 add("2 0 1 of the server's own self-signed certificate, sent twice", no, {
+  reason: 'publish usage 3',
   chain: [selfSigned, selfSigned],
   tlsa: [tlsa('2 0 1', selfSigned)],
 });
@@ -436,6 +437,22 @@ add('twenty-five CAs of one name, and the right one after them', yes, {
   chain: [leaf, ...twins, intermediate, root],
   tlsa: [tlsa('2 0 1', root)],
   differs: noAlternatives,
+});
+
+const meshKeys = Array.from({ length: 31 }, () => key());
+const mesh = meshKeys.map((keys, index) =>
+  ca('Mesh CA', { subject: [['CN', 'Mesh CA']], keys: meshKeys[(index + 30) % 31] }, { keys }),
+);
+add('a mesh of CAs of one name is given up before it costs much', no, {
+  chain: [server(mesh[0]), ...mesh.slice(1), mesh[0]],
+  tlsa: [tlsa('2 0 1', mesh[20])],
+  reason: 'given up after 64 signature checks',
+});
+add('a chain of more certificates than are looked at', no, {
+  chain: [leaf, ...Array.from({ length: 40 }, () => other), intermediate, root],
+  tlsa: [tlsa('2 0 1', root)],
+  reason: 'no certificate that the server sent',
+  differs: 'OpenSSL looks at all of them. Ours looks at the first 32, a bound on work.',
 });
 
 // --- PKIX: dates, CA, path length, usage, extensions ------------------------------------------------------------

@@ -1,0 +1,120 @@
+/** What the vectors can't ask: what is loaded, how long it takes in checks, and the shape of a verdict. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { describe, expect, it } from 'vitest';
+import type { TlsaRecord } from './tlsa.js';
+import { judgeTlsa, MAX_FULL_RECORDS } from './usable.js';
+import { verifyCertificate } from './verify.js';
+
+interface VectorFile {
+  readonly time: string;
+  readonly certificates: Readonly<Record<string, string>>;
+  readonly vectors: readonly {
+    readonly name: string;
+    readonly chain: readonly string[];
+    readonly tlsa: readonly string[];
+  }[];
+}
+const file: VectorFile = JSON.parse(
+  readFileSync(new URL('../vectors/vectors.json', import.meta.url), 'utf8'),
+);
+const require = createRequire(import.meta.url);
+
+function inputOf(name: string) {
+  const vector = file.vectors.find((each) => each.name === name);
+  if (!vector) throw new Error(`no vector ${name}`);
+  return {
+    chain: vector.chain.map((each) => Buffer.from(file.certificates[each] ?? '', 'base64')),
+    tlsa: vector.tlsa.map(recordOf),
+    baseDomain: 'mx.example.com',
+    time: new Date(file.time),
+  };
+}
+
+function recordOf(text: string): TlsaRecord {
+  const [usage, selector, matchingType, hex = ''] = text.split(' ');
+  return {
+    usage: Number(usage),
+    selector: Number(selector),
+    matchingType: Number(matchingType),
+    data: Buffer.from(hex, 'hex'),
+  };
+}
+
+const decoderIsLoaded = (): boolean => Object.keys(require.cache).some((path) => path.includes('asn1-x509'));
+
+describe('verifyCertificate', () => {
+  it('loads the decoder of extensions for DANE-TA only', () => {
+    expect(verifyCertificate(inputOf("3 1 1 of the server's certificate matches")).authenticated).toBe(true);
+    expect(verifyCertificate(inputOf('3 1 1 of another certificate does not match')).authenticated).toBe(
+      false,
+    );
+    expect(decoderIsLoaded()).toBe(false);
+    expect(verifyCertificate(inputOf('2 0 1 of the root matches')).authenticated).toBe(true);
+    expect(decoderIsLoaded()).toBe(true);
+  });
+
+  it('tells which record matched which certificate', () => {
+    const input = inputOf('one match of two suffices: DANE-EE wrong, DANE-TA right');
+    const verdict = verifyCertificate(input);
+    if (!verdict.authenticated) throw new Error(verdict.reason);
+    expect(verdict.matched).toEqual({
+      usage: 2,
+      selector: 0,
+      matchingType: 1,
+      record: input.tlsa[1],
+      depth: 2,
+      certificate: input.chain[2],
+      referenceName: 'mx.example.com',
+      presentedName: 'mx.example.com',
+    });
+  });
+
+  it('says for each record why it does not match', () => {
+    const input = inputOf('2 0 1 of a root that the server does not send');
+    const tlsa = [...input.tlsa, recordOf(`3 1 1 ${'ab'.repeat(32)}`), recordOf(`1 1 1 ${'ab'.repeat(32)}`)];
+    const verdict = verifyCertificate({ ...input, tlsa });
+    expect(verdict).toMatchObject({
+      authenticated: false,
+      usable: true,
+      records: [
+        { reason: expect.stringContaining('the server must send it') },
+        { reason: expect.stringContaining("the server's key is another one") },
+        { reason: expect.stringContaining('PKIX-EE(1)') },
+      ],
+    });
+  });
+
+  it('keeps its sentence short however many records there are', () => {
+    const input = inputOf('3 1 1 of another certificate does not match');
+    const tlsa = Array.from({ length: 1_000 }, (_, index) =>
+      recordOf(`3 1 1 ${index.toString(16).padStart(64, '0')}`),
+    );
+    const verdict = verifyCertificate({ ...input, tlsa });
+    expect(verdict.authenticated).toBe(false);
+    expect(verdict.reason).toContain('and 995 more');
+    expect(verdict.reason.length).toBeLessThan(1_000);
+  });
+
+  it('is for now where no time is given', () => {
+    const { time: _, ...input } = inputOf("the server's certificate has expired");
+    expect(verifyCertificate(input)).toMatchObject({ resultType: 'certificate-expired' });
+  });
+
+  it('does not touch its input', () => {
+    const input = inputOf('2 0 0 of a root that the server does not send');
+    const before = JSON.stringify(input);
+    verifyCertificate(input);
+    expect(JSON.stringify(input)).toBe(before);
+  });
+});
+
+describe('bounds on records', () => {
+  it('decodes a limited number of Full(0) records, and every digest', () => {
+    const [full] = inputOf('2 0 0 of a root that the server does not send').tlsa;
+    if (!full) throw new Error('no record');
+    const digest = recordOf(`3 1 1 ${'ab'.repeat(32)}`);
+    const judged = judgeTlsa([...Array.from({ length: 100 }, () => full), digest]);
+    expect(judged.filter(({ setAside }) => setAside === undefined)).toHaveLength(MAX_FULL_RECORDS + 1);
+  });
+});
