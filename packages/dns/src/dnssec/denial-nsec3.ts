@@ -63,7 +63,11 @@ class Nsec3Denier implements Denier {
     const over = this.#covering(encloser.nextCloser);
     if (over === undefined) return unproved(`no NSEC3 record covers ${encloser.nextCloser}`);
     const atWildcard = this.#matching(encloser.name.wildcard());
-    if (atWildcard !== undefined) return typeAbsent(atWildcard, encloser.name.wildcard(), type);
+    if (atWildcard !== undefined) {
+      const absent = typeAbsent(atWildcard, encloser.name.wildcard(), type);
+      // RFC 5155 section 9.2: no closest encloser proof with an opt-out span makes an answer secure.
+      return absent.kind === 'proved' && isOptOut(over) ? optedOut(encloser.nextCloser) : absent;
+    }
     // RFC 5155 section 8.6 for DS; an empty non-terminal that only unsigned delegations make has no NSEC3 either.
     if (isOptOut(over)) return optedOut(encloser.nextCloser);
     return unproved(`no NSEC3 record says which types ${name} has`);

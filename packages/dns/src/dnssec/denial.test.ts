@@ -127,6 +127,8 @@ describe('opt-out (RFC 5155 sections 6, 8.6, 9.2)', () => {
     expect(denier.noName(name('nothing.example')).kind).toBe('opted-out');
     expect(denier.noData(name('nothing.example'), 1).kind).toBe('opted-out');
     expect(denier.noCloserMatch(name('x.wild.example'), name('*.wild.example')).kind).toBe('opted-out');
+    expect(denier.noData(name('x.wild.example'), requireType('MX')).kind).toBe('opted-out');
+    expect(denier.noData(name('x.wild.example'), requireType('TXT')).kind).toBe('unproved');
   });
   it('a signed delegation is not in it', () => {
     expect(denier.noDelegationSigner(name('signed.example')).kind).toBe('unproved');
