@@ -1,6 +1,7 @@
 /** @danelaw/dns: asks DNS a question and says how far the answer can be trusted. */
 export { formatBase32hex } from './base32hex.js';
 export * from './lookup.js';
+export { parseRecordText } from './master-file.js';
 export {
   type Edns,
   type EdnsOption,
@@ -14,10 +15,9 @@ export {
   type ResourceRecord,
 } from './message.js';
 export { Name } from './name.js';
+export { formatRdata, formatRecord, parseName } from './presentation.js';
 export type { RecordData } from './record.js';
 export { parseRdata, parseTarget, requireType } from './record.js';
+export { createResolver, type ResolverOptions } from './resolver.js';
 export { CLASS_IN, RCODE, RRTYPE, rcodeName, typeName, typeNumber } from './rrtype.js';
 export { compareBytes, concatBytes, WireError } from './wire.js';
-export { parseRecordText } from './master-file.js';
-export { formatRdata, formatRecord, parseName } from './presentation.js';
-export { createResolver, type ResolverOptions } from './resolver.js';

@@ -4,14 +4,13 @@
  * Nothing is signed before it is asked for: a private Internet of many zones starts at once, and pays for the answers
  * that it gives. Signatures made once are kept.
  */
-import { type Name, parseRdata, RRTYPE, requireType } from '@danelaw/dns';
+import { type Name, parseName, parseRdata, RRTYPE, requireType } from '@danelaw/dns';
 import type { Denial } from './denial.js';
 import { NsecChain } from './nsec-chain.js';
 import { Nsec3Chain, type Nsec3Options } from './nsec3-chain.js';
 import { labelsField, type SignatureFields, signRrset } from './signature.js';
 import type { Rrset, Zone } from './zone.js';
 import { ALGORITHM, DIGEST, KSK_FLAGS, ZoneKey, ZSK_FLAGS } from './zone-key.js';
-import { absoluteName } from './zone-text.js';
 
 export interface Signing {
   /** A mnemonic, or any number: validators take a zone with unknown algorithms only for insecure. */
@@ -68,8 +67,9 @@ export interface ZoneFault {
 
 /** An hour back for clocks that are slow, two weeks ahead. */
 const VALIDITY: SignatureValidity = { from: -3_600, until: 14 * 86_400 };
-const LONG_PAST: SignatureValidity = { from: -30 * 86_400, until: -86_400 };
-const FAR_FUTURE: SignatureValidity = { from: 86_400, until: 30 * 86_400 };
+/** Unbound forgives up to a day of skew (val-sig-skew-max): these are beyond that. */
+const LONG_PAST: SignatureValidity = { from: -30 * 86_400, until: -3 * 86_400 };
+const FAR_FUTURE: SignatureValidity = { from: 3 * 86_400, until: 30 * 86_400 };
 
 export class SignedZone {
   readonly zone: Zone;
@@ -193,7 +193,7 @@ export class SignedZone {
 }
 
 function coversSet(origin: Name, fault: Fault, set: Rrset): boolean {
-  if ('name' in fault && fault.name !== undefined && !absoluteName(origin, fault.name).equals(set.name))
+  if ('name' in fault && fault.name !== undefined && !parseName(fault.name, origin).equals(set.name))
     return false;
   if ('type' in fault && fault.type !== undefined && requireType(fault.type) !== set.type) return false;
   return true;

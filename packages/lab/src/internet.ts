@@ -1,0 +1,238 @@
+/**
+ * A private Internet in one process: a signed root, top-level domains, the zones and mail hosts of the scenarios, and a
+ * resolver for stubs.
+ *
+ * Everything listens on loopback and needs no privileges: name servers on addresses of their own with one port, mail hosts
+ * on addresses of their own with another one, the resolver on 127.0.0.1. Keys, certificates and addresses are made at
+ * start; signatures when they are asked for.
+ */
+
+import { formatTlsa } from '@danelaw/dane';
+import { formatRdata, type Lookup, type Question, RRTYPE, typeName } from '@danelaw/dns';
+import type { DnsSocket } from './dns-socket.js';
+import type { Habit } from './habit.js';
+import { Loopback, listenEverywhere } from './loopback.js';
+import { makeAuthorities } from './mail-identity.js';
+import { type MailServer, startMailServer } from './mailserver.js';
+import { NameServer } from './nameserver.js';
+import { buildNamespace, type PlacedZone, TOP_LEVEL } from './namespace.js';
+import { RecursiveFace } from './recursive.js';
+import type { HostSpec, Scenario } from './scenario.js';
+
+export interface InternetOptions {
+  /** Milliseconds since the epoch; the machine's clock by default. Signatures and certificates are made around it. */
+  readonly clock?: () => number;
+  /** Any free ports by default. */
+  readonly dnsPort?: number;
+  readonly smtpPort?: number;
+  readonly resolverPort?: number;
+  /** The resolver keeps RRSIG, NSEC and NSEC3 back. */
+  readonly stripSignatures?: boolean;
+  /** What the resolver does instead of answering. */
+  readonly resolverHabits?: readonly Habit[];
+}
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A question that reached a name server, or the resolver. */
+export interface AskedQuestion {
+  /** The zone whose server was asked (`.` for the root), or `resolver`. Walks of the resolver itself are counted too. */
+  readonly server: string;
+  readonly name: string;
+  readonly type: string;
+  readonly protocol: 'udp' | 'tcp';
+}
+
+export interface Internet {
+  readonly scenarios: readonly Scenario[];
+  /** Resolves for stubs, validates nothing, never sets AD. */
+  readonly resolver: Endpoint;
+  readonly rootHints: readonly { readonly name: string; readonly address: string }[];
+  /** DS records of the root's key in presentation format. */
+  readonly trustAnchors: readonly string[];
+  /** Of all authoritative name servers. */
+  readonly dnsPort: number;
+  /** Of all mail hosts. */
+  readonly smtpPort: number;
+  /** By host name. */
+  readonly mailServers: ReadonlyMap<string, MailServer>;
+  /** Addresses of name servers by the zone that they serve. */
+  readonly nameServers: ReadonlyMap<string, string>;
+  readonly clock: () => number;
+  /** The latest questions, oldest first. */
+  questions(): readonly AskedQuestion[];
+  /** A second resolver over the same Internet that validates by the given function, as the first one does not. */
+  addValidatingResolver(validate: (name: string, type: string) => Promise<Lookup>): Promise<Endpoint>;
+  close(): Promise<void>;
+}
+
+/** Questions that are remembered; a long demonstration must not grow without bound. */
+const MAX_QUESTIONS = 10_000;
+
+/**
+ * Starts the Internet of these scenarios.
+ * @throws LabError (rejects) where the system lacks loopback addresses or a port is taken; RangeError or WireError where
+ * two scenarios have the same zone or host, or one is malformed
+ */
+export async function startInternet(
+  scenarios: readonly Scenario[],
+  options: InternetOptions = {},
+): Promise<Internet> {
+  const { clock = Date.now } = options;
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    await Promise.all(closers.splice(0).map((closer) => closer()));
+  };
+  try {
+    const loopback = new Loopback();
+    const hosts = joined(scenarios.map(({ hosts = {} }) => hosts));
+    const mail = await startMailServers(scenarios, loopback, options.smtpPort ?? 0, clock);
+    closers.push(...mail.servers.map((server) => () => server.close()));
+    const zones = buildNamespace({
+      zones: joined([TOP_LEVEL, ...scenarios.map((scenario) => scenario.zones)]),
+      addressOf: (zone) => loopback.nameServer(zone),
+      records: mail.servers.flatMap((server) => hostRecords(server, hosts[server.host] ?? {})),
+      smtpPort: mail.port,
+      clock,
+    });
+    const log = new QuestionLog();
+    const servers = new Map(zones.map((zone) => [zone.origin.key, nameServerOf(zone, log)]));
+    const dns = await listenEverywhere(
+      zones.map(({ address }) => address),
+      options.dnsPort ?? 0,
+      (address, port) => listenAs(zones, servers, address, port),
+    );
+    closers.push(...dns.listeners.map((listener) => () => listener.close()));
+    const face = new RecursiveFace({
+      servers,
+      stripSignatures: options.stripSignatures ?? false,
+      habits: options.resolverHabits ?? [],
+      onQuery: (question, protocol) => log.add('resolver', question, protocol),
+    });
+    const resolver = await face.listen(RESOLVER_ADDRESS, options.resolverPort ?? 0);
+    closers.push(() => resolver.close());
+    return {
+      scenarios,
+      resolver: endpoint(resolver),
+      ...rootOf(zones),
+      dnsPort: dns.port,
+      smtpPort: mail.port,
+      mailServers: new Map(mail.servers.map((server) => [server.host, server])),
+      nameServers: new Map(zones.map(({ origin, address }) => [origin.toString(), address])),
+      clock,
+      questions: () => log.questions,
+      addValidatingResolver: async (validate) => {
+        const second = await new RecursiveFace({ servers, validate }).listen(RESOLVER_ADDRESS, 0);
+        closers.push(() => second.close());
+        return endpoint(second);
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const RESOLVER_ADDRESS = '127.0.0.1';
+
+function endpoint({ address, port }: DnsSocket): Endpoint {
+  return { address, port };
+}
+
+/** @throws RangeError where two of them have a key in common */
+function joined<T>(tables: readonly Readonly<Record<string, T>>[]): Record<string, T> {
+  const all: Record<string, T> = {};
+  for (const [key, value] of tables.flatMap((table) => Object.entries(table))) {
+    if (Object.hasOwn(all, key)) throw new RangeError(`two scenarios have ${key}; names must be their own`);
+    all[key] = value;
+  }
+  return all;
+}
+
+interface MailServers {
+  readonly port: number;
+  readonly servers: readonly MailServer[];
+}
+
+/** Before the zones, since TLSA records name the port. */
+async function startMailServers(
+  scenarios: readonly Scenario[],
+  loopback: Loopback,
+  wanted: number,
+  clock: () => number,
+): Promise<MailServers> {
+  const starts = new Map<string, (port: number) => Promise<MailServer>>();
+  for (const { hosts = {}, authorities: specs = {} } of scenarios) {
+    const authorities = makeAuthorities(specs, clock());
+    for (const [host, spec] of Object.entries(hosts)) {
+      const address = loopback.mailHost(host);
+      starts.set(address, (port) =>
+        startMailServer(host, spec, { clock, authorities, addresses: [address], port }),
+      );
+    }
+  }
+  const { port, listeners } = await listenEverywhere([...starts.keys()], wanted, (address, at) => {
+    const start = starts.get(address);
+    if (start === undefined) throw new RangeError(`no mail host has the address ${address}`);
+    return start(at);
+  });
+  return { port, servers: listeners };
+}
+
+/** A and TLSA records of a mail host, as lines. */
+function hostRecords(server: MailServer, spec: HostSpec): string[] {
+  const addresses = spec.withoutAddress ? [] : server.addresses;
+  const { tlsaAt = [`_{port}._tcp.${server.host}`] } = spec;
+  return [
+    ...addresses.map((address) => `${server.host}. A ${address}`),
+    ...tlsaAt.flatMap((name) => server.tlsa.map((record) => `${name}. TLSA ${formatTlsa(record)}`)),
+  ];
+}
+
+function nameServerOf(zone: PlacedZone, log: QuestionLog): NameServer {
+  const { served, habits, origin } = zone;
+  const name = origin.toString();
+  return new NameServer({
+    zones: [served],
+    habits,
+    onQuery: (question, protocol) => log.add(name, question, protocol),
+  });
+}
+
+function listenAs(
+  zones: readonly PlacedZone[],
+  servers: ReadonlyMap<string, NameServer>,
+  address: string,
+  port: number,
+): Promise<DnsSocket> {
+  const zone = zones.find((placed) => placed.address === address);
+  const server = zone === undefined ? undefined : servers.get(zone.origin.key);
+  if (server === undefined) throw new RangeError(`no name server has the address ${address}`);
+  return server.listen(address, port);
+}
+
+function rootOf(zones: readonly PlacedZone[]): Pick<Internet, 'rootHints' | 'trustAnchors'> {
+  const root = zones.find(({ origin }) => origin.isRoot);
+  const ds = root?.served.signed?.dsRecords() ?? [];
+  return {
+    rootHints: root === undefined ? [] : [{ name: 'ns', address: root.address }],
+    trustAnchors: ds.map((rdata) => `. IN DS ${formatRdata(RRTYPE.DS, rdata)}`),
+  };
+}
+
+class QuestionLog {
+  readonly #questions: AskedQuestion[] = [];
+
+  get questions(): readonly AskedQuestion[] {
+    return this.#questions;
+  }
+
+  add(server: string, { name, type }: Question, protocol: 'udp' | 'tcp'): void {
+    if (this.#questions.length === MAX_QUESTIONS) this.#questions.shift();
+    this.#questions.push({ server, name: name.toString(), type: typeName(type), protocol });
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * What a scenario is: one domain that mail goes to, the zones and mail hosts around it, and what RFC 7672 asks of a sender.
+ *
+ * All of it is data. `{port}` in a line stands for the SMTP port of the lab, which is known only when it runs: TLSA records
+ * lie at `_{port}._tcp.` the host (RFC 7672 section 2.2.3).
+ */
+import type { Habit } from './habit.js';
+import type { AuthoritySpec, MailHostSpec } from './mail-habits.js';
+import type { Signing } from './sign.js';
+
+export interface Scenario {
+  /** The domain part of the recipient's address; the scenario's name too. */
+  readonly domain: string;
+  /** One sentence: what is there, and what comes of it. */
+  readonly shows: string;
+  /** `RFC 7672 section 2.2` */
+  readonly rule: string;
+  /** Zones by their origin. Each must lie below `example`, `optout` or `unsigned`, or below another one. */
+  readonly zones: Readonly<Record<string, ZoneSpec>>;
+  /** Mail hosts by their name. Each gets an address of its own, and an A record in the zone that holds its name. */
+  readonly hosts?: Readonly<Record<string, HostSpec>>;
+  /** Certification authorities for these hosts, by name. */
+  readonly authorities?: Readonly<Record<string, AuthoritySpec>>;
+  readonly expected: Expected;
+}
+
+export interface ZoneSpec {
+  /** Lines as in a zone file, relative to the zone; SOA, NS, glue, hosts' A and TLSA records are added to them. */
+  readonly records?: readonly string[];
+  /** `unsigned`, or how it is signed; by default ECDSA P-256 with NSEC. */
+  readonly signing?: Signing | 'unsigned';
+  /** The parent has no DS for it though it is signed: an island, insecure (RFC 4035 section 4.3). */
+  readonly withoutDs?: boolean;
+  /** What its name server does instead of answering. Names are relative to the zone. */
+  readonly habits?: readonly Habit[];
+}
+
+export interface HostSpec extends MailHostSpec {
+  /** Names that get its TLSA records; by default `_{port}._tcp.` the host. Absolute, without a last dot. */
+  readonly tlsaAt?: readonly string[];
+  /** No A record is made for it. */
+  readonly withoutAddress?: boolean;
+}
+
+/** What `danelaw send` must come to, under the policy `dane`. */
+export type Expected = ExpectedDelivery | ExpectedRefusal;
+
+export interface ExpectedDelivery {
+  readonly status: 'delivered';
+  /** The MX host that takes the message, as its MX record has it. */
+  readonly host: string;
+  /** How that host was learned. */
+  readonly mx: 'secure' | 'insecure';
+  readonly tls: 'none' | 'unauthenticated' | Authenticated;
+}
+
+export interface Authenticated {
+  /** Usage, selector and matching type of the record that matched. */
+  readonly by: string;
+  readonly baseDomain: string;
+}
+
+export interface ExpectedRefusal {
+  readonly status: 'deferred' | 'failed';
+  /** Which rule stops it, for people. */
+  readonly because: string;
+}

@@ -1,0 +1,141 @@
+/** A failed look-up is not an absence. RFC 7672 sections 2.1.1 and 2.1.2. */
+import type { Deed } from '../habit.js';
+import type { Scenario } from '../scenario.js';
+import { authenticated, deferred, oneHost, unauthenticated } from './one-host.js';
+
+const TLSA_NAME = '_{port}._tcp.mx';
+
+/** A signed zone whose server does this when asked for the TLSA records; the host speaks TLS and would match. */
+function tlsaTrouble(domain: string, shows: string, does: Deed): Scenario {
+  return {
+    ...oneHost(domain, { host: { tlsa: ['3 1 1'] }, habits: [{ name: TLSA_NAME, type: 'TLSA', does }] }),
+    shows,
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the TLSA look-up failed'),
+  };
+}
+
+export const LOOKUP_FAILURES: readonly Scenario[] = [
+  tlsaTrouble('tlsa-servfail.example', 'A signed zone answers the TLSA query with SERVFAIL.', 'SERVFAIL'),
+  tlsaTrouble('tlsa-refused.example', 'A signed zone answers the TLSA query with REFUSED.', 'REFUSED'),
+  tlsaTrouble('tlsa-notimp.example', 'A signed zone answers the TLSA query with NOTIMP.', 'NOTIMP'),
+  tlsaTrouble(
+    'tlsa-malformed.example',
+    'A signed zone answers the TLSA query with a broken message.',
+    'malformed',
+  ),
+  tlsaTrouble('tlsa-denied-forged.example', 'Someone says, without proof, that there are no TLSA records.', {
+    forge: [],
+  }),
+  tlsaTrouble(
+    'tlsa-stripped.example',
+    'A middlebox takes the signature off the TLSA records.',
+    'strip-signatures',
+  ),
+  tlsaTrouble('tlsa-forged.example', 'Someone puts TLSA records of his own under the true signature.', {
+    forge: [`@ TLSA 3 1 1 ${'5a'.repeat(32)}`],
+    keepSignatures: true,
+  }),
+  {
+    ...oneHost('tlsa-bogus.example', {
+      host: { tlsa: ['3 1 1'] },
+      signing: { faults: [{ fault: 'damaged', name: TLSA_NAME, type: 'TLSA' }] },
+    }),
+    shows: 'The signature over the TLSA records is wrong; the records themselves would match.',
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the TLSA records are bogus'),
+  },
+  {
+    ...oneHost('tlsa-denial-missing.example', { host: {}, signing: { faults: [{ fault: 'no-denial' }] } }),
+    shows: 'There are no TLSA records, but the zone does not prove it.',
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the absence of TLSA records is not proved'),
+  },
+  {
+    ...oneHost('tlsa-denial-wrong.example', { host: {}, signing: { faults: [{ fault: 'wrong-denial' }] } }),
+    shows: 'There are no TLSA records, and the proof that comes with that speaks of another name.',
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the absence of TLSA records is not proved'),
+  },
+  {
+    ...oneHost('tlsa-servfail.unsigned', {
+      host: {},
+      signing: 'unsigned',
+      habits: [{ name: TLSA_NAME, type: 'TLSA', does: 'SERVFAIL' }],
+    }),
+    shows: 'An unsigned zone fails on TLSA queries, as some load balancers do: nobody should have asked.',
+    rule: 'RFC 7672 section 2.2.2',
+    expected: unauthenticated('tlsa-servfail.unsigned', 'insecure'),
+  },
+  {
+    ...oneHost('mx-bogus.example', {
+      host: { tlsa: ['3 1 1'] },
+      signing: { faults: [{ fault: 'damaged', name: '@', type: 'MX' }] },
+    }),
+    shows: "The signature over the MX record is wrong: it can't be said where the mail should go.",
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the MX record is bogus'),
+  },
+  {
+    domain: 'mx-forged.example',
+    shows: 'Someone puts an MX record of his own in place of the signed one; his host is perfectly signed.',
+    rule: 'RFC 7672 section 1.3.2',
+    zones: {
+      'mx-forged.example': {
+        records: ['@ MX 10 mx'],
+        habits: [{ name: '@', type: 'MX', does: { forge: ['@ MX 0 mx.mx-forged-attacker.example.'] } }],
+      },
+      'mx-forged-attacker.example': {},
+    },
+    hosts: {
+      'mx.mx-forged.example': { tlsa: ['3 1 1'] },
+      'mx.mx-forged-attacker.example': { tlsa: ['3 1 1'] },
+    },
+    expected: deferred('the MX record is bogus'),
+  },
+  {
+    ...oneHost('mx-servfail.example', {
+      host: { tlsa: ['3 1 1'] },
+      habits: [{ name: '@', type: 'MX', does: 'SERVFAIL' }],
+    }),
+    shows: 'The MX query fails: the domain must not be taken for one without MX records.',
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the MX look-up failed'),
+  },
+  {
+    ...oneHost('address-bogus.example', {
+      host: { tlsa: ['3 1 1'] },
+      signing: { faults: [{ fault: 'damaged', name: 'mx', type: 'A' }] },
+    }),
+    shows: 'The signature over the only address of the only host is wrong.',
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the address look-up failed'),
+  },
+  {
+    domain: 'second-host.example',
+    shows: 'The first MX host presents a strange certificate; the second one matches.',
+    rule: 'RFC 7672 section 2.2',
+    zones: { 'second-host.example': { records: ['@ MX 10 mx1', '@ MX 20 mx'] } },
+    hosts: {
+      'mx1.second-host.example': { tlsa: ['3 1 1'], habits: { presents: {} } },
+      'mx.second-host.example': { tlsa: ['3 1 1'] },
+    },
+    expected: authenticated('second-host.example', '3 1 1'),
+  },
+  {
+    domain: 'second-lookup.example',
+    shows: 'The TLSA look-up of the first MX host fails: that host is skipped, the second one is used.',
+    rule: 'RFC 7672 section 2.1.2',
+    zones: {
+      'second-lookup.example': {
+        records: ['@ MX 10 mx1', '@ MX 20 mx'],
+        habits: [{ name: '_{port}._tcp.mx1', type: 'TLSA', does: 'SERVFAIL' }],
+      },
+    },
+    hosts: {
+      'mx1.second-lookup.example': { tlsa: ['3 1 1'] },
+      'mx.second-lookup.example': { tlsa: ['3 1 1'] },
+    },
+    expected: authenticated('second-lookup.example', '3 1 1'),
+  },
+];
