@@ -44,10 +44,17 @@ export function formatRdata(type: number, rdata: Uint8Array): string {
   return rdata.length === 0 ? '\\# 0' : `\\# ${rdata.length} ${encodeHex(rdata)}`;
 }
 
-/** CDS and CDNSKEY have the form of DS and DNSKEY (RFC 7344 section 3). */
+/** Types that are written like another: CDS, CDNSKEY (RFC 7344), SMIMEA (RFC 8162), HINFO (RFC 1035), SPF (RFC 7208). */
+const SAME_FORM: ReadonlyMap<number | undefined, number> = new Map([
+  [typeNumber('CDS'), RRTYPE.DS],
+  [typeNumber('CDNSKEY'), RRTYPE.DNSKEY],
+  [typeNumber('SMIMEA'), RRTYPE.TLSA],
+  [typeNumber('HINFO'), RRTYPE.TXT],
+  [typeNumber('SPF'), RRTYPE.TXT],
+]);
+
 function likeType(type: number): number {
-  if (type === RRTYPE.CDS) return RRTYPE.DS;
-  return type === RRTYPE.CDNSKEY ? RRTYPE.DNSKEY : type;
+  return SAME_FORM.get(type) ?? type;
 }
 
 function formatData(data: RecordData): string | undefined {
