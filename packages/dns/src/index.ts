@@ -19,5 +19,7 @@ export { formatRdata, formatRecord, parseName } from './presentation.js';
 export type { RecordData } from './record.js';
 export { parseRdata, parseTarget, requireType } from './record.js';
 export { createResolver, type ResolverOptions } from './resolver.js';
+export { parseRootHints, type RootHint } from './root-hints.js';
 export { CLASS_IN, RCODE, RRTYPE, rcodeName, typeName, typeNumber } from './rrtype.js';
+export { parseTrustAnchors, type TrustAnchor } from './trust-anchor.js';
 export { compareBytes, concatBytes, WireError } from './wire.js';
