@@ -3,10 +3,17 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseRootHints, parseTrustAnchors, WireError } from '@danelaw/dns';
-import type { PolicyLevel } from '@danelaw/smtp';
+import { DEFAULT_TIMEOUTS, type PolicyLevel, type Timeouts } from '@danelaw/smtp';
 import { type Command, Option } from 'commander';
 import { CommandError, EXIT } from './exit.js';
-import { oneOf, portValue, type ResolverChoice, resolverValue, timeValue } from './option-values.js';
+import {
+  oneOf,
+  portValue,
+  type ResolverChoice,
+  resolverValue,
+  secondsValue,
+  timeValue,
+} from './option-values.js';
 
 /** As commander gives them: absent where the command line has none. */
 export interface DnsOptions {
@@ -24,6 +31,8 @@ export interface MailOptions extends DnsOptions {
   readonly smtpPort?: number;
   readonly policy: PolicyLevel;
   readonly helo?: string;
+  /** Milliseconds. */
+  readonly timeout?: number;
 }
 
 /** In the order of strictness. */
@@ -68,7 +77,8 @@ export function addDnsOptions(command: Command): Command {
     );
 }
 
-export function addMailOptions(command: Command): Command {
+/** @param timeoutWords the time-out that holds where the command line has none */
+export function addMailOptions(command: Command, timeoutWords: string): Command {
   return command
     .optionsGroup('Mail:')
     .addOption(
@@ -80,7 +90,32 @@ export function addMailOptions(command: Command): Command {
         .argParser(oneOf(POLICY_LEVELS, LATER_LEVELS)),
     )
     .addOption(new Option('--smtp-port <n>', 'port of the mail servers (default: 25)').argParser(portValue))
-    .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)");
+    .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)")
+    .addOption(
+      new Option(
+        '--timeout <seconds>',
+        `longest wait for each step of a server's (default: ${timeoutWords})`,
+      ).argParser(secondsValue),
+    );
+}
+
+/** What `deliver` and `probe` are given, made from the options. */
+export function clientSettings(options: MailOptions, clock: () => number, signal: AbortSignal) {
+  const { policy, smtpPort, timeout } = options;
+  return {
+    level: policy,
+    clock,
+    signal,
+    ...(smtpPort === undefined ? {} : { port: smtpPort }),
+    ...(timeout === undefined ? {} : { timeouts: everyStage(timeout) }),
+  } as const;
+}
+
+/** The same time for every stage; one that is shorter by default (the goodbye) stays so. */
+export function everyStage(milliseconds: number): Timeouts {
+  const { quit } = DEFAULT_TIMEOUTS;
+  const stages = Object.keys(DEFAULT_TIMEOUTS).map((stage) => [stage, milliseconds]);
+  return { ...DEFAULT_TIMEOUTS, ...Object.fromEntries(stages), quit: Math.min(quit, milliseconds) };
 }
 
 export function addOutputOptions(command: Command): Command {

@@ -42,6 +42,18 @@ export function timeValue(text: string): number {
   );
 }
 
+/** Timers count in 32 bits of milliseconds; a day is more than any server takes. */
+const MAX_SECONDS = 86_400;
+
+/** @returns milliseconds */
+export function secondsValue(text: string): number {
+  const seconds = /^[0-9]{1,5}(?:\.[0-9]{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds > 0 && seconds <= MAX_SECONDS) return Math.ceil(seconds * 1000);
+  throw new InvalidArgumentError(
+    `A time-out is a number of seconds, more than 0 and at most ${MAX_SECONDS}.`,
+  );
+}
+
 /** One `--resolver` value; with several, all must be addresses. */
 export function resolverValue(text: string, previous: ResolverChoice | undefined): ResolverChoice {
   const value = text === 'system' || text === 'iterate' ? text : [serverAddress(text)];

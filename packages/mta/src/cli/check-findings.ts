@@ -1,0 +1,403 @@
+/**
+ * What is worth telling the owner of a domain: each fault or weakness with the rule that makes it one, and the remedy.
+ *
+ * Severity is about senders with DANE. `error`: they refuse a server, or the mail. `unclear`: it could not be found out
+ * now; they would try again later. `warning`: mail flows and is less protected than it could be. `note`: nothing is wrong.
+ */
+import type { AddressProbe, HostProbe, ProbeReport, Route, TlsaSummary } from '@danelaw/smtp';
+import { shortTlsa } from './delivery-report.js';
+
+export type Severity = 'error' | 'unclear' | 'warning' | 'note';
+
+export interface Finding {
+  readonly severity: Severity;
+  /** Stable, for machines. */
+  readonly code: string;
+  /** Where it was found; null where it is about the domain. */
+  readonly host: string | null;
+  readonly address: string | null;
+  readonly text: string;
+  /** `RFC 7672 section 2.2` */
+  readonly rule: string;
+  readonly remedy: string;
+}
+
+/** Hosts whose look-ups were found to be bogus, and not just unanswered. */
+export type BogusHosts = ReadonlySet<string>;
+
+export function findingsOf({ route, hosts }: ProbeReport, bogusHosts: BogusHosts): Finding[] {
+  return [
+    ...routeFindings(route),
+    ...hosts.flatMap((host) => hostFindings(host, bogusHosts)),
+    ...mixedFindings(hosts),
+  ];
+}
+
+type Place = Pick<Finding, 'host' | 'address'>;
+const DOMAIN: Place = { host: null, address: null };
+
+function finding(
+  severity: Severity,
+  code: string,
+  place: Place,
+  rule: string,
+  text: string,
+  remedy: string,
+): Finding {
+  return { severity, code, ...place, text, rule, remedy };
+}
+
+const REPAIR_DNSSEC =
+  'Repair the zone: a DS record at the parent must match a key of the zone, and every signature must be in date.';
+
+function routeFindings(route: Route): Finding[] {
+  switch (route.status) {
+    case 'null-mx':
+      return [
+        finding(
+          'error',
+          'null-mx',
+          DOMAIN,
+          'RFC 7505 section 4.1',
+          route.reason,
+          'Nothing, if the domain is to have no mail; otherwise replace the null MX record by those of its mail servers.',
+        ),
+      ];
+    case 'no-such-domain':
+      return [
+        finding(
+          'error',
+          'no-such-domain',
+          DOMAIN,
+          'RFC 5321 section 5.1',
+          route.reason,
+          'Check how the name is spelt.',
+        ),
+      ];
+    case 'no-usable-host':
+      return [
+        finding(
+          'error',
+          'no-usable-host',
+          DOMAIN,
+          'RFC 5321 section 5.1',
+          route.reason,
+          'Let each MX record name a host that has address records.',
+        ),
+      ];
+    case 'invalid-domain':
+      return [
+        finding(
+          'error',
+          'invalid-domain',
+          DOMAIN,
+          'RFC 5321 section 4.1.2',
+          route.reason,
+          'Check how the name is spelt.',
+        ),
+      ];
+    case 'failed':
+      return [
+        finding(
+          route.cause === 'bogus' ? 'error' : 'unclear',
+          `mx-${route.cause}`,
+          DOMAIN,
+          'RFC 7672 section 2.1.2',
+          `${route.reason}; mail to the domain waits`,
+          route.cause === 'bogus'
+            ? REPAIR_DNSSEC
+            : "Try again; if it stays so, look after the zone's name servers.",
+        ),
+      ];
+    case 'hosts':
+      return hostsRouteFindings(route);
+    default: {
+      const never: never = route;
+      return never;
+    }
+  }
+}
+
+function hostsRouteFindings(route: Extract<Route, { status: 'hosts' }>): Finding[] {
+  const findings: Finding[] = [];
+  if (route.mx === 'insecure') {
+    findings.push(
+      finding(
+        'warning',
+        'mx-insecure',
+        DOMAIN,
+        'RFC 7672 section 2.2.1',
+        `the MX records of ${route.domain} are not signed: whoever can forge them can name servers of their own`,
+        'Sign the zone with DNSSEC and have its DS record published by the parent.',
+      ),
+    );
+  }
+  if (route.via === 'implicit-mx') {
+    findings.push(
+      finding(
+        'note',
+        'implicit-mx',
+        DOMAIN,
+        'RFC 5321 section 5.1',
+        `${route.domain} has no MX record, so it is taken for its own mail server`,
+        'Publish an MX record if that is not meant, or a null MX record if there is to be no mail.',
+      ),
+    );
+  }
+  for (const note of route.notes) {
+    findings.push(
+      finding(
+        'warning',
+        'mx-record',
+        DOMAIN,
+        'RFC 5321 section 5.1',
+        note,
+        'Correct or remove that MX record.',
+      ),
+    );
+  }
+  return findings;
+}
+
+function hostFindings(probe: HostProbe, bogusHosts: BogusHosts): Finding[] {
+  const place = { host: probe.host.host, address: null };
+  return [
+    ...decisionFindings(probe, place, bogusHosts),
+    ...tlsaFindings(probe, place),
+    ...probe.addresses.flatMap((address) => addressFindings(probe, address)),
+  ];
+}
+
+function decisionFindings({ decision, host }: HostProbe, place: Place, bogusHosts: BogusHosts): Finding[] {
+  if (decision.action === 'connect') return [];
+  switch (decision.cause) {
+    case 'absent':
+      return [
+        finding(
+          'error',
+          'no-address',
+          place,
+          'RFC 7672 section 2.2.2',
+          decision.reason,
+          'Give the host an address record, or take it out of the MX records.',
+        ),
+      ];
+    case 'look-up': {
+      const isBogus = bogusHosts.has(host.host);
+      return [
+        finding(
+          isBogus ? 'error' : 'unclear',
+          isBogus ? 'host-bogus' : 'host-indeterminate',
+          place,
+          'RFC 7672 section 2.1.2',
+          decision.reason,
+          isBogus
+            ? REPAIR_DNSSEC
+            : "Try again; if it stays so, look after the name servers of the host's zone: they must answer TLSA too.",
+        ),
+      ];
+    }
+    case 'policy':
+      return [
+        finding(
+          'error',
+          'policy',
+          place,
+          'RFC 7672 section 6',
+          decision.reason,
+          'Publish usable, signed TLSA records, and sign the MX records; or use another policy.',
+        ),
+      ];
+    default: {
+      const never: never = decision.cause;
+      return never;
+    }
+  }
+}
+
+const PUBLISH = 'Publish "3 1 1" with the SHA2-256 digest of the public key of the server\'s certificate';
+
+function tlsaFindings({ tlsa, host }: HostProbe, place: Place): Finding[] {
+  if (tlsa === null || host.kind === 'address') return [];
+  switch (tlsa.status) {
+    case 'none':
+      return [
+        finding(
+          'warning',
+          'no-tlsa',
+          place,
+          'RFC 7672 section 2.2',
+          `DANE does not protect mail to this host: ${tlsa.reason ?? 'it has no TLSA records'}`,
+          `${PUBLISH} at _${host.port}._tcp.${host.host}, in a signed zone (RFC 7672 section 3.1).`,
+        ),
+      ];
+    case 'unusable':
+      return [
+        finding(
+          'warning',
+          'tlsa-unusable',
+          place,
+          'RFC 7672 section 2.2',
+          'none of its TLSA records can be used: senders demand TLS of it, and do not know whose it is',
+          `${PUBLISH} (RFC 7672 section 3.1).`,
+        ),
+        ...recordFindings(tlsa, place),
+      ];
+    case 'usable':
+      return recordFindings(tlsa, place);
+    case 'failed':
+      return [];
+    default: {
+      const never: never = tlsa.status;
+      return never;
+    }
+  }
+}
+
+function recordFindings({ records }: TlsaSummary, place: Place): Finding[] {
+  return records.flatMap(({ record, setAside }) => {
+    if (setAside === null || hasStronger(record, records)) return [];
+    const [usage] = record.split(' ');
+    const isPkix = usage === '0' || usage === '1';
+    return [
+      finding(
+        'warning',
+        'tlsa-set-aside',
+        place,
+        isPkix ? 'RFC 7672 section 3.1.3' : 'RFC 7672 section 2.2',
+        `TLSA ${shortTlsa(record)} can't be used: ${setAside}`,
+        isPkix ? 'Replace it by a record with usage 3 or 2.' : 'Correct the record, or remove it.',
+      ),
+    ];
+  });
+}
+
+/** Set aside for a stronger digest of the same usage and selector, which is as it should be (RFC 7671 section 9). */
+function hasStronger(record: string, records: TlsaSummary['records']): boolean {
+  const [usage, selector, matchingType] = record.split(' ');
+  const stronger = `${usage} ${selector} 2 `;
+  return (
+    matchingType === '1' && records.some((each) => each.setAside === null && each.record.startsWith(stronger))
+  );
+}
+
+function addressFindings(probe: HostProbe, address: AddressProbe): Finding[] {
+  const place = { host: probe.host.host, address: address.address };
+  return address.ok ? sessionFindings(place, address) : failureFindings(place, address);
+}
+
+function sessionFindings(place: Place, { tls, policy }: AddressProbe): Finding[] {
+  if (tls === null && policy.level !== 'none') {
+    return [
+      finding(
+        'warning',
+        'clear-text',
+        place,
+        'RFC 7672 section 2.2',
+        'mail goes to it in clear text, for all to read',
+        'Let the server offer STARTTLS (RFC 3207).',
+      ),
+    ];
+  }
+  if (tls?.protocol === 'TLSv1' || tls?.protocol === 'TLSv1.1') {
+    return [
+      finding(
+        'warning',
+        'old-tls',
+        place,
+        'RFC 8996 section 4',
+        `it speaks ${tls.protocol}, which must not be used any more`,
+        'Let the server speak TLS 1.2 or later; senders with DANE may ask for no less (RFC 9325 section 3.1.1).',
+      ),
+    ];
+  }
+  return [];
+}
+
+function failureFindings(place: Place, { tls, policy, reason, failureType }: AddressProbe): Finding[] {
+  switch (failureType) {
+    case 'starttls-not-supported':
+      return [
+        finding(
+          'error',
+          'starttls-missing',
+          place,
+          'RFC 7672 section 2.2',
+          reason,
+          'Let the server offer STARTTLS to every client, or remove the TLSA records: they are a promise of TLS.',
+        ),
+      ];
+    case 'certificate-host-mismatch':
+    case 'certificate-expired':
+    case 'certificate-not-trusted':
+    case 'validation-failure':
+    case 'tlsa-invalid':
+      return [
+        tls === null
+          ? handshakeFinding(place, policy.level, reason)
+          : mismatchFinding(place, failureType, reason),
+      ];
+    case 'dnssec-invalid':
+    case 'dane-required':
+    case null:
+      return [
+        finding(
+          'unclear',
+          'unreachable',
+          place,
+          'RFC 5321 section 5.1',
+          reason,
+          'Try again; if it stays so, see that the server can be reached from outside and greets its clients.',
+        ),
+      ];
+    default: {
+      const never: never = failureType;
+      return never;
+    }
+  }
+}
+
+function handshakeFinding(place: Place, level: string, reason: string): Finding {
+  const remedy =
+    'See to it that the server can speak TLS 1.2 or later to any client, whatever name SNI gives.';
+  return level === 'may'
+    ? finding(
+        'warning',
+        'handshake',
+        place,
+        'RFC 7672 section 2.2',
+        `${reason}; senders go on in clear text`,
+        remedy,
+      )
+    : finding('error', 'handshake', place, 'RFC 7672 section 2.2', reason, remedy);
+}
+
+function mismatchFinding(place: Place, code: string, reason: string): Finding {
+  return finding(
+    'error',
+    code === 'validation-failure' ? 'tlsa-mismatch' : code,
+    place,
+    'RFC 7672 section 3.2',
+    reason,
+    'Publish a TLSA record for what the server presents, beside the others; and next time before the key changes ' +
+      '(RFC 7672 section 4).',
+  );
+}
+
+/** RFC 7672 section 2.2.1: "all their SMTP servers and MX records" have to be configured for it. */
+function mixedFindings(hosts: readonly HostProbe[]): Finding[] {
+  const isProtected = ({ tlsa }: HostProbe) => tlsa?.status === 'usable';
+  const bare = hosts.filter((host) => host.tlsa?.status === 'none');
+  if (bare.length === 0 || !hosts.some(isProtected)) return [];
+  const names = bare.map(({ host }) => host.host).join(', ');
+  return [
+    finding(
+      'warning',
+      'partly-protected',
+      DOMAIN,
+      'RFC 7672 section 2.2.1',
+      `an attacker who blocks the protected servers diverts the mail to those without TLSA records: ${names}`,
+      'Publish TLSA records for every MX host.',
+    ),
+  ];
+}

@@ -1,0 +1,121 @@
+/** A check in words and in JSON. */
+import type { AddressProbe, HostProbe, ProbeReport } from '@danelaw/smtp';
+import type { Finding, Severity } from './check-findings.js';
+import type { CheckStatus } from './check-verdict.js';
+import { describeTls, describeTlsa } from './delivery-report.js';
+import { printable } from './printable.js';
+import { hanging, type Paint, type Palette } from './terminal.js';
+
+export interface Check {
+  readonly domain: string;
+  readonly report: ProbeReport;
+  readonly findings: readonly Finding[];
+  readonly status: CheckStatus;
+  readonly verdict: string;
+}
+
+export function describeCheck(check: Check, paint: Palette, width: number): string[] {
+  const { report, findings } = check;
+  return [
+    paint.strong(printable(check.domain)),
+    ...report.hosts.flatMap((host) => describeHost(host, paint, width)),
+    ...(report.hosts.length > 0 ? [''] : []),
+    ...hanging('  ', printable(check.verdict), width).map(statusPaint(check.status, paint)),
+    ...findings.flatMap((finding) => ['', ...describeFinding(finding, paint, width)]),
+  ];
+}
+
+function describeHost(probe: HostProbe, paint: Palette, width: number): string[] {
+  const { host, mx } = probe;
+  const how = host.preference === undefined ? 'no MX record' : `${mx} MX, preference ${host.preference}`;
+  const port = host.port === 25 ? '' : ` port ${host.port}`;
+  return [
+    `  ${paint.strong(printable(host.host) + port)}  ${paint.faint(how)}`,
+    ...describeTlsa(probe.tlsa, paint, width),
+    ...probe.addresses.flatMap((address) => describeAddress(address, paint, width)),
+    ...(probe.decision.action === 'skip' ? ['    not used'].map(paint.bad) : []),
+  ];
+}
+
+function describeAddress(address: AddressProbe, paint: Palette, width: number): string[] {
+  const mark = address.ok ? '' : 'refused; ';
+  const session =
+    address.tls === null ? (address.ok ? 'clear text' : address.reason) : describeTls(address.tls);
+  const lines = hanging(`    ${printable(address.address)}  `, printable(mark + session), width);
+  if (!address.ok) return lines.map(paint.bad);
+  return address.tls?.authenticated ? lines.map(paint.good) : lines;
+}
+
+function describeFinding(finding: Finding, paint: Palette, width: number): string[] {
+  const { severity, host, address } = finding;
+  const where = [host, address].filter((each) => each !== null).join(' ');
+  const [first = '', ...rest] = hanging(
+    `  ${severity.padEnd(9)}`,
+    printable(`${where === '' ? '' : `${where}: `}${finding.text} (${finding.rule})`),
+    width,
+  );
+  return [
+    `  ${severityPaint(severity, paint)(severity)}${first.slice(2 + severity.length)}`,
+    ...rest,
+    ...hanging('           ', printable(finding.remedy), width).map(paint.faint),
+  ];
+}
+
+function statusPaint(status: CheckStatus, paint: Palette): Paint {
+  switch (status) {
+    case 'fine':
+      return paint.good;
+    case 'refused':
+      return paint.bad;
+    case 'unclear':
+      return paint.warn;
+    default: {
+      const never: never = status;
+      return never;
+    }
+  }
+}
+
+function severityPaint(severity: Severity, paint: Palette): Paint {
+  switch (severity) {
+    case 'error':
+      return paint.bad;
+    case 'unclear':
+    case 'warning':
+      return paint.warn;
+    case 'note':
+      return paint.faint;
+    default: {
+      const never: never = severity;
+      return never;
+    }
+  }
+}
+
+export function checkJson({ domain, report, findings, status, verdict }: Check): Record<string, unknown> {
+  const { route, hosts } = report;
+  const mx = 'mx' in route ? route.mx : null;
+  const reason = 'reason' in route ? route.reason : null;
+  return {
+    domain,
+    status,
+    verdict,
+    route: { status: route.status, via: route.status === 'hosts' ? route.via : null, mx, reason },
+    hosts: hosts.map(hostJson),
+    findings,
+  };
+}
+
+function hostJson({ host, mx, finding, tlsa, decision, addresses }: HostProbe): Record<string, unknown> {
+  return {
+    host: host.host,
+    port: host.port,
+    preference: host.preference ?? null,
+    mx,
+    expandedHost: finding.status === 'reachable' ? finding.expandedHost : null,
+    tlsa,
+    action: decision.action,
+    reason: decision.action === 'skip' ? decision.reason : null,
+    addresses,
+  };
+}

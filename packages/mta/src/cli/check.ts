@@ -1,0 +1,128 @@
+/**
+ * `danelaw check DOMAIN...`: everything that a sender does short of MAIL FROM, for every address of every mail server, and
+ * what comes of it for mail from senders with DANE.
+ */
+import type { Resolver } from '@danelaw/dns';
+import { type HostProbe, probe } from '@danelaw/smtp';
+import type { Command } from 'commander';
+import { parseMailDomain } from '../address.js';
+import { findingsOf } from './check-findings.js';
+import { type Check, checkJson, describeCheck } from './check-report.js';
+import { statusOf, verdictOf } from './check-verdict.js';
+import { ehloName } from './ehlo-name.js';
+import { CommandError, EXIT, type ExitCode, worstOf } from './exit.js';
+import {
+  addDnsOptions,
+  addMailOptions,
+  addOutputOptions,
+  clientSettings,
+  type MailOptions,
+} from './network-options.js';
+import { withResolver } from './open-resolver.js';
+import { printableJson } from './printable.js';
+import { withProgress } from './progress.js';
+import { type Io, paletteFor, widthOf } from './terminal.js';
+import { clockFrom } from './time.js';
+
+/** Seconds that each step of a server may take: somebody is waiting in front of the screen. */
+const DEFAULT_TIMEOUT_SECONDS = 30;
+
+/** Domains at a time. */
+const CHECKED_AT_ONCE = 4;
+
+const DESCRIPTION = `Shows what senders with DANE see of each DOMAIN, and what they will do: its MX records, whether they are signed,
+the TLSA records of each server, and for every address of every server a TLS session, authenticated as for mail.
+No mail is sent. What is not as it should be is told with its rule and its remedy.`;
+
+const EXAMPLES = `
+Examples:
+  $ danelaw check example.org
+  example.org
+    mx.example.org  secure MX, preference 10
+      TLSA  secure  3 1 1 8d02536c887482bc...
+      192.0.2.25  TLSv1.3 TLS_AES_256_GCM_SHA384, authenticated by TLSA 3 1 1 8d02536c887482bc... (DANE-EE)
+
+    Senders with DANE deliver to servers that DNSSEC names and DANE authenticates, and to no others.
+
+  $ danelaw check --json example.org example.net | jq '.domains[].status'
+  "fine"
+  "refused"
+
+Exit codes: 0 every server of every domain takes mail, authenticated or (where nothing is published) not
+            69 senders with DANE refuse a server, or every sender the domain    75 it can't be said now
+            64 usage    78 unusable trust anchors or hints`;
+
+export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
+  command
+    .description(DESCRIPTION)
+    .argument('<domain...>', 'domains as they stand behind the @ of an address')
+    .addHelpText('after', EXAMPLES);
+  addMailOptions(command, String(DEFAULT_TIMEOUT_SECONDS));
+  addDnsOptions(command);
+  addOutputOptions(command);
+  command.action(async (domains: string[], options: MailOptions) =>
+    finish(await checkAll(domains, options, io)),
+  );
+}
+
+async function checkAll(texts: readonly string[], options: MailOptions, io: Io): Promise<ExitCode> {
+  const domains = texts.map(domainArgument);
+  const context = {
+    heloName: ehloName(options.helo),
+    ...clientSettings(
+      { timeout: DEFAULT_TIMEOUT_SECONDS * 1000, ...options },
+      clockFrom(options.at),
+      io.signal,
+    ),
+  };
+  const paint = paletteFor(io.stdout, io.env);
+  const checks: Check[] = [];
+  await withResolver(options, context.clock, async (resolver) => {
+    for (let start = 0; start < domains.length; start += CHECKED_AT_ONCE) {
+      const some = domains.slice(start, start + CHECKED_AT_ONCE);
+      const done = await withProgress(io, `checking ${some.join(', ')} ...`, () =>
+        Promise.all(some.map((domain) => check(domain, { resolver, ...context }))),
+      );
+      for (const each of done) {
+        if (!options.json) {
+          const between = checks.length === 0 ? '' : '\n';
+          io.stdout.write(`${between}${describeCheck(each, paint, widthOf(io.stdout)).join('\n')}\n`);
+        }
+        checks.push(each);
+      }
+    }
+  });
+  if (options.json) io.stdout.write(`${printableJson({ domains: checks.map(checkJson) })}\n`);
+  return worstOf(checks.map(({ status }) => SEVERITY[status]));
+}
+
+const SEVERITY = { fine: 'fine', unclear: 'temporary', refused: 'permanent' } as const;
+
+type CheckContext = Omit<Parameters<typeof probe>[0], 'domain'>;
+
+async function check(domain: string, context: CheckContext): Promise<Check> {
+  const report = await probe({ domain, ...context });
+  const findings = findingsOf(report, await bogusHosts(report.hosts, context.resolver));
+  return { domain, report, findings, status: statusOf(findings), verdict: verdictOf(report, findings) };
+}
+
+/** Of the hosts whose look-ups failed, those where they are bogus: an attack or a broken zone, not a bad moment. */
+async function bogusHosts(hosts: readonly HostProbe[], resolver: Resolver): Promise<Set<string>> {
+  const bogus = new Set<string>();
+  for (const { host, decision } of hosts) {
+    if (decision.action !== 'skip' || decision.cause !== 'look-up') continue;
+    const lookups = await Promise.all([
+      resolver.resolve(host.host, 'A'),
+      resolver.resolve(host.host, 'AAAA'),
+      resolver.resolve(`_${host.port}._tcp.${host.host}`, 'TLSA'),
+    ]);
+    if (lookups.some(({ status }) => status === 'bogus')) bogus.add(host.host);
+  }
+  return bogus;
+}
+
+function domainArgument(text: string): string {
+  const parsed = parseMailDomain(text.replace(/\.$/, ''));
+  if (!parsed.ok) throw new CommandError(EXIT.USAGE, `${text}: ${parsed.reason}`);
+  return parsed.domain;
+}

@@ -1,0 +1,108 @@
+/**
+ * Did a delivery come to what RFC 7672 asks for? Judged from both ends: by what danelaw says, and by what the mail servers
+ * of the lab saw. A sender that only claims to have refused is found out.
+ */
+import type {
+  CommandRecord,
+  Expected,
+  ExpectedDelivery,
+  MailServer,
+  ReceivedMessage,
+  Scenario,
+} from '@danelaw/lab';
+import type { Delivery, RecipientOutcome, TlsFacts } from '@danelaw/smtp';
+
+export interface JudgeInput {
+  readonly scenario: Scenario;
+  readonly recipient: string;
+  /** The message as it was sent, with CRLF line ends. */
+  readonly octets: Uint8Array;
+  readonly delivery: Delivery;
+  /** All servers of the lab, by host name; their records must be complete. */
+  readonly servers: ReadonlyMap<string, MailServer>;
+}
+
+/** @returns what is not as it should be, a sentence each; nothing where all is well */
+export function judge(input: JudgeInput): string[] {
+  const { scenario, delivery, recipient } = input;
+  const outcome = delivery.recipients.find((each) => each.recipient === recipient);
+  if (outcome === undefined) return [`there is no outcome for ${recipient}`];
+  return [...wrongOutcome(scenario.expected, outcome), ...wrongArrivals(input), ...sentInClear(input)];
+}
+
+function wrongOutcome(expected: Expected, outcome: RecipientOutcome): string[] {
+  if (outcome.status !== expected.status) return [`${outcome.status}, and should be ${expected.status}`];
+  switch (expected.status) {
+    case 'deferred':
+    case 'failed':
+      return [];
+    case 'delivered':
+      return [
+        ...differs('host', outcome.host, expected.host),
+        ...differs('MX', outcome.mx, expected.mx),
+        ...differs('TLS', tlsText(outcome.tls), expectedTlsText(expected.tls)),
+      ];
+    default: {
+      const never: never = expected;
+      return never;
+    }
+  }
+}
+
+function differs(what: string, is: string | null, should: string): string[] {
+  return is === should ? [] : [`the ${what} is ${is}, and should be ${should}`];
+}
+
+function tlsText(tls: TlsFacts | null): string {
+  if (tls === null) return 'none';
+  if (tls.authenticated === null) return 'unauthenticated';
+  const [usage, selector, matchingType] = tls.authenticated.record.split(' ');
+  return `authenticated by ${usage} ${selector} ${matchingType} of ${tls.authenticated.baseDomain}`;
+}
+
+function expectedTlsText(tls: ExpectedDelivery['tls']): string {
+  return typeof tls === 'string' ? tls : `authenticated by ${tls.by} of ${tls.baseDomain}`;
+}
+
+/** A delivered message lies at its host once, octet for octet; a refused one lies nowhere. */
+function wrongArrivals({ scenario, recipient, octets, servers }: JudgeInput): string[] {
+  const arrived: { host: string; message: ReceivedMessage }[] = [];
+  for (const { host, received } of servers.values()) {
+    for (const message of received.messages) {
+      const isFor = message.recipients.some(({ address }) => address === recipient);
+      if (isFor && message.accepted) arrived.push({ host, message });
+    }
+  }
+  const { expected } = scenario;
+  const shouldBe = expected.status === 'delivered' ? 1 : 0;
+  if (arrived.length !== shouldBe) {
+    return [
+      `${arrived.length} messages arrived (${arrived.map(({ host }) => host).join(', ')}), and should be ${shouldBe}`,
+    ];
+  }
+  return arrived.flatMap(({ host, message }) => [
+    ...(expected.status === 'delivered' ? differs('place of arrival', host, expected.host) : []),
+    ...(Buffer.compare(message.content, octets) === 0 ? [] : [`the message arrived changed at ${host}`]),
+  ]);
+}
+
+const ENVELOPE = /^(?:MAIL|RCPT|DATA|BDAT)\b/i;
+
+/**
+ * No envelope may have gone in clear: neither where the delivery had to be under TLS, nor to a host that publishes TLSA
+ * records and was refused.
+ */
+function sentInClear({ scenario, servers }: JudgeInput): string[] {
+  const { expected, hosts = {} } = scenario;
+  if (expected.status === 'delivered' && expected.tls === 'none') return [];
+  return Object.keys(hosts).flatMap((host) => {
+    const server = servers.get(host);
+    if (server === undefined || (expected.status !== 'delivered' && server.tlsa.length === 0)) return [];
+    const clear = server.received.connections.flatMap(({ commands }) => commands).find(isClearEnvelope);
+    return clear === undefined ? [] : [`"${clear.line}" went in clear text to ${host}`];
+  });
+}
+
+function isClearEnvelope({ inTls, line }: CommandRecord): boolean {
+  return !inTls && ENVELOPE.test(line);
+}

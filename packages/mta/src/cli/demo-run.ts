@@ -1,0 +1,75 @@
+/** One message to each domain of the demonstration, as `danelaw send` delivers it, and the judgement on each. */
+import { createResolver } from '@danelaw/dns';
+import type { Internet, Scenario } from '@danelaw/lab';
+import { checkMessage, type Delivery, deliver, type Message } from '@danelaw/smtp';
+import { judge } from './demo-judge.js';
+import { everyStage } from './network-options.js';
+
+export interface DemoRow {
+  readonly scenario: Scenario;
+  readonly recipient: string;
+  readonly delivery: Delivery;
+  /** What is not as it should be; empty where all is well. */
+  readonly faults: readonly string[];
+}
+
+/** Milliseconds for each step of a server: those of the demonstration are near, and some of them never answer. */
+const PATIENCE = 2000;
+/** Messages under way at once. */
+const AT_ONCE = 8;
+
+export async function runDemo(internet: Internet, signal: AbortSignal): Promise<DemoRow[]> {
+  const { resolver: upstream, trustAnchors, clock } = internet;
+  const resolver = createResolver({ upstream: `${upstream.address}#${upstream.port}`, trustAnchors, clock });
+  const sent: Omit<DemoRow, 'faults'>[] = [];
+  const waiting = internet.scenarios.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, scenario] of waiting) {
+      const recipient = `you@${scenario.domain}`;
+      const delivery = await deliver({
+        resolver,
+        heloName: 'home.example',
+        envelope: { from: 'me@home.example', to: [recipient] },
+        message: messageFor(recipient),
+        port: internet.smtpPort,
+        timeouts: everyStage(PATIENCE),
+        clock,
+        signal,
+      });
+      sent[index] = { scenario, recipient, delivery };
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  } finally {
+    await resolver.close();
+  }
+  const servers = internet.mailServers;
+  await Promise.all([...servers.values()].map((server) => server.whenIdle()));
+  return sent.map((row) => ({
+    ...row,
+    faults: judge({ ...row, octets: messageFor(row.recipient).octets, servers }),
+  }));
+}
+
+/** With what is easily damaged on the way: lines that begin with dots, blanks at line ends, text beyond ASCII. */
+function messageFor(recipient: string): Message {
+  const lines = [
+    'From: me@home.example',
+    `To: ${recipient}`,
+    'Subject: danelaw demo',
+    'Date: Tue, 24 Nov 2026 12:00:00 +0000',
+    `Message-ID: <demo.${recipient}>`,
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    '.',
+    '..two dots, and a blank at the end: ',
+    'Grüße aus dem Danelag.',
+    '',
+  ];
+  const checked = checkMessage(Buffer.from(lines.join('\r\n')));
+  if (checked.status === 'malformed') throw new Error(checked.reason);
+  return checked.message;
+}
