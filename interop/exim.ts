@@ -1,13 +1,7 @@
 /** Exim as a receiving mail server, with its own configuration, spool and mail in a temporary folder. */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  greets,
-  type Listener,
-  type MailServer,
-  type MailServerOptions,
-  maildirReader,
-} from './mail-server.js';
+import { greets, type Listener, type MailServer, type MailServerOptions, mailStore } from './mail-server.js';
 import { programs } from './neighbours.js';
 import { startServer } from './server-process.js';
 
@@ -35,7 +29,8 @@ export async function startExim({ listeners, port, folder }: MailServerOptions):
       return (await Promise.all(logs)).join('');
     },
   });
-  return { ...server, ...maildirReader(join(folder, 'mail', 'inbox'), server.log) };
+  const store = { queue: [join(folder, 'spool', 'input')], maildir: join(folder, 'mail', 'inbox') };
+  return { ...server, ...mailStore(store, server.log) };
 }
 
 /** Every address is accepted, and everything goes to one maildir. */

@@ -23,37 +23,56 @@ export interface MailServerOptions {
   readonly folder: string;
 }
 
-export interface MailServer extends ServerProcess {
+export interface MailServer extends ServerProcess, MailStore {}
+
+/** What a server has accepted. */
+export interface MailStore {
   /** Waits for the message with this Message-ID: its text as stored, with the trace header in front, LF line ends. */
   received(messageId: string): Promise<string>;
-  /** Every message stored so far. */
-  stored(): Promise<readonly string[]>;
+  /** Whether the message is in the server's hands, stored or still in its queue. */
+  holds(messageId: string): Promise<boolean>;
 }
 
 /** Both servers have a message in its maildir within a second after the final dot. */
 const STORED_WITHIN = 20_000;
 const LOOK_EVERY = 50;
 
-/** Reads what a server stores in `maildir`. */
-export function maildirReader(
-  maildir: string,
-  log: () => Promise<string>,
-): Pick<MailServer, 'received' | 'stored'> {
-  const stored = async () => {
-    const folder = join(maildir, 'new');
-    const names = await readdir(folder).catch(() => []);
-    return Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+export interface StoreFolders {
+  readonly queue: readonly string[];
+  readonly maildir: string;
+}
+
+/** Looks for messages where a server keeps them; `log` explains one that is not there. */
+export function mailStore({ queue, maildir }: StoreFolders, log: () => Promise<string>): MailStore {
+  const find = async (folders: readonly string[], messageId: string) => {
+    const texts = (await Promise.all(folders.map(filesBelow))).flat();
+    return texts.find((text) => text.includes(messageId));
   };
-  const received = async (messageId: string) => {
-    const giveUpAt = performance.now() + STORED_WITHIN;
-    do {
-      const message = (await stored()).find((text) => text.includes(messageId));
-      if (message !== undefined) return message;
-      await sleep(LOOK_EVERY);
-    } while (performance.now() < giveUpAt);
-    throw new Error(`${messageId} was not stored in ${maildir} within ${STORED_WITHIN} ms\n${await log()}`);
+  const stored = (messageId: string) => find([join(maildir, 'new')], messageId);
+  return {
+    async received(messageId) {
+      const giveUpAt = performance.now() + STORED_WITHIN;
+      do {
+        const message = await stored(messageId);
+        if (message !== undefined) return message;
+        await sleep(LOOK_EVERY);
+      } while (performance.now() < giveUpAt);
+      throw new Error(`${messageId} was not stored in ${maildir} within ${STORED_WITHIN} ms\n${await log()}`);
+    },
+    async holds(messageId) {
+      // The queue first: a message leaves it only once it is in the maildir.
+      return ((await find(queue, messageId)) ?? (await stored(messageId))) !== undefined;
+    },
   };
-  return { stored, received };
+}
+
+/** The contents of all files below a folder; those that go away meanwhile, and a folder that is not there, are passed over. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile());
+  return Promise.all(
+    files.map(({ parentPath, name }) => readFile(join(parentPath, name), 'utf8').catch(() => '')),
+  );
 }
 
 /** Resolves when an SMTP server greets at this address. */

@@ -1,13 +1,7 @@
 /** Postfix as a receiving mail server, with configuration, queue and mail in a temporary folder. */
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  greets,
-  type Listener,
-  type MailServer,
-  type MailServerOptions,
-  maildirReader,
-} from './mail-server.js';
+import { greets, type Listener, type MailServer, type MailServerOptions, mailStore } from './mail-server.js';
 import { programs } from './neighbours.js';
 import { runOk } from './run.js';
 import { startServer } from './server-process.js';
@@ -45,7 +39,8 @@ export async function startPostfix({ listeners, port, folder }: MailServerOption
     },
     extraLog: () => readFile(log, 'utf8'),
   });
-  return { ...server, ...maildirReader(join(mail, 'inbox'), server.log) };
+  const queue = ['incoming', 'active', 'deferred', 'hold'].map((name) => join(folder, 'queue', name));
+  return { ...server, ...mailStore({ queue, maildir: join(mail, 'inbox') }, server.log) };
 }
 
 /** Every address is accepted, and everything goes to one maildir. */
