@@ -10,7 +10,12 @@ export interface AliasStep {
   /** What has to be signed: the CNAME itself, or the DNAME that it was made from. */
   readonly proof: RRset;
   /** The CNAME as RRset; for a DNAME the one that it makes (RFC 6672 section 3.1), whatever was sent. */
-  readonly cname: { readonly name: Name; readonly type: number; readonly ttl: number; readonly rdatas: Uint8Array[] };
+  readonly cname: {
+    readonly name: Name;
+    readonly type: number;
+    readonly ttl: number;
+    readonly rdatas: Uint8Array[];
+  };
   readonly target: Name;
 }
 
@@ -23,7 +28,11 @@ export function aliasAt(sets: RRsets, name: Name): AliasStep | undefined {
   const dname = sets.ofType(RRTYPE.DNAME).find((set) => name.isBelow(set.name));
   if (dname !== undefined) {
     const target = name.replaceSuffix(dname.name, onlyTarget(dname));
-    return { proof: dname, target, cname: { name, type: RRTYPE.CNAME, ttl: dname.ttl, rdatas: [target.wire] } };
+    return {
+      proof: dname,
+      target,
+      cname: { name, type: RRTYPE.CNAME, ttl: dname.ttl, rdatas: [target.wire] },
+    };
   }
   const cname = sets.get(name, RRTYPE.CNAME);
   if (cname === undefined) return undefined;

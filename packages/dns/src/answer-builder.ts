@@ -1,5 +1,5 @@
 /** Gathers the steps of one look-up - aliases, then records or their absence - into the Lookup that its caller gets. */
-import type { Alias, AnswerRecord, Answered, ExtendedError, Failed, TrustLink } from './lookup.js';
+import type { Alias, Answered, AnswerRecord, ExtendedError, Failed, TrustLink } from './lookup.js';
 import type { Name } from './name.js';
 import { parseRdata } from './record.js';
 import { rcodeName, typeName } from './rrtype.js';
@@ -41,7 +41,11 @@ export class AnswerBuilder {
     this.#judge(trust);
     this.#append(cname);
     const to = target.toString();
-    this.#aliases.push({ from: cname.name.toString(), to, status: this.#insecure === undefined ? 'secure' : 'insecure' });
+    this.#aliases.push({
+      from: cname.name.toString(),
+      to,
+      status: this.#insecure === undefined ? 'secure' : 'insecure',
+    });
     this.#canonicalName = to;
   }
 
@@ -72,7 +76,12 @@ export class AnswerBuilder {
     return this.#answer(rcode);
   }
 
-  failed(status: 'bogus' | 'indeterminate', reason: string, error?: ExtendedError, rcode?: string | number): Failed {
+  failed(
+    status: 'bogus' | 'indeterminate',
+    reason: string,
+    error?: ExtendedError,
+    rcode?: string | number,
+  ): Failed {
     const code = typeof rcode === 'number' ? rcodeName(rcode) : rcode;
     return {
       status,

@@ -17,7 +17,10 @@ import { RCODE, RRTYPE } from './rrtype.js';
 import type { NoReply, Source } from './source.js';
 import { WireError } from './wire.js';
 
-const UNAUTHENTICATED: Trust = { status: 'insecure', reason: 'the resolver did not set the AD bit on its answer' };
+const UNAUTHENTICATED: Trust = {
+  status: 'insecure',
+  reason: 'the resolver did not set the AD bit on its answer',
+};
 
 export async function believedLookup(name: Name, type: number, source: Source): Promise<Lookup> {
   const answer = new AnswerBuilder(name, type);

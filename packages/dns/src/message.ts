@@ -5,7 +5,7 @@
  * RRSIG and NSEC which old servers compress; every other RDATA stays as it came. The octets are then what RFC 4034
  * section 6 calls the uncompressed form, ready to be put under a signature check.
  */
-import { Name } from './name.js';
+import { MAX_LABEL_OCTETS, MAX_NAME_OCTETS, Name } from './name.js';
 import { CLASS_IN, RRTYPE } from './rrtype.js';
 import { Cursor, concatBytes, WireError } from './wire.js';
 
@@ -76,13 +76,14 @@ export function parseMessage(bytes: Uint8Array): Message {
   if (counts[0] > 1) throw new WireError(`${counts[0]} questions in one message`);
   if (counts[1] + counts[2] + counts[3] > MAX_RECORDS)
     throw new WireError(`more than ${MAX_RECORDS} records in one message`);
+  const names: OwnerNames = new Map();
   const questions: Question[] = [];
   for (let i = 0; i < counts[0]; i++) {
-    questions.push({ name: Name.read(cursor), type: cursor.u16(), class: cursor.u16() });
+    questions.push({ name: readOwner(cursor, names), type: cursor.u16(), class: cursor.u16() });
   }
-  const answer = readSection(cursor, counts[1]);
-  const authority = readSection(cursor, counts[2]);
-  const additional = readSection(cursor, counts[3]);
+  const answer = readSection(cursor, counts[1], names);
+  const authority = readSection(cursor, counts[2], names);
+  const additional = readSection(cursor, counts[3], names);
   const opt = additional.filter((record) => record.type === RRTYPE.OPT);
   if (opt.length > 1) throw new WireError('more than one OPT record (RFC 6891 section 6.1.1)');
   const edns = opt[0] === undefined ? undefined : readEdns(opt[0]);
@@ -108,10 +109,28 @@ export function parseMessage(bytes: Uint8Array): Message {
   };
 }
 
-function readSection(cursor: Cursor, count: number): ResourceRecord[] {
+/** Names read before, by the octet at which they begin: the owners of an answer are mostly one name, pointed to. */
+type OwnerNames = Map<number, Name>;
+
+function readOwner(cursor: Cursor, names: OwnerNames): Name {
+  const { bytes, offset } = cursor;
+  const octet = bytes[offset] ?? 0;
+  if (octet >= 0xc0 && cursor.remaining >= 2) {
+    const known = names.get(((octet & 0x3f) << 8) | (bytes[offset + 1] ?? 0));
+    if (known !== undefined) {
+      cursor.offset += 2;
+      return known;
+    }
+  }
+  const name = Name.read(cursor);
+  names.set(offset, name);
+  return name;
+}
+
+function readSection(cursor: Cursor, count: number, names: OwnerNames): ResourceRecord[] {
   const records: ResourceRecord[] = [];
   for (let i = 0; i < count; i++) {
-    const name = Name.read(cursor);
+    const name = readOwner(cursor, names);
     const type = cursor.u16();
     const rrclass = cursor.u16();
     const ttl = cursor.u32();
@@ -142,12 +161,28 @@ const NAMES_IN_RDATA: ReadonlyMap<number, { before: number; names: number }> = n
 
 function decompressRdata(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
   const layout = NAMES_IN_RDATA.get(type);
-  if (layout === undefined) return bytes.subarray(start, end);
+  if (layout === undefined || !hasPointer(bytes, start + layout.before, end, layout.names)) {
+    return bytes.subarray(start, end);
+  }
   const cursor = new Cursor(bytes, start, end);
   const parts: Uint8Array[] = [cursor.take(layout.before)];
   for (let i = 0; i < layout.names; i++) parts.push(Name.read(cursor).wire);
   parts.push(cursor.rest());
   return concatBytes(parts);
+}
+
+/** False only where that many names stand there whole and within their limits: the octets are then uncompressed already. */
+function hasPointer(bytes: Uint8Array, start: number, end: number, names: number): boolean {
+  let at = start;
+  for (let left = names; left > 0; left--) {
+    const nameStart = at;
+    for (let length = -1; length !== 0; at += length + 1) {
+      length = at < end ? (bytes[at] ?? 0) : 0xff;
+      if (length > MAX_LABEL_OCTETS) return true;
+    }
+    if (at - nameStart > MAX_NAME_OCTETS) return true;
+  }
+  return at > end;
 }
 
 /** RDATA that stands alone, its compressed names (which could only point into itself) written out. */

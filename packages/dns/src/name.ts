@@ -18,6 +18,9 @@ const DOT = 0x2e;
 const BACKSLASH = 0x5c;
 const ASTERISK = 0x2a;
 
+/** Where a name is put together before its length is known; no two are read at a time. */
+const SCRATCH = new Uint8Array(MAX_NAME_OCTETS);
+
 export class Name {
   /** `.` */
   static readonly root = new Name(Uint8Array.of(0), 0);
@@ -80,7 +83,6 @@ export class Name {
    */
   static read(cursor: Cursor): Name {
     const { bytes } = cursor;
-    const wire = new Uint8Array(MAX_NAME_OCTETS);
     let length = 0;
     let labels = 0;
     let at = cursor.offset;
@@ -92,9 +94,10 @@ export class Name {
       if (at >= end) throw new WireError(`name runs past its end at octet ${at}`);
       const octet = bytes[at] ?? 0;
       if (octet === 0) {
-        wire[length++] = 0;
         cursor.offset = after >= 0 ? after : at + 1;
-        return length === 1 ? Name.root : new Name(wire.slice(0, length), labels);
+        if (length === 0) return Name.root;
+        SCRATCH[length++] = 0;
+        return new Name(SCRATCH.slice(0, length), labels);
       }
       if (octet >= 0xc0) {
         if (at + 1 >= end) throw new WireError(`compression pointer cut off at octet ${at}`);
@@ -114,9 +117,8 @@ export class Name {
       if (next > end) throw new WireError(`label runs past its end at octet ${at}`);
       if (length + 1 + octet > MAX_NAME_OCTETS - 1)
         throw new WireError(`name of over ${MAX_NAME_OCTETS} octets`);
-      for (let i = at; i < next; i++) wire[length++] = bytes[i] ?? 0;
+      while (at < next) SCRATCH[length++] = bytes[at++] ?? 0;
       labels++;
-      at = next;
     }
   }
 
@@ -157,6 +159,15 @@ export class Name {
       this.#key = key;
     }
     return this.#key;
+  }
+
+  /** The same name in other letters; `map` gets each ASCII letter and its offset, and must give back a case of it. */
+  mapLetters(map: (letter: number, at: number) => number): Name {
+    const wire = this.wire.slice();
+    // Length octets are under 64 and so never taken for letters.
+    for (const [at, octet] of wire.entries())
+      if (lower(octet) !== octet || isLowerLetter(octet)) wire[at] = map(octet, at);
+    return new Name(wire, this.labelCount);
   }
 
   /** RFC 4034 section 6.2: wire form in lower case. */
@@ -259,6 +270,10 @@ const EMPTY = new Uint8Array(0);
 
 function lower(octet: number): number {
   return octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet;
+}
+
+function isLowerLetter(octet: number): boolean {
+  return octet >= 0x61 && octet <= 0x7a;
 }
 
 function compareLabels(a: Uint8Array, b: Uint8Array): number {

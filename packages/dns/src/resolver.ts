@@ -1,6 +1,8 @@
 /** The resolver that everything above uses: one question in, one of four states out; cached, and asked once at a time. */
-import { AnswerCache } from './cache.js';
+
+import { isLoopback } from './address.js';
 import { believedLookup } from './believe-ad.js';
+import { AnswerCache } from './cache.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { TrustChain } from './dnssec/trust-chain.js';
 import { createForwarder, type Forwarder } from './forward.js';
@@ -8,7 +10,6 @@ import type { Lookup, ResolveOptions, Resolver } from './lookup.js';
 import { Name } from './name.js';
 import { requireType } from './record.js';
 import type { Source } from './source.js';
-import { isLoopback } from './address.js';
 import { parseServer, readSystemServers } from './system.js';
 import { createNetworkTransport, type ServerAddress, type Transport } from './transport.js';
 import { parseTrustAnchors, rootTrustAnchors, type TrustAnchor } from './trust-anchor.js';
@@ -43,7 +44,9 @@ export interface ResolverOptions {
 export function createResolver(options: ResolverOptions = {}): Resolver {
   const trust = options.trust ?? 'validate';
   if (options.upstream === 'iterate') {
-    throw new TypeError("upstream 'iterate' is not available in this version: name a resolver, or use 'system'");
+    throw new TypeError(
+      "upstream 'iterate' is not available in this version: name a resolver, or use 'system'",
+    );
   }
   const clock = options.clock ?? Date.now;
   const network = options.transport === undefined ? createNetworkTransport() : undefined;
@@ -165,7 +168,9 @@ class CachingResolver implements Resolver {
     const { source, clock, trust } = this.#parts;
     const chain = this.#chain;
     const lookup =
-      trust === 'ad' ? await believedLookup(name, type, source) : await validatedLookup(name, type, { source, chain, clock });
+      trust === 'ad'
+        ? await believedLookup(name, type, source)
+        : await validatedLookup(name, type, { source, chain, clock });
     this.#cache.set(key, lookup);
     return lookup;
   }

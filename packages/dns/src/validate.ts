@@ -95,7 +95,8 @@ class ValidatedLookup {
   }
 
   failure(error: unknown): Lookup {
-    if (error instanceof StepFailure) return this.#answer.failed(error.status, error.message, error.ede, error.rcode);
+    if (error instanceof StepFailure)
+      return this.#answer.failed(error.status, error.message, error.ede, error.rcode);
     if (error instanceof BoundError) {
       return this.#answer.failed('indeterminate', error.message, ede(EDE.OTHER, error.message));
     }
@@ -175,7 +176,8 @@ class ValidatedLookup {
   /** RFC 4035 section 5.3.4: an answer from a wildcard counts only where no closer name exists. */
   #noCloserMatch(set: RRset, wildcard: Name, message: Message, zone: SecureZone): Trust {
     // RFC 6672 section 3.3: what a DNAME owner that is itself expanded would redirect is not defined.
-    if (set.type === RRTYPE.DNAME) throw bogus(EDE.BOGUS, `the DNAME at ${set.name} was expanded from a wildcard`);
+    if (set.type === RRTYPE.DNAME)
+      throw bogus(EDE.BOGUS, `the DNAME at ${set.name} was expanded from a wildcard`);
     const denials = collectDenials(message, zone, this.#parts.clock(), this.#budget);
     if (denials.kind === 'too-many-iterations') return tooManyIterations(denials.reason);
     return this.#trustOf(denials.denier.noCloserMatch(set.name, wildcard), denials.flaw);
@@ -219,7 +221,8 @@ class ValidatedLookup {
     const { denier, flaw } = denials;
     if (rcode === 'NXDOMAIN') {
       const denial = denier.noName(this.#name);
-      if (denial.kind !== 'unproved') return this.#answer.absent('NXDOMAIN', ttl, this.#trustOf(denial, flaw));
+      if (denial.kind !== 'unproved')
+        return this.#answer.absent('NXDOMAIN', ttl, this.#trustOf(denial, flaw));
     }
     // A response code is not signed. Where the name is proved to exist without the type, that is what is reported.
     const denial = denier.noData(this.#name, this.#type);
@@ -248,7 +251,8 @@ class ValidatedLookup {
     const anchor = this.#parts.chain.anchorAbove(owner);
     const signers = new Map<string, Name>();
     for (const { signer } of sets.flatMap((set) => set.signatures)) {
-      if (anchor !== undefined && owner.isAtOrBelow(signer) && signer.isAtOrBelow(anchor)) signers.set(signer.key, signer);
+      if (anchor !== undefined && owner.isAtOrBelow(signer) && signer.isAtOrBelow(anchor))
+        signers.set(signer.key, signer);
     }
     return [...signers.values()].sort((a, b) => b.labelCount - a.labelCount).slice(0, MAX_SIGNERS);
   }

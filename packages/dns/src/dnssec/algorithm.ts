@@ -26,8 +26,24 @@ const ALGORITHMS: ReadonlyMap<number, Algorithm> = new Map<number, Algorithm>([
   [7, rsa('RSASHA1-NSEC3-SHA1', 'sha1')],
   [8, rsa('RSASHA256', 'sha256')],
   [10, rsa('RSASHA512', 'sha512')],
-  [13, { mnemonic: 'ECDSAP256SHA256', digest: 'sha256', importKey: ecImporter('P-256', 32), signatureOctets: 64 }],
-  [14, { mnemonic: 'ECDSAP384SHA384', digest: 'sha384', importKey: ecImporter('P-384', 48), signatureOctets: 96 }],
+  [
+    13,
+    {
+      mnemonic: 'ECDSAP256SHA256',
+      digest: 'sha256',
+      importKey: ecImporter('P-256', 32),
+      signatureOctets: 64,
+    },
+  ],
+  [
+    14,
+    {
+      mnemonic: 'ECDSAP384SHA384',
+      digest: 'sha384',
+      importKey: ecImporter('P-384', 48),
+      signatureOctets: 96,
+    },
+  ],
   [15, { mnemonic: 'ED25519', digest: null, importKey: edwardsImporter('Ed25519', 32), signatureOctets: 64 }],
   [16, { mnemonic: 'ED448', digest: null, importKey: edwardsImporter('Ed448', 57), signatureOctets: 114 }],
 ]);
@@ -51,7 +67,12 @@ export function importDnskey(key: DnskeyData): KeyObject | undefined {
 }
 
 /** True where `signature` over `data` was made with the private half of `key`. Never throws. */
-export function verifySignature(number: number, key: KeyObject, data: Uint8Array, signature: Uint8Array): boolean {
+export function verifySignature(
+  number: number,
+  key: KeyObject,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
   const algorithm = ALGORITHMS.get(number);
   if (algorithm === undefined) return false;
   if (algorithm.signatureOctets !== undefined && signature.length !== algorithm.signatureOctets) return false;
@@ -73,10 +94,14 @@ function importRsa(publicKey: Uint8Array): KeyObject | undefined {
   }
   const exponent = publicKey.subarray(at, at + exponentOctets);
   const modulus = publicKey.subarray(at + exponentOctets);
-  if (exponentOctets === 0 || exponentOctets > MAX_RSA_EXPONENT_OCTETS || modulus.length === 0) return undefined;
+  if (exponentOctets === 0 || exponentOctets > MAX_RSA_EXPONENT_OCTETS || modulus.length === 0)
+    return undefined;
   const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
   if (modulus[0] === 0 || bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) return undefined;
-  return createPublicKey({ format: 'jwk', key: { kty: 'RSA', e: base64url(exponent), n: base64url(modulus) } });
+  return createPublicKey({
+    format: 'jwk',
+    key: { kty: 'RSA', e: base64url(exponent), n: base64url(modulus) },
+  });
 }
 
 /** RFC 6605 section 4: the two coordinates side by side. */

@@ -1,4 +1,6 @@
 /** The NSEC and NSEC3 records of a message whose signatures hold, as a proof to be asked (RFC 4035 section 5.4). */
+
+import { formatBase32hex } from '../base32hex.js';
 import type { Message } from '../message.js';
 import { parseRdata } from '../record.js';
 import { RRTYPE } from '../rrtype.js';
@@ -7,7 +9,6 @@ import { BoundError, type Budget, MAX_DENIALS, MAX_NSEC3_ITERATIONS } from './bo
 import type { Denier } from './denial.js';
 import { nsecDenier, type VerifiedNsec } from './denial-nsec.js';
 import { isUsableNsec3, nsec3Denier, type VerifiedNsec3 } from './denial-nsec3.js';
-import { formatBase32hex } from '../base32hex.js';
 import { type RRset, RRsets } from './rrset.js';
 import { type SigningZone, verifyRRset } from './signature.js';
 
@@ -27,7 +28,8 @@ export function collectDenials(message: Message, zone: SigningZone, now: number,
   const sets = new RRsets(message.authority);
   const nsec = sets.ofType(RRTYPE.NSEC);
   const nsec3 = sets.ofType(RRTYPE.NSEC3);
-  if (nsec.length + nsec3.length > MAX_DENIALS) throw new BoundError(`${nsec.length + nsec3.length} NSEC and NSEC3 records`);
+  if (nsec.length + nsec3.length > MAX_DENIALS)
+    throw new BoundError(`${nsec.length + nsec3.length} NSEC and NSEC3 records`);
   const collected = new Collector(zone, now, budget);
   const verifiedNsec = nsec.flatMap((set) => collected.nsec(set));
   const verifiedNsec3 = nsec3.flatMap((set) => collected.nsec3(set));
@@ -37,7 +39,9 @@ export function collectDenials(message: Message, zone: SigningZone, now: number,
     return { kind: 'too-many-iterations', reason, ttl: collected.ttl };
   }
   const denier =
-    verifiedNsec.length > 0 ? nsecDenier(zone.name, verifiedNsec) : nsec3Denier(zone.name, verifiedNsec3, budget);
+    verifiedNsec.length > 0
+      ? nsecDenier(zone.name, verifiedNsec)
+      : nsec3Denier(zone.name, verifiedNsec3, budget);
   const { ttl, flaw } = collected;
   return { kind: 'records', denier, ttl, ...(flaw === undefined ? {} : { flaw }) };
 }

@@ -108,18 +108,26 @@ function typeAbsent(record: VerifiedNsec, name: Name, type: number): Denial {
 export function wrongSideOfCut(types: ReadonlySet<number>, name: Name, type: number): string | undefined {
   const apex = types.has(RRTYPE.SOA);
   if (type === RRTYPE.DS) {
-    return apex && !name.isRoot ? `the denial of DS at ${name} is from the child's side of the zone cut` : undefined;
+    return apex && !name.isRoot
+      ? `the denial of DS at ${name} is from the child's side of the zone cut`
+      : undefined;
   }
-  return types.has(RRTYPE.NS) && !apex ? `the denial at ${name} is from the parent's side of the zone cut` : undefined;
+  return types.has(RRTYPE.NS) && !apex
+    ? `the denial at ${name} is from the parent's side of the zone cut`
+    : undefined;
 }
 
 /** What the types of a name that may be a delegation say of it, when DS was asked for and is not there. */
 export function cutWithoutDs(types: ReadonlySet<number>, zone: Name, child: Name): CutDenial {
   const wrongSide = wrongSideOfCut(types, child, RRTYPE.DS);
   if (wrongSide !== undefined) return unproved(wrongSide);
-  if (types.has(RRTYPE.DS)) return unproved(`${zone} says that ${child} has DS records, but did not send them`);
+  if (types.has(RRTYPE.DS))
+    return unproved(`${zone} says that ${child} has DS records, but did not send them`);
   if (!types.has(RRTYPE.NS)) return { kind: 'no-cut' };
-  return { kind: 'insecure-delegation', reason: `${zone} proves that its delegation of ${child} is unsigned` };
+  return {
+    kind: 'insecure-delegation',
+    reason: `${zone} proves that its delegation of ${child} is unsigned`,
+  };
 }
 
 /** The longest name that exists above `name`, as the covering NSEC shows it: what it shares with owner or next. */

@@ -28,7 +28,9 @@ export interface VerifiedNsec3 extends Nsec3Parameters {
 /** RFC 5155 sections 8.1 and 8.2: unknown hash algorithms and flags make a record unusable. */
 export function isUsableNsec3(record: Nsec3Parameters & { readonly nextHashed: Uint8Array }): boolean {
   return (
-    record.hashAlgorithm === HASH_SHA1 && (record.flags & ~FLAG_OPT_OUT) === 0 && record.nextHashed.length === SHA1_OCTETS
+    record.hashAlgorithm === HASH_SHA1 &&
+    (record.flags & ~FLAG_OPT_OUT) === 0 &&
+    record.nextHashed.length === SHA1_OCTETS
   );
 }
 
@@ -87,7 +89,8 @@ class Nsec3Denier implements Denier {
   noCloserMatch(name: Name, wildcard: Name): Denial {
     const nextCloser = name.suffix(wildcard.labelCount);
     const over = this.#covering(nextCloser);
-    if (over === undefined) return unproved(`no NSEC3 record shows that nothing closer to ${name} than ${wildcard} exists`);
+    if (over === undefined)
+      return unproved(`no NSEC3 record shows that nothing closer to ${name} than ${wildcard} exists`);
     return isOptOut(over) ? optedOut(nextCloser) : PROVED;
   }
 
@@ -167,7 +170,10 @@ function isOptOut(record: VerifiedNsec3): boolean {
 }
 
 function optedOut(name: Name): Denial {
-  return { kind: 'opted-out', reason: `${name} lies in a span of NSEC3 that leaves unsigned delegations out (opt-out)` };
+  return {
+    kind: 'opted-out',
+    reason: `${name} lies in a span of NSEC3 that leaves unsigned delegations out (opt-out)`,
+  };
 }
 
 function sameParameters(a: Nsec3Parameters, b: Nsec3Parameters): boolean {

@@ -41,7 +41,10 @@ const hash = (owner: string) => formatBase32hex(nsec3Hash(name(owner), PARAMETER
 function nsec3Chain(flags: number, leftOut: readonly string[] = []): VerifiedNsec3[] {
   const hashed = [...OWNERS, ['ent.example', ''] as const]
     .filter(([owner]) => !leftOut.includes(owner))
-    .map(([owner, present]) => ({ ownerHash: hash(owner), types: present === '' ? new Set<number>() : types(present) }))
+    .map(([owner, present]) => ({
+      ownerHash: hash(owner),
+      types: present === '' ? new Set<number>() : types(present),
+    }))
     .sort((a, b) => (a.ownerHash < b.ownerHash ? -1 : 1));
   return hashed.map((record, i) => ({
     ...PARAMETERS,
@@ -61,29 +64,53 @@ describe.each(Object.entries(whole))('%s: with the whole zone at hand', (_kind, 
     ['a type that the name lacks', (d) => d.noData(name('zz.example'), requireType('AAAA')), 'proved'],
     ['a type that the name has', (d) => d.noData(name('zz.example'), requireType('A')), 'unproved'],
     ['any type at an alias (RFC 6840 section 4.3)', (d) => d.noData(name('alias.example'), 1), 'unproved'],
-    ['an empty non-terminal has no types (RFC 4592 section 2.2.2)', (d) => d.noData(name('ent.example'), 1), 'proved'],
+    [
+      'an empty non-terminal has no types (RFC 4592 section 2.2.2)',
+      (d) => d.noData(name('ent.example'), 1),
+      'proved',
+    ],
     ['an empty non-terminal exists', (d) => d.noName(name('ent.example')), 'unproved'],
     ['a name that does not exist', (d) => d.noName(name('nothing.example')), 'proved'],
     ['a name that exists', (d) => d.noName(name('zz.example')), 'unproved'],
     ['a name that a wildcard serves', (d) => d.noName(name('x.wild.example')), 'unproved'],
     ['a type that the wildcard lacks', (d) => d.noData(name('x.wild.example'), requireType('MX')), 'proved'],
     ['a type that the wildcard has', (d) => d.noData(name('x.wild.example'), requireType('TXT')), 'unproved'],
-    ['nothing is closer than the wildcard', (d) => d.noCloserMatch(name('x.wild.example'), name('*.wild.example')), 'proved'],
-    ['something is closer than a higher wildcard', (d) => d.noCloserMatch(name('x.wild.example'), name('*.example')), 'unproved'],
-    ['a name below a delegation is not the parent\'s to deny (RFC 6840 section 4.1)', (d) => d.noName(name('x.sub.example')), 'unproved'],
+    [
+      'nothing is closer than the wildcard',
+      (d) => d.noCloserMatch(name('x.wild.example'), name('*.wild.example')),
+      'proved',
+    ],
+    [
+      'something is closer than a higher wildcard',
+      (d) => d.noCloserMatch(name('x.wild.example'), name('*.example')),
+      'unproved',
+    ],
+    [
+      "a name below a delegation is not the parent's to deny (RFC 6840 section 4.1)",
+      (d) => d.noName(name('x.sub.example')),
+      'unproved',
+    ],
     ['nor is its data', (d) => d.noData(name('x.sub.example'), 1), 'unproved'],
     ['nor is data at the cut itself, but for DS', (d) => d.noData(name('sub.example'), 1), 'unproved'],
     ['DS at the cut is', (d) => d.noData(name('sub.example'), requireType('DS')), 'proved'],
-    ['DS at the apex is not the child\'s to deny (RFC 4035 section 5.4)', (d) => d.noData(ZONE, requireType('DS')), 'unproved'],
-    ['a name below a DNAME can\'t be denied', (d) => d.noName(name('x.tree.example')), 'unproved'],
-    ['a name in another zone can\'t be denied', (d) => d.noName(name('x.other')), 'unproved'],
+    [
+      "DS at the apex is not the child's to deny (RFC 4035 section 5.4)",
+      (d) => d.noData(ZONE, requireType('DS')),
+      'unproved',
+    ],
+    ["a name below a DNAME can't be denied", (d) => d.noName(name('x.tree.example')), 'unproved'],
+    ["a name in another zone can't be denied", (d) => d.noName(name('x.other')), 'unproved'],
     ['a delegation without DS', (d) => d.noDelegationSigner(name('sub.example')), 'insecure-delegation'],
     ['a delegation that has DS', (d) => d.noDelegationSigner(name('signed.example')), 'unproved'],
     ['a name that is no delegation', (d) => d.noDelegationSigner(name('zz.example')), 'no-cut'],
     ['an alias is no delegation', (d) => d.noDelegationSigner(name('alias.example')), 'no-cut'],
     ['an empty non-terminal is no delegation', (d) => d.noDelegationSigner(name('ent.example')), 'no-cut'],
-    ['a name that does not exist is no delegation', (d) => d.noDelegationSigner(name('nothing.example')), 'no-name'],
-    ['the child\'s side says nothing of its own DS', (d) => d.noDelegationSigner(ZONE), 'unproved'],
+    [
+      'a name that does not exist is no delegation',
+      (d) => d.noDelegationSigner(name('nothing.example')),
+      'no-name',
+    ],
+    ["the child's side says nothing of its own DS", (d) => d.noDelegationSigner(ZONE), 'unproved'],
   ];
   it.each(cases)('%s', (_sentence, ask, expected) => {
     expect(ask(make()).kind).toBe(expected);
@@ -91,7 +118,7 @@ describe.each(Object.entries(whole))('%s: with the whole zone at hand', (_kind, 
 });
 
 describe('each part of a proof is needed', () => {
-  it('NSEC: without the wildcard\'s record there is no NXDOMAIN (RFC 4035 section 5.4)', () => {
+  it("NSEC: without the wildcard's record there is no NXDOMAIN (RFC 4035 section 5.4)", () => {
     const over = NSEC.filter((record) => record.owner.equals(name('deep.ent.example')));
     expect(nsecDenier(ZONE, over).noName(name('nothing.example')).kind).toBe('unproved');
   });

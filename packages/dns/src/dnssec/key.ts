@@ -31,7 +31,11 @@ export function readZoneKey(rdata: Uint8Array): ZoneKey | undefined {
     if (error instanceof WireError) return undefined;
     throw error;
   }
-  if ((data.flags & FLAG_ZONE) === 0 || (data.flags & FLAG_REVOKE) !== 0 || data.protocol !== PROTOCOL_DNSSEC) {
+  if (
+    (data.flags & FLAG_ZONE) === 0 ||
+    (data.flags & FLAG_REVOKE) !== 0 ||
+    data.protocol !== PROTOCOL_DNSSEC
+  ) {
     return undefined;
   }
   let imported: { key: KeyObject | undefined } | undefined;
@@ -64,6 +68,8 @@ export function isSupportedDigest(digestType: number): boolean {
 export function dsMatchesKey(ds: DsData, owner: Name, key: ZoneKey): boolean {
   const digest = DS_DIGESTS.get(ds.digestType);
   if (digest === undefined || ds.keyTag !== key.tag || ds.algorithm !== key.data.algorithm) return false;
-  const computed = createHash(digest).update(concatBytes([owner.canonical(), key.rdata])).digest();
+  const computed = createHash(digest)
+    .update(concatBytes([owner.canonical(), key.rdata]))
+    .digest();
   return sameBytes(computed, ds.digest);
 }

@@ -87,11 +87,15 @@ describe.each(VECTORS)('$title', ({ text, owner, covered, at }) => {
   });
 
   it('an owner name in capitals is the same name (RFC 4034 section 6.2)', () => {
-    expect(verify({ ...set, name: Name.parse(owner.toUpperCase()) }, zone, keys, at)).toMatchObject({ valid: true });
+    expect(verify({ ...set, name: Name.parse(owner.toUpperCase()) }, zone, keys, at)).toMatchObject({
+      valid: true,
+    });
   });
 
   it('another RDATA is refused', () => {
-    const rdatas = set.rdatas.map((rdata) => Uint8Array.from(rdata, (octet, i) => (i === 0 ? octet ^ 1 : octet)));
+    const rdatas = set.rdatas.map((rdata) =>
+      Uint8Array.from(rdata, (octet, i) => (i === 0 ? octet ^ 1 : octet)),
+    );
     expect(verify({ ...set, rdatas }, zone, keys, at)).toMatchObject({ valid: false, ede: { code: 6 } });
   });
 

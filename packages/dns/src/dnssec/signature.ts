@@ -1,12 +1,13 @@
 /**
  * One RRset, its signatures and the keys of a zone: does any signature hold? (RFC 4035 section 5.3)
  */
+
+import type { ExtendedError } from '../lookup.js';
 import { namesInRdata } from '../message.js';
 import { Name } from '../name.js';
 import type { RrsigData } from '../record.js';
 import { CLASS_IN, RRTYPE, typeName } from '../rrtype.js';
 import { Cursor, compareBytes, concatBytes } from '../wire.js';
-import type { ExtendedError } from '../lookup.js';
 import { algorithmName, isSupportedAlgorithm, verifySignature } from './algorithm.js';
 import { BoundError, type Budget, MAX_CHECKS_PER_RRSET, MAX_SIGNATURES_PER_RRSET } from './bounds.js';
 import { EDE, ede } from './extended-error.js';
@@ -49,7 +50,9 @@ export function verifyRRset(rrset: RRset, zone: SigningZone, now: number, budget
       failure ??= unfit;
       continue;
     }
-    const keys = zone.keys.filter((key) => key.tag === signature.keyTag && key.data.algorithm === signature.algorithm);
+    const keys = zone.keys.filter(
+      (key) => key.tag === signature.keyTag && key.data.algorithm === signature.algorithm,
+    );
     if (keys.length === 0) {
       failure ??= invalid(
         EDE.DNSKEY_MISSING,
@@ -60,13 +63,15 @@ export function verifyRRset(rrset: RRset, zone: SigningZone, now: number, budget
     for (const key of keys) {
       const publicKey = key.publicKey();
       if (publicKey === undefined || data === undefined) continue;
-      if (++checks > MAX_CHECKS_PER_RRSET) throw new BoundError(`too many keys and signatures to try for ${what}`);
+      if (++checks > MAX_CHECKS_PER_RRSET)
+        throw new BoundError(`too many keys and signatures to try for ${what}`);
       budget.spendSignatureCheck();
       if (verifySignature(signature.algorithm, publicKey, data, signature.signature)) {
         return valid(rrset, signature, now);
       }
     }
-    if (keys.length > 0) failure = invalid(EDE.BOGUS, `the signature of ${what} by key ${signature.keyTag} does not hold`);
+    if (keys.length > 0)
+      failure = invalid(EDE.BOGUS, `the signature of ${what} by key ${signature.keyTag} does not hold`);
   }
   return failure ?? invalid(EDE.BOGUS, `no signature of ${what} holds`);
 }
@@ -97,17 +102,26 @@ function unfitness(signature: RrsigData, rrset: RRset, zone: SigningZone, now: n
     return invalid(EDE.BOGUS, `the signature of ${what} counts fewer labels than the zone ${zone.name} has`);
   }
   if (!isSupportedAlgorithm(signature.algorithm)) {
-    return invalid(EDE.UNSUPPORTED_DNSKEY_ALGORITHM, `${what} is signed with unsupported ${algorithmName(signature.algorithm)}`);
+    return invalid(
+      EDE.UNSUPPORTED_DNSKEY_ALGORITHM,
+      `${what} is signed with unsupported ${algorithmName(signature.algorithm)}`,
+    );
   }
   const seconds = Math.floor(now / 1000);
   if (serialDifference(signature.expiration, signature.inception) < 0) {
     return invalid(EDE.SIGNATURE_EXPIRED_BEFORE_VALID, `the signature of ${what} ends before it begins`);
   }
   if (serialDifference(signature.expiration, seconds) < 0) {
-    return invalid(EDE.SIGNATURE_EXPIRED, `the signature of ${what} expired on ${isoTime(signature.expiration, seconds)}`);
+    return invalid(
+      EDE.SIGNATURE_EXPIRED,
+      `the signature of ${what} expired on ${isoTime(signature.expiration, seconds)}`,
+    );
   }
   if (serialDifference(seconds, signature.inception) < 0) {
-    return invalid(EDE.SIGNATURE_NOT_YET_VALID, `the signature of ${what} is valid only from ${isoTime(signature.inception, seconds)}`);
+    return invalid(
+      EDE.SIGNATURE_NOT_YET_VALID,
+      `the signature of ${what} is valid only from ${isoTime(signature.inception, seconds)}`,
+    );
   }
   return undefined;
 }

@@ -112,7 +112,11 @@ export class TrustChain {
     }
     const ahead = this.#askAhead(start, target, isSigner);
     let zone = zoneOnly(await this.#step(start, undefined, ahead, budget));
-    for (let labels = start.labelCount + 1; labels <= target.labelCount && zone.status === 'secure'; labels++) {
+    for (
+      let labels = start.labelCount + 1;
+      labels <= target.labelCount && zone.status === 'secure';
+      labels++
+    ) {
       const step = await this.#step(target.suffix(labels), zone, ahead, budget);
       if (step.status === 'no-name') break;
       if (step.status !== 'no-cut') zone = step;
@@ -152,7 +156,12 @@ export class TrustChain {
   }
 
   /** @param parent the secure zone reached so far; undefined where `name` is a trust anchor */
-  async #step(name: Name, parent: SecureZone | undefined, ahead: Map<string, Asked>, budget: Budget): Promise<Step> {
+  async #step(
+    name: Name,
+    parent: SecureZone | undefined,
+    ahead: Map<string, Asked>,
+    budget: Budget,
+  ): Promise<Step> {
     const remembered = this.#remembered(name);
     if (remembered !== undefined) return remembered;
     const underWay = this.#underWay.get(name.key);
@@ -179,7 +188,8 @@ export class TrustChain {
 }
 
 function zoneOnly(step: Step): ZoneTrust {
-  if (step.status === 'no-cut' || step.status === 'no-name') throw new Error('a trust anchor is always at a zone');
+  if (step.status === 'no-cut' || step.status === 'no-name')
+    throw new Error('a trust anchor is always at a zone');
   return step;
 }
 
@@ -204,7 +214,9 @@ class ZoneWalk {
     const budget = new Budget(`the trust anchor at ${name}`, MAX_SIGNATURE_CHECKS_PER_ZONE);
     const ds = anchors.flatMap((anchor) => (anchor.data.type === 'DS' ? [anchor.data] : []));
     const keys = anchors.flatMap((anchor) => (anchor.data.type === 'DNSKEY' ? [anchor.rdata] : []));
-    return bounded([], () => this.#enter(name, { ds, keys, ttl: MAX_STEP_TTL, links: [], from: 'trust anchor' }, budget));
+    return bounded([], () =>
+      this.#enter(name, { ds, keys, ttl: MAX_STEP_TTL, links: [], from: 'trust anchor' }, budget),
+    );
   }
 
   async fromParent(child: Name, parent: SecureZone): Promise<Step> {
@@ -215,7 +227,8 @@ class ZoneWalk {
       const answer = new RRsets(asked.message.answer);
       const ds = answer.get(child, RRTYPE.DS);
       if (ds !== undefined) return this.#followDs(ds, child, parent, budget);
-      const alias = answer.get(child, RRTYPE.CNAME) ?? answer.ofType(RRTYPE.DNAME).find((set) => child.isBelow(set.name));
+      const alias =
+        answer.get(child, RRTYPE.CNAME) ?? answer.ofType(RRTYPE.DNAME).find((set) => child.isBelow(set.name));
       if (alias !== undefined) return this.#aliasIsNoCut(alias, parent, budget);
       return this.#withoutDs(asked.message, child, parent, budget);
     });
@@ -225,13 +238,20 @@ class ZoneWalk {
   async #followDs(rrset: RRset, child: Name, parent: SecureZone, budget: Budget): Promise<Step> {
     const verdict = verifyRRset(rrset, parent, this.#now, budget);
     if (!verdict.valid) return bogus(verdict.reason, verdict.ede, parent.links);
-    if (verdict.wildcard !== undefined) return bogusText(`the DS of ${child} was expanded from a wildcard`, parent.links);
+    if (verdict.wildcard !== undefined)
+      return bogusText(`the DS of ${child} was expanded from a wildcard`, parent.links);
     if (rrset.rdatas.length > MAX_DS) throw new BoundError(`${rrset.rdatas.length} DS records for ${child}`);
     const records = readAll(rrset, parseDs);
-    const usable = records.filter((ds) => isSupportedAlgorithm(ds.algorithm) && isSupportedDigest(ds.digestType));
+    const usable = records.filter(
+      (ds) => isSupportedAlgorithm(ds.algorithm) && isSupportedDigest(ds.digestType),
+    );
     if (usable.length === 0) return this.#unsupportedDs(child, records, parent, verdict.ttl);
     const { links } = parent;
-    return this.#enter(child, { ds: withoutWeakDigests(usable), keys: [], ttl: verdict.ttl, links, from: 'DS' }, budget);
+    return this.#enter(
+      child,
+      { ds: withoutWeakDigests(usable), keys: [], ttl: verdict.ttl, links, from: 'DS' },
+      budget,
+    );
   }
 
   /** RFC 4035 section 5.2: no algorithm or digest that we know, so the zone is as good as unsigned. */
@@ -245,7 +265,13 @@ class ZoneWalk {
     return this.#insecure(child, reason, parent, ttl, ede(code, reason));
   }
 
-  #insecure(child: Name, reason: string, parent: SecureZone, ttl: number, error?: ExtendedError): InsecureZone {
+  #insecure(
+    child: Name,
+    reason: string,
+    parent: SecureZone,
+    ttl: number,
+    error?: ExtendedError,
+  ): InsecureZone {
     return {
       status: 'insecure',
       reason,
@@ -265,7 +291,13 @@ class ZoneWalk {
   #withoutDs(message: Message, child: Name, parent: SecureZone, budget: Budget): Step {
     const denials = collectDenials(message, parent, this.#now, budget);
     if (denials.kind === 'too-many-iterations') {
-      return this.#insecure(child, denials.reason, parent, denials.ttl, ede(EDE.UNSUPPORTED_NSEC3_ITERATIONS, denials.reason));
+      return this.#insecure(
+        child,
+        denials.reason,
+        parent,
+        denials.ttl,
+        ede(EDE.UNSUPPORTED_NSEC3_ITERATIONS, denials.reason),
+      );
     }
     const expires = this.#expiry(denials.ttl);
     const cut = denials.denier.noDelegationSigner(child);
@@ -292,10 +324,13 @@ class ZoneWalk {
       const reason = `${zone} has a ${trusted.from} but sends no DNSKEY records`;
       return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links);
     }
-    if (rrset.rdatas.length > MAX_KEYS) throw new BoundError(`${rrset.rdatas.length} DNSKEY records at ${zone}`);
+    if (rrset.rdatas.length > MAX_KEYS)
+      throw new BoundError(`${rrset.rdatas.length} DNSKEY records at ${zone}`);
     const keys = rrset.rdatas.flatMap((rdata) => readZoneKey(rdata) ?? []);
     const entry = keys.filter(
-      (key) => trusted.ds.some((ds) => dsMatchesKey(ds, zone, key)) || trusted.keys.some((known) => sameKey(known, key)),
+      (key) =>
+        trusted.ds.some((ds) => dsMatchesKey(ds, zone, key)) ||
+        trusted.keys.some((known) => sameKey(known, key)),
     );
     if (entry.length === 0) {
       const reason = `none of the keys of ${zone} matches its ${trusted.from}`;
@@ -308,7 +343,11 @@ class ZoneWalk {
       status: 'secure',
       from: trusted.from,
       signedBy: verdict.signature.keyTag,
-      keys: keys.map((key) => ({ tag: key.tag, algorithm: algorithmName(key.data.algorithm), flags: key.data.flags })),
+      keys: keys.map((key) => ({
+        tag: key.tag,
+        algorithm: algorithmName(key.data.algorithm),
+        flags: key.data.flags,
+      })),
     };
     return {
       status: 'secure',

@@ -1,0 +1,221 @@
+/**
+ * One question to one server: over UDP, over TCP where that does not do, and what came of it.
+ *
+ * What is decided here is only what is a reply and what is none. NOERROR, NXDOMAIN and YXDOMAIN are replies; every other
+ * response code, silence, junk and malformed messages are troubles, each kept apart, and never an empty answer.
+ */
+import { randomBytes, randomInt } from 'node:crypto';
+import { onAbort, type Timer, untilAbort } from './abort.js';
+import { EDE } from './dnssec/extended-error.js';
+import { extendedErrors } from './ede-option.js';
+import type { ExtendedError } from './lookup.js';
+import { encodeQuery, type Message, parseMessage } from './message.js';
+import type { Name } from './name.js';
+import { isReplyTo } from './reply-match.js';
+import { RCODE, rcodeName } from './rrtype.js';
+import type { NoReply } from './source.js';
+import type { ServerAddress, Transport } from './transport.js';
+import { TransportError } from './transport-error.js';
+import { sameBytes, WireError } from './wire.js';
+
+/** What fits any path without fragments (RFC 9715, the DNS flag day of 2020). */
+export const EDNS_UDP_OCTETS = 1_232;
+/** How long a server may take over TCP, with the connection's set-up. */
+export const TCP_TRY_MS = 5_000;
+
+export interface Question {
+  readonly name: Name;
+  readonly type: number;
+}
+
+export interface QueryFlags {
+  /** Recursion desired. */
+  readonly rd: boolean;
+  /** Checking disabled: give what you have, we validate (RFC 4035 section 3.2.2). */
+  readonly cd: boolean;
+  /** DNSSEC records are wanted (RFC 3225). */
+  readonly do: boolean;
+  /** The AD bit of the reply will be looked at (RFC 6840 section 5.7). */
+  readonly ad?: boolean;
+  /**
+   * Letters in random case, which the reply has to repeat: more for a forger to guess. A reply that does not is asked for
+   * over TCP, where there is nothing to guess.
+   */
+  readonly mixedCase?: boolean;
+}
+
+export interface AskingParts {
+  readonly transport: Transport;
+  readonly timer: Timer;
+}
+
+/** Why one server gave no reply. In order of what tells a person most. */
+export type Trouble =
+  | { readonly kind: 'rcode'; readonly rcode: number; readonly ede?: ExtendedError }
+  | { readonly kind: 'malformed'; readonly reason: string }
+  | { readonly kind: 'network'; readonly reason: string; readonly isOurs: boolean }
+  | { readonly kind: 'silent' };
+
+export type Tried = { readonly kind: 'reply'; readonly message: Message } | Trouble;
+
+/**
+ * @param patience milliseconds for a reply over UDP
+ * @param deadline ends everything; the question then counts as unanswered
+ */
+export async function askServer(
+  parts: AskingParts,
+  server: ServerAddress,
+  question: Question,
+  flags: QueryFlags,
+  patience: number,
+  deadline: AbortSignal,
+): Promise<Tried> {
+  const once = (protocol: 'udp' | 'tcp', milliseconds: number) =>
+    exchangeOnce(parts, server, protocol, question, flags, milliseconds, deadline);
+  let tried = await once('udp', patience);
+  const isTruncated = tried.kind === 'reply' && tried.message.flags.tc;
+  if (isTruncated || tried.kind === 'malformed') tried = await once('tcp', TCP_TRY_MS);
+  if (tried.kind === 'reply' && tried.message.flags.tc)
+    return { kind: 'malformed', reason: 'truncated over TCP' };
+  return tried;
+}
+
+async function exchangeOnce(
+  parts: AskingParts,
+  server: ServerAddress,
+  protocol: 'udp' | 'tcp',
+  question: Question,
+  flags: QueryFlags,
+  patience: number,
+  deadline: AbortSignal,
+): Promise<Tried> {
+  const isMixed = flags.mixedCase === true && protocol === 'udp';
+  const sent = isMixed ? { ...question, name: mixCase(question.name) } : question;
+  const query = queryFor(sent, flags);
+  const end = new AbortController();
+  const stopListening = onAbort(deadline, () => end.abort());
+  const stopTimer = parts.timer(patience, () => end.abort());
+  try {
+    const { address, port } = server;
+    const exchange = async () => parts.transport.exchange(query, { address, port, protocol }, end.signal);
+    const tried = readReply(query, await untilAbort(exchange(), end.signal));
+    return isMixed ? sameCase(tried, sent.name) : tried;
+  } catch (error) {
+    return end.signal.aborted ? { kind: 'silent' } : asTrouble(error);
+  } finally {
+    stopTimer();
+    stopListening();
+  }
+}
+
+/** With an id that nobody can foresee, new for each try (RFC 5452 section 9.2). */
+function queryFor(question: Question, flags: QueryFlags): Uint8Array {
+  const { rd, cd, ad = false } = flags;
+  const edns = { udpSize: EDNS_UDP_OCTETS, version: 0, do: flags.do, options: [] };
+  return encodeQuery({ ...question, id: randomInt(0x10000), rd, cd, ad, edns });
+}
+
+function mixCase(name: Name): Name {
+  const bits = randomBytes(name.wire.length);
+  return name.mapLetters((letter, at) => ((bits[at] ?? 0) & 1 ? letter ^ 0x20 : letter));
+}
+
+function sameCase(tried: Tried, sent: Name): Tried {
+  if (tried.kind !== 'reply') return tried;
+  const [question] = tried.message.questions;
+  if (question !== undefined && sameBytes(question.name.wire, sent.wire)) return tried;
+  return { kind: 'malformed', reason: 'the reply does not repeat the letters of the question' };
+}
+
+function readReply(query: Uint8Array, octets: Uint8Array): Tried {
+  // The transport has checked this already, if it is ours.
+  if (!isReplyTo(query, octets)) return { kind: 'malformed', reason: 'the message is no reply to the query' };
+  const message = parseMessage(octets);
+  switch (message.rcode) {
+    case RCODE.NOERROR:
+    case RCODE.NXDOMAIN:
+    case RCODE.YXDOMAIN:
+      return { kind: 'reply', message };
+    default: {
+      const [ede] = extendedErrors(message.edns);
+      return { kind: 'rcode', rcode: message.rcode, ...(ede === undefined ? {} : { ede }) };
+    }
+  }
+}
+
+function asTrouble(error: unknown): Trouble {
+  if (error instanceof WireError) return { kind: 'malformed', reason: `malformed reply: ${error.message}` };
+  if (!(error instanceof TransportError)) return { kind: 'network', reason: String(error), isOurs: false };
+  switch (error.failure) {
+    case 'junk':
+    case 'malformed':
+      return { kind: 'malformed', reason: error.message };
+    case 'silent':
+      return { kind: 'silent' };
+    case 'unreachable':
+    case 'cut-off':
+      return { kind: 'network', reason: error.message, isOurs: false };
+    case 'limit':
+    case 'closed':
+    case 'unsupported':
+      return { kind: 'network', reason: error.message, isOurs: true };
+    default: {
+      const never: never = error.failure;
+      return never;
+    }
+  }
+}
+
+const TELLING: readonly Trouble['kind'][] = ['rcode', 'malformed', 'network', 'silent'];
+
+/** The most telling trouble decides code and error; the reason names every server. */
+export function noReply(troubles: ReadonlyMap<string, Trouble>): NoReply {
+  const list = [...troubles].sort(([, a], [, b]) => rank(a) - rank(b));
+  const reason = list.map(([server, trouble]) => `${server}: ${describe(trouble)}`).join('; ');
+  const [, worst] = list[0] ?? [];
+  const text = {
+    kind: 'failure',
+    reason: reason === '' ? 'there was no time to ask any server' : reason,
+  } as const;
+  switch (worst?.kind) {
+    case 'rcode': {
+      const rcode = rcodeName(worst.rcode);
+      return { ...text, rcode, ede: worst.ede ?? { code: EDE.OTHER, text: reason } };
+    }
+    case 'malformed':
+    case 'network':
+      return { ...text, ede: { code: EDE.NETWORK_ERROR, text: reason } };
+    case 'silent':
+    case undefined:
+      return { ...text, ede: { code: EDE.NO_REACHABLE_AUTHORITY, text: reason } };
+    default: {
+      const never: never = worst;
+      return never;
+    }
+  }
+}
+
+function rank(trouble: Trouble): number {
+  const hasReason = trouble.kind === 'rcode' && trouble.ede !== undefined;
+  return hasReason ? -1 : TELLING.indexOf(trouble.kind);
+}
+
+function describe(trouble: Trouble): string {
+  switch (trouble.kind) {
+    case 'rcode': {
+      const { rcode, ede } = trouble;
+      return ede === undefined
+        ? rcodeName(rcode)
+        : `${rcodeName(rcode)} (extended error ${ede.code}: ${ede.text || 'no text'})`;
+    }
+    case 'malformed':
+    case 'network':
+      return trouble.reason;
+    case 'silent':
+      return 'no answer in time';
+    default: {
+      const never: never = trouble;
+      return never;
+    }
+  }
+}
