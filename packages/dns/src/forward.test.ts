@@ -3,14 +3,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Timer } from './abort.js';
+import { EDNS_UDP_OCTETS, TCP_TRY_MS } from './ask-server.js';
 import {
   createForwarder,
-  EDNS_UDP_OCTETS,
   type Forwarder,
   MAX_TRIES,
   PENALTY_MS,
   QUESTION_MS,
-  TCP_TRY_MS,
   UDP_TRY_MS,
 } from './forward.js';
 import { encodeMessage, type Message, parseMessage } from './message.js';

@@ -20,6 +20,8 @@ const ASTERISK = 0x2a;
 
 /** Where a name is put together before its length is known; no two are read at a time. */
 const SCRATCH = new Uint8Array(MAX_NAME_OCTETS);
+/** The same for keys: joining characters one by one costs five times as much. */
+const KEY_SCRATCH = Buffer.alloc(MAX_NAME_OCTETS);
 
 export class Name {
   /** `.` */
@@ -154,9 +156,8 @@ export class Name {
   /** Equal for equal names and only for those: the canonical form as a Latin-1 string, to be used as a map's key. */
   get key(): string {
     if (this.#key === undefined) {
-      let key = '';
-      for (const octet of this.wire) key += String.fromCharCode(lower(octet));
-      this.#key = key;
+      for (let i = 0; i < this.wire.length; i++) KEY_SCRATCH[i] = lower(this.wire[i] ?? 0);
+      this.#key = KEY_SCRATCH.toString('latin1', 0, this.wire.length);
     }
     return this.#key;
   }
