@@ -52,7 +52,7 @@ function answered(
       ...aliases.map(({ from, to }) => record(from, { type: 'CNAME', target: Name.parse(to) })),
       ...data.map((each) => record(canonicalName, each)),
     ];
-    const answer = { name, type, rcode, records, aliases, canonicalName, ttl: 300 };
+    const answer = { name, type, rcode, records, aliases, canonicalName, ttl: 300, chain: [] } as const;
     return status === 'secure'
       ? { status, ...answer }
       : { status, ...answer, reason: 'the zone is not signed' };
@@ -69,7 +69,10 @@ const record = (name: string, data: RecordData): AnswerRecord => ({
 
 const failed =
   (status: 'bogus' | 'indeterminate', reason: string): Answer =>
-  (name, type) => ({ status, name, type, reason });
+  (name, type) =>
+    status === 'bogus'
+      ? { status, name, type, reason, chain: [] }
+      : { status, name, type, reason, chain: [] };
 
 const a = (...addresses: string[]): RecordData[] => addresses.map((address) => ({ type: 'A', address }));
 const aaaa = (...addresses: string[]): RecordData[] =>

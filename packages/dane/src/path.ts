@@ -89,9 +89,9 @@ class PathSearch {
     return found ?? { status: 'none', faults: [...this.#faults.values()] };
   }
 
-  /** Every certificate that could be an issuer, once each, without the server's own. */
+  /** Every certificate that could be an issuer, once each. */
   #collect(chain: readonly Certificate[], records: readonly TrustAnchorRecord[]): Candidate[] {
-    const seen = new Set([octetsKey(this.#leaf.der)]);
+    const seen = new Set<string>();
     const candidates: Candidate[] = [];
     const add = (certificate: Certificate, where: string): void => {
       const key = octetsKey(certificate.der);
@@ -207,7 +207,10 @@ interface Candidate {
   readonly certificate: Certificate;
   readonly title: string;
   readonly subject: string;
-  /** Subject and key. A path that held one twice would only be a detour of a shorter one. */
+  /**
+   * Subject and key. A path that held one twice would only be a detour of a shorter one; and the server's own
+   * certificate, being in the path, is not found above itself.
+   */
   readonly identity: string;
 }
 

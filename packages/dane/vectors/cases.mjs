@@ -1,7 +1,7 @@
 // What each vector shows. `expect` is decided here, by hand and from the RFCs; OpenSSL's verdict is put beside it, and where
 // the two differ the vector must say why (`differs`).
 import { ca, day, key, server, tlsa } from './authority.mjs';
-import { extension, general, octets, extensions as x } from './der-writer.mjs';
+import { extension, general, octets, sequence, tlv, extensions as x } from './der-writer.mjs';
 
 const root = ca('Example Root');
 const intermediate = ca('Example Issuing CA', root);
@@ -387,7 +387,8 @@ const [loopA, loopB] = [key(), key()];
 const crossA = ca('Loop A', { subject: [['CN', 'Loop B']], keys: loopB }, { keys: loopA });
 const crossB = ca('Loop B', { subject: [['CN', 'Loop A']], keys: loopA }, { keys: loopB });
 add('two CAs that certify each other end nowhere', no, {
-  chain: [server({ subject: [['CN', 'Loop A']], keys: loopA }), crossA, crossB],
+  chain: [server({ subject: [['CN', 'Loop A']], keys: loopA }), crossA, crossB, root],
+  reason: 'no path of signatures',
   tlsa: [tlsa('2 0 1', root)],
 });
 const wrongKeyId = ca('Root with another key id', undefined, {
@@ -453,6 +454,35 @@ add('a chain of more certificates than are looked at', no, {
   tlsa: [tlsa('2 0 1', root)],
   reason: 'no certificate that the server sent',
   differs: 'OpenSSL looks at all of them. Ours looks at the first 32, a bound on work.',
+});
+
+const layerKeys = Array.from({ length: 10 }, () => key());
+const layers = layerKeys
+  .slice(0, 8)
+  .flatMap((keys, index) =>
+    [1, 2, 3].map(() =>
+      ca(`Layer ${index}`, { subject: [['CN', `Layer ${index + 1}`]], keys: layerKeys[index + 1] }, { keys }),
+    ),
+  );
+add('three certificates for each of eight CAs make thousands of paths, which are given up', no, {
+  chain: [server({ subject: [['CN', 'Layer 0']], keys: layerKeys[0] }), ...layers, root],
+  tlsa: [tlsa('2 0 1', root)],
+  reason: 'given up after 256 steps',
+});
+const version1Rollover = ca('Example Root', root, { extensions: [], raw: { version: 1 } });
+add('a self-issued certificate of version 1 below the anchor', no, {
+  chain: [server(version1Rollover), version1Rollover, root],
+  tlsa: [tlsa('2 0 1', root)],
+});
+const brokenKey = Buffer.from(root.der);
+brokenKey.fill(
+  0,
+  brokenKey.indexOf(root.spki) + root.spki.length - 32,
+  brokenKey.indexOf(root.spki) + root.spki.length,
+);
+add('2 0 0 with a certificate whose key is none', unusable, {
+  chain,
+  tlsa: [`2 0 0 ${brokenKey.toString('hex')}`],
 });
 
 // --- PKIX: dates, CA, path length, usage, extensions ------------------------------------------------------------
@@ -637,6 +667,26 @@ add('two signature algorithms in one certificate', no, {
   tlsa: [tlsa('2 0 1', rsaRoot)],
 });
 
+add('RSASSA-PSS with SHA-256', yes, {
+  chain: [server(rsaRoot, { raw: { algorithm: 'pss-sha256' } }), rsaRoot],
+  tlsa: [tlsa('2 0 1', rsaRoot)],
+});
+add('RSASSA-PSS with SHA-1', no, {
+  chain: [server(rsaRoot, { raw: { algorithm: 'pss-sha1' } }), rsaRoot],
+  tlsa: [tlsa('2 0 1', rsaRoot)],
+});
+const smallCurve = ca('Small Curve Root', undefined, { kind: 'secp112r1' });
+add('a key on a curve of 112 bits', no, {
+  chain: [server(smallCurve), smallCurve],
+  tlsa: [tlsa('2 0 1', smallCurve)],
+  reason: 'secp112r1',
+});
+add('2 1 0 with an RSA key of 768 bits', no, {
+  chain: [server(shortRoot)],
+  tlsa: [tlsa('2 1 0', shortRoot)],
+  differs: 'OpenSSL looks at the keys of certificates only. The whole path rests on this one.',
+});
+
 // --- names (RFC 7672 sections 3.2.2 and 3.2.3) --------------------------------------------------------------------
 const named = (options, base = 'mx.example.com', others = []) => ({
   chain: [server(root, options), root],
@@ -791,6 +841,83 @@ add(
   no,
   constrained({ permitted: [general.directory([['O', 'Somebody']])] }),
 );
+add('an excluded directory name', no, constrained({ excluded: [general.directory([['O', 'Example']])] }));
+add(
+  'an excluded directory name in the subjectAltName',
+  no,
+  constrained(
+    { excluded: [general.directory([['O', 'Hidden']])] },
+    {
+      names: [
+        'mx.example.com',
+        general.directory([
+          ['O', 'Hidden'],
+          ['CN', 'x'],
+        ]),
+      ],
+    },
+  ),
+);
+add(
+  'e-mail addresses constrained, and the certificate has one in its subject',
+  no,
+  constrained(
+    { excluded: [general.email('example.com')] },
+    {
+      subject: [
+        ['O', 'Example'],
+        ['emailAddress', 'a@example.com'],
+      ],
+    },
+  ),
+);
+add(
+  'e-mail addresses constrained, and the certificate has none',
+  yes,
+  constrained({ excluded: [general.email('example.com')] }),
+);
+add(
+  'the common name of a CA is no DNS name',
+  yes,
+  (() => {
+    const top = ca('Constrained Top', undefined, {
+      more: [x.nameConstraints({ permitted: dns('example.com') })],
+    });
+    const middle = ca('ca.example.org', top);
+    return { chain: [server(middle), middle, top], tlsa: [tlsa('2 0 1', top)] };
+  })(),
+);
+add(
+  'a self-issued CA below is exempt from constraints',
+  yes,
+  (() => {
+    const top = ca('Constrained Top', undefined, {
+      more: [x.nameConstraints({ permitted: [general.directory([['O', 'Example']])] })],
+    });
+    const keys = key();
+    const rolled = ca('Constrained Top', top, { keys });
+    return { chain: [server(rolled), rolled, top], tlsa: [tlsa('2 0 1', top)], differs: noAlternatives };
+  })(),
+);
+add(
+  'a self-issued server certificate is not exempt',
+  no,
+  (() => {
+    const top = ca([['O', 'Example']], undefined, {
+      more: [x.nameConstraints({ permitted: dns('example.org') })],
+    });
+    return { chain: [server(top), top], tlsa: [tlsa('2 0 1', top)] };
+  })(),
+);
+add(
+  'a subtree with a minimum, which RFC 5280 does not allow',
+  no,
+  (() => {
+    const subtree = sequence(tlv(0xa0, sequence(general.dns('example.com'), tlv(0x80, [1]))));
+    return under({ more: [extension('2.5.29.30', subtree, true)] });
+  })(),
+);
+
 add(
   'constraints of the anchor bind',
   no,

@@ -1,5 +1,5 @@
 // Writes DER and certificates of every kind, right and wrong: the OpenSSL command line refuses to make most wrong ones.
-import { createHash, sign } from 'node:crypto';
+import { constants, createHash, sign } from 'node:crypto';
 
 export const tlv = (tag, ...parts) => {
   const content = Buffer.concat(parts.map((part) => Buffer.from(part)));
@@ -97,6 +97,16 @@ export const extensions = {
   authorityKeyId: (id) => extension('2.5.29.35', sequence(tlv(0x80, id))),
 };
 
+/** RFC 4055 section 3.1: RSASSA-PSS with all its parameters. */
+function pss(hashOid, saltLength) {
+  const hash = sequence(oid(hashOid), nothing);
+  const mask = sequence(oid('1.2.840.113549.1.1.8'), hash);
+  return sequence(
+    oid('1.2.840.113549.1.1.10'),
+    sequence(tlv(0xa0, hash), tlv(0xa1, mask), tlv(0xa2, integer(saltLength))),
+  );
+}
+
 const signatureAlgorithms = {
   'rsa-sha256': ['sha256', sequence(oid('1.2.840.113549.1.1.11'), nothing)],
   'rsa-sha512': ['sha512', sequence(oid('1.2.840.113549.1.1.13'), nothing)],
@@ -105,6 +115,8 @@ const signatureAlgorithms = {
   'ecdsa-sha256': ['sha256', sequence(oid('1.2.840.10045.4.3.2'))],
   'ecdsa-sha384': ['sha384', sequence(oid('1.2.840.10045.4.3.3'))],
   'ecdsa-sha1': ['sha1', sequence(oid('1.2.840.10045.4.1'))],
+  'pss-sha256': ['sha256', pss('2.16.840.1.101.3.4.2.1', 32)],
+  'pss-sha1': ['sha1', pss('1.3.14.3.2.26', 20)],
   ed25519: [null, sequence(oid('1.3.101.112'))],
 };
 
@@ -131,7 +143,10 @@ export const certificate = (options) => {
     publicKey.export({ type: 'spki', format: 'der' }),
     ...(options.extensions?.length ? [tlv(0xa3, sequence(...options.extensions))] : []),
   );
-  const signature = sign(hash, tbs, signer);
+  const padding = options.algorithm?.startsWith('pss')
+    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+    : {};
+  const signature = sign(hash, tbs, { key: signer, ...padding });
   if (options.breakSignature) signature[signature.length - 1] ^= 1;
   return sequence(tbs, identifier, bits(signature));
 };
