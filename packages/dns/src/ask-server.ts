@@ -23,6 +23,9 @@ export const EDNS_UDP_OCTETS = 1_232;
 /** How long a server may take over TCP, with the connection's set-up. */
 export const TCP_TRY_MS = 5_000;
 
+/** The question follows the header (RFC 1035 section 4.1). */
+const QUESTION_OFFSET = 12;
+
 export interface Question {
   readonly name: Name;
   readonly type: number;
@@ -89,17 +92,17 @@ async function exchangeOnce(
   patience: number,
   deadline: AbortSignal,
 ): Promise<Tried> {
-  const isMixed = flags.mixedCase === true && protocol === 'udp';
-  const sent = isMixed ? { ...question, name: mixCase(question.name) } : question;
-  const query = queryFor(sent, flags);
+  const query = queryFor(question, flags);
+  const mixed = flags.mixedCase === true && protocol === 'udp' ? mixCase(query, question.name) : undefined;
   const end = new AbortController();
   const stopListening = onAbort(deadline, () => end.abort());
   const stopTimer = parts.timer(patience, () => end.abort());
   try {
     const { address, port } = server;
-    const exchange = async () => parts.transport.exchange(query, { address, port, protocol }, end.signal);
-    const tried = readReply(query, await untilAbort(exchange(), end.signal));
-    return isMixed ? sameCase(tried, sent.name) : tried;
+    const exchange = async () =>
+      parts.transport.exchange(mixed ?? query, { address, port, protocol }, end.signal);
+    const reply = await untilAbort(exchange(), end.signal);
+    return readReply(query, mixed === undefined ? reply : restoreCase(reply, mixed, query, question.name));
   } catch (error) {
     return end.signal.aborted ? { kind: 'silent' } : asTrouble(error);
   } finally {
@@ -115,16 +118,34 @@ function queryFor(question: Question, flags: QueryFlags): Uint8Array {
   return encodeQuery({ ...question, id: randomInt(0x10000), rd, cd, ad, edns });
 }
 
-function mixCase(name: Name): Name {
+/** The same query, the letters of its name in random case. */
+function mixCase(query: Uint8Array, name: Name): Uint8Array {
+  const mixed = query.slice();
   const bits = randomBytes(name.wire.length);
-  return name.mapLetters((letter, at) => ((bits[at] ?? 0) & 1 ? letter ^ 0x20 : letter));
+  for (let i = 0; i < name.wire.length; i++) {
+    const octet = (mixed[QUESTION_OFFSET + i] ?? 0) | 0x20;
+    // Length octets are under 64 and never become letters by this.
+    const isLetter = octet >= 0x61 && octet <= 0x7a && (mixed[QUESTION_OFFSET + i] ?? 0) > 0x40;
+    if (isLetter) mixed[QUESTION_OFFSET + i] = (bits[i] ?? 0) & 1 ? octet : octet & ~0x20;
+  }
+  return mixed;
 }
 
-function sameCase(tried: Tried, sent: Name): Tried {
-  if (tried.kind !== 'reply') return tried;
-  const [question] = tried.message.questions;
-  if (question !== undefined && sameBytes(question.name.wire, sent.wire)) return tried;
-  return { kind: 'malformed', reason: 'the reply does not repeat the letters of the question' };
+/**
+ * Puts the name back as it was asked for: other names of the reply are compressed to point at it.
+ * @throws WireError where the reply does not repeat the letters that were sent
+ */
+function restoreCase(reply: Uint8Array, mixed: Uint8Array, query: Uint8Array, name: Name): Uint8Array {
+  const end = QUESTION_OFFSET + name.wire.length;
+  const questions = ((reply[4] ?? 0) << 8) | (reply[5] ?? 0);
+  // An error without a question is for readReply to judge.
+  if (questions === 0) return reply;
+  if (!sameBytes(reply.subarray(QUESTION_OFFSET, end), mixed.subarray(QUESTION_OFFSET, end))) {
+    throw new WireError('the reply does not repeat the letters of the question');
+  }
+  const restored = reply.slice();
+  restored.set(query.subarray(QUESTION_OFFSET, end), QUESTION_OFFSET);
+  return restored;
 }
 
 function readReply(query: Uint8Array, octets: Uint8Array): Tried {

@@ -162,15 +162,6 @@ export class Name {
     return this.#key;
   }
 
-  /** The same name in other letters; `map` gets each ASCII letter and its offset, and must give back a case of it. */
-  mapLetters(map: (letter: number, at: number) => number): Name {
-    const wire = this.wire.slice();
-    // Length octets are under 64 and so never taken for letters.
-    for (const [at, octet] of wire.entries())
-      if (lower(octet) !== octet || isLowerLetter(octet)) wire[at] = map(octet, at);
-    return new Name(wire, this.labelCount);
-  }
-
   /** RFC 4034 section 6.2: wire form in lower case. */
   canonical(): Uint8Array {
     const canonical = new Uint8Array(this.wire.length);
@@ -271,10 +262,6 @@ const EMPTY = new Uint8Array(0);
 
 function lower(octet: number): number {
   return octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet;
-}
-
-function isLowerLetter(octet: number): boolean {
-  return octet >= 0x61 && octet <= 0x7a;
 }
 
 function compareLabels(a: Uint8Array, b: Uint8Array): number {

@@ -1,16 +1,17 @@
 /** The resolver that everything above uses: one question in, one of four states out; cached, and asked once at a time. */
 
-import { isLoopback } from './address.js';
+import { isIP } from 'node:net';
 import { believedLookup } from './believe-ad.js';
 import { AnswerCache } from './cache.js';
-import { EDE, ede } from './dnssec/extended-error.js';
 import { TrustChain } from './dnssec/trust-chain.js';
-import { createForwarder, type Forwarder } from './forward.js';
+import { forwardingSource, requireLoopback, upstreamServers } from './forwarding.js';
+import { createIterator } from './iterate.js';
 import type { Lookup, ResolveOptions, Resolver } from './lookup.js';
 import { Name } from './name.js';
 import { requireType } from './record.js';
+import { ROOT_HINTS, type RootHint } from './root-hints.js';
 import type { Source } from './source.js';
-import { parseServer, readSystemServers } from './system.js';
+import { DNS_PORT } from './system.js';
 import { createNetworkTransport, type ServerAddress, type Transport } from './transport.js';
 import { parseTrustAnchors, rootTrustAnchors, type TrustAnchor } from './trust-anchor.js';
 import { validatedLookup } from './validate.js';
@@ -24,7 +25,7 @@ export interface ResolverOptions {
   /** DS or DNSKEY records in presentation format; the root's built-in ones where absent. */
   readonly trustAnchors?: readonly string[];
   /** Name servers to start from when iterating. */
-  readonly rootHints?: readonly { readonly name: string; readonly address: string }[];
+  readonly rootHints?: readonly RootHint[];
   /** Replaces the network. */
   readonly transport?: Transport;
   /** Milliseconds since the epoch. */
@@ -43,70 +44,50 @@ export interface ResolverOptions {
  */
 export function createResolver(options: ResolverOptions = {}): Resolver {
   const trust = options.trust ?? 'validate';
-  if (options.upstream === 'iterate') {
-    throw new TypeError(
-      "upstream 'iterate' is not available in this version: name a resolver, or use 'system'",
-    );
-  }
   const clock = options.clock ?? Date.now;
   const network = options.transport === undefined ? createNetworkTransport() : undefined;
   const transport = options.transport ?? network;
   if (transport === undefined) throw new TypeError('no transport');
-  const believes = trust === 'ad';
-  const check = (servers: readonly ServerAddress[]) => {
-    if (believes && options.trustRemoteAd !== true) requireLoopback(servers);
-    return servers;
-  };
-  const source = forwardingSource(upstreamServers(options.upstream ?? 'system', check), transport, believes);
+  const source = chooseSource(options, transport, clock);
   const anchors = readAnchors(options.trustAnchors);
   return new CachingResolver({ source, clock, anchors, trust, close: async () => network?.close() });
 }
 
-type Servers = () => Promise<readonly ServerAddress[]>;
-
-/** Addresses that were given are checked at once; the system's are read when the first question is asked. */
-function upstreamServers(
-  upstream: string | readonly string[],
-  check: (servers: readonly ServerAddress[]) => readonly ServerAddress[],
-): Servers {
-  if (upstream === 'system') return async () => check(await readSystemServers());
-  const texts = typeof upstream === 'string' ? [upstream] : upstream;
-  if (texts.length === 0) throw new TypeError('upstream: no address given');
-  const servers = check(texts.map(parseServer));
-  return async () => servers;
+function chooseSource(options: ResolverOptions, transport: Transport, clock: () => number): Source {
+  const believes = options.trust === 'ad';
+  const upstream = options.upstream ?? 'system';
+  if (upstream !== 'iterate') {
+    const check = (servers: readonly ServerAddress[]) => {
+      if (believes && options.trustRemoteAd !== true) requireLoopback(servers);
+      return servers;
+    };
+    return forwardingSource(upstreamServers(upstream, check), transport, believes);
+  }
+  if (believes) {
+    throw new TypeError(
+      "trust 'ad' needs a resolver that validates: with upstream 'iterate' there is none, so use 'validate'",
+    );
+  }
+  return createIterator({
+    rootHints: readHints(options.rootHints ?? ROOT_HINTS),
+    transport,
+    port: options.port ?? DNS_PORT,
+    qnameMinimisation: options.qnameMinimisation ?? true,
+    clock,
+  });
 }
 
-/**
- * Asks recursive resolvers. Where we validate, CD asks them for what they have, bogus or not (RFC 4035 section 3.2.2);
- * where they do, AD asks them to say so (RFC 6840 section 5.7).
- */
-function forwardingSource(servers: Servers, transport: Transport, believes: boolean): Source {
-  let forwarder: Promise<Forwarder> | undefined;
-  return {
-    async ask(question, signal) {
-      const flags = believes ? { cd: false, do: false, ad: true } : { cd: true, do: true };
-      forwarder ??= servers().then((addresses) => createForwarder({ servers: addresses, transport }));
-      let ready: Forwarder;
-      try {
-        ready = await forwarder;
-      } catch (error) {
-        forwarder = undefined;
-        const reason = `no resolver to ask: ${error instanceof Error ? error.message : String(error)}`;
-        return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
-      }
-      return ready.ask(question, signal === undefined ? flags : { ...flags, signal });
-    },
-    async close() {},
-  };
-}
-
-function requireLoopback(servers: readonly ServerAddress[]): void {
-  const remote = servers.find((server) => !isLoopback(server.address));
-  if (remote === undefined) return;
-  throw new TypeError(
-    `trust 'ad' believes what ${remote.address} says about DNSSEC, but that is not this machine: anyone between could ` +
-      `forge it (RFC 4035 section 4.9.3). Use trust 'validate', or trustRemoteAd: true where that network is yours`,
-  );
+function readHints(hints: readonly RootHint[]): { name: Name; address: string }[] {
+  if (hints.length === 0) throw new TypeError('rootHints: no server given');
+  return hints.map(({ name, address }) => {
+    if (isIP(address) === 0) throw new TypeError(`rootHints: "${address}" is not an IP address`);
+    try {
+      return { name: Name.parse(name), address };
+    } catch (error) {
+      if (error instanceof WireError) throw new TypeError(`rootHints: ${error.message}`);
+      throw error;
+    }
+  });
 }
 
 function readAnchors(texts: readonly string[] | undefined): readonly TrustAnchor[] {

@@ -1,0 +1,55 @@
+/** A source that forwards: which resolvers are asked, and with which flags. */
+import { isLoopback } from './address.js';
+import { EDE, ede } from './dnssec/extended-error.js';
+import { createForwarder, type Forwarder } from './forward.js';
+import type { Source } from './source.js';
+import { parseServer, readSystemServers } from './system.js';
+import type { ServerAddress, Transport } from './transport.js';
+
+export type Servers = () => Promise<readonly ServerAddress[]>;
+
+/** Addresses that were given are checked at once; the system's are read when the first question is asked. */
+export function upstreamServers(
+  upstream: string | readonly string[],
+  check: (servers: readonly ServerAddress[]) => readonly ServerAddress[],
+): Servers {
+  if (upstream === 'system') return async () => check(await readSystemServers());
+  const texts = typeof upstream === 'string' ? [upstream] : upstream;
+  if (texts.length === 0) throw new TypeError('upstream: no address given');
+  const servers = check(texts.map(parseServer));
+  return async () => servers;
+}
+
+/**
+ * Asks recursive resolvers. Where we validate, CD asks them for what they have, bogus or not (RFC 4035 section 3.2.2);
+ * where they do, AD asks them to say so (RFC 6840 section 5.7).
+ */
+export function forwardingSource(servers: Servers, transport: Transport, believes: boolean): Source {
+  let forwarder: Promise<Forwarder> | undefined;
+  return {
+    async ask(question, signal) {
+      const flags = believes ? { cd: false, do: false, ad: true } : { cd: true, do: true };
+      forwarder ??= servers().then((addresses) => createForwarder({ servers: addresses, transport }));
+      let ready: Forwarder;
+      try {
+        ready = await forwarder;
+      } catch (error) {
+        forwarder = undefined;
+        const reason = `no resolver to ask: ${error instanceof Error ? error.message : String(error)}`;
+        return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
+      }
+      return ready.ask(question, signal === undefined ? flags : { ...flags, signal });
+    },
+    async close() {},
+  };
+}
+
+/** RFC 4035 section 4.9.3: the AD bit means nothing on a way that is not secured. @throws TypeError */
+export function requireLoopback(servers: readonly ServerAddress[]): void {
+  const remote = servers.find((server) => !isLoopback(server.address));
+  if (remote === undefined) return;
+  throw new TypeError(
+    `trust 'ad' believes what ${remote.address} says about DNSSEC, but that is not this machine: anyone between could ` +
+      `forge it (RFC 4035 section 4.9.3). Use trust 'validate', or trustRemoteAd: true where that network is yours`,
+  );
+}

@@ -1,0 +1,244 @@
+/**
+ * Iteration: finds answers from the root's servers down, with no other resolver's help (RFC 1034 section 5.3.3).
+ *
+ * At each zone the next label is asked for, not the whole name (QNAME minimisation, RFC 9156), until a server refers us
+ * further down or answers. Nothing that comes back is trusted: DNSSEC above proves it or does not. What this file must
+ * see to is that hostile servers can't make us work for them (NXNSAttack), nor put words into other zones' mouths.
+ */
+import { onAbort, systemTimer, type Timer } from './abort.js';
+import { askServer, noReply, type Question, type Tried, type Trouble } from './ask-server.js';
+import {
+  addressesOf,
+  type Delegation,
+  Delegations,
+  type NameServer,
+  readPriming,
+  readReferral,
+} from './delegation.js';
+import { EDE, ede } from './dnssec/extended-error.js';
+import { Name } from './name.js';
+import { RCODE, RRTYPE } from './rrtype.js';
+import { scrub, unlessLame } from './scrub.js';
+import { ServerTimes } from './server-times.js';
+import type { Exchanged, NoReply, Reply, Source } from './source.js';
+import { formatServer, type ServerAddress, type Transport } from './transport.js';
+
+/** Queries sent for one question, those for the addresses of name servers included. An honest cold one needs under 20. */
+export const MAX_QUERIES = 60;
+/** Referrals followed for one name; the deepest honest tree has about ten zones. */
+export const MAX_REFERRALS = 30;
+/** Name servers without glue that are looked up for one zone and question (NXNSAttack, CVE-2020-12662). */
+export const MAX_SERVER_LOOKUPS = 4;
+/** Look-ups of name servers within look-ups of name servers. */
+export const MAX_DEPTH = 5;
+/** Addresses asked for one question at one zone, before the zone is given up. */
+export const MAX_TRIES_PER_ZONE = 8;
+/** Labels that are added one at a time; after that the whole name is asked for (RFC 9156 section 2.3). */
+export const MAX_MINIMISED_LABELS = 10;
+/** Name servers whose looked-up addresses are remembered, and for how many seconds at most. */
+const MAX_SERVER_ADDRESSES = 10_000;
+const MAX_ADDRESS_TTL = 86_400;
+/** Asked of authoritative servers: no recursion, with DNSSEC records, the letters of the name as a second id. */
+const FLAGS = { rd: false, cd: true, do: true, mixedCase: true };
+/** One question, with all that it takes. */
+export const ITERATION_MS = 20_000;
+
+export interface IteratorOptions {
+  /** Where the root's servers are, until they have said so themselves (RFC 8109). */
+  readonly rootHints: readonly { readonly name: Name; readonly address: string }[];
+  readonly transport: Transport;
+  /** Port of authoritative servers. */
+  readonly port: number;
+  readonly qnameMinimisation: boolean;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly timer?: Timer;
+}
+
+/** A source that asks authoritative servers only. */
+export function createIterator(options: IteratorOptions): Source {
+  return new IteratingSource(options);
+}
+
+/** What one question may still cost, with all the look-ups of name servers that it brings about. */
+class Allowance {
+  readonly deadline: AbortSignal;
+  #queries = MAX_QUERIES;
+
+  constructor(deadline: AbortSignal) {
+    this.deadline = deadline;
+  }
+
+  /** False where nothing more may be sent. */
+  spendQuery(): boolean {
+    return !this.deadline.aborted && --this.#queries >= 0;
+  }
+}
+
+/** One name on the way: what it may cost, and whose addresses are being sought already, so that none needs itself. */
+interface Errand {
+  readonly allowance: Allowance;
+  readonly seeking: readonly Name[];
+}
+
+class IteratingSource implements Source {
+  readonly #options: IteratorOptions;
+  readonly #timer: Timer;
+  readonly #delegations: Delegations;
+  readonly #times = new ServerTimes();
+  readonly #serverAddresses = new Map<
+    string,
+    { readonly addresses: readonly string[]; readonly expires: number }
+  >();
+  readonly #hints: Delegation;
+
+  constructor(options: IteratorOptions) {
+    this.#options = options;
+    this.#timer = options.timer ?? systemTimer;
+    this.#delegations = new Delegations(options.clock);
+    const servers = options.rootHints.map(({ name, address }) => ({ name, addresses: [address] }));
+    this.#hints = { zone: Name.root, servers, ttl: 0 };
+  }
+
+  async ask(question: Question, signal?: AbortSignal): Promise<Exchanged> {
+    signal?.throwIfAborted();
+    const deadline = new AbortController();
+    const stopListening = onAbort(signal, () => deadline.abort());
+    const stopTimer = this.#timer(ITERATION_MS, () => deadline.abort());
+    try {
+      const errand = { allowance: new Allowance(deadline.signal), seeking: [] };
+      const found = await this.#find(question, errand);
+      signal?.throwIfAborted();
+      return found;
+    } finally {
+      stopTimer();
+      stopListening();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#delegations.forget();
+    this.#serverAddresses.clear();
+  }
+
+  async #find(question: Question, errand: Errand): Promise<Exchanged> {
+    const { name } = question;
+    let zone = await this.#closest(question, errand);
+    let labels = zone.zone.labelCount + 1;
+    for (let referrals = 0; referrals < MAX_REFERRALS; ) {
+      const isWhole =
+        !this.#options.qnameMinimisation || labels >= name.labelCount || labels > MAX_MINIMISED_LABELS;
+      // RFC 9156 section 2.1: a type that every server knows how to answer.
+      const asked = isWhole ? question : { name: name.suffix(labels), type: RRTYPE.A };
+      const answer = await this.#askZone(zone, asked, errand);
+      if (answer.kind === 'failure') {
+        if (isWhole || errand.allowance.deadline.aborted) return answer;
+        labels = name.labelCount; // Servers that choke on the short name get the whole one (RFC 9156 section 3).
+        continue;
+      }
+      const referral = readReferral(answer.message, zone.zone, name);
+      if (referral !== undefined) {
+        this.#delegations.learn(referral);
+        zone = referral;
+        labels = zone.zone.labelCount + 1;
+        referrals++;
+      } else if (isWhole) {
+        return { ...answer, message: scrub(answer.message, zone.zone, question) };
+      } else {
+        // A short name that is said not to exist may be an empty non-terminal at a careless server: relaxed mode asks on.
+        labels = answer.message.rcode === RCODE.NXDOMAIN ? name.labelCount : labels + 1;
+      }
+    }
+    return failed(`more than ${MAX_REFERRALS} referrals on the way to ${name}`);
+  }
+
+  /** The zone from which to start: the closest that is known; for DS the parent's (RFC 4035 section 3.1.4.1). */
+  async #closest({ name, type }: Question, errand: Errand): Promise<Delegation> {
+    const within = type === RRTYPE.DS ? name.parent() : name;
+    return this.#delegations.closest(within) ?? (await this.#prime(errand));
+  }
+
+  /** RFC 8109: the root's servers say themselves which they are. Where they don't, the hints have to do. */
+  async #prime(errand: Errand): Promise<Delegation> {
+    const answer = await this.#askZone(this.#hints, { name: Name.root, type: RRTYPE.NS }, errand);
+    const primed = answer.kind === 'reply' ? readPriming(answer.message) : undefined;
+    if (primed === undefined || primed.servers.every((server) => server.addresses.length === 0))
+      return this.#hints;
+    this.#delegations.learn(primed);
+    return primed;
+  }
+
+  /** Asks the servers of a zone one after the other, until one has something to say. */
+  async #askZone(zone: Delegation, question: Question, errand: Errand): Promise<Reply | NoReply> {
+    const { allowance } = errand;
+    const troubles = new Map<string, Trouble>();
+    for await (const address of this.#addresses(zone, errand)) {
+      if (troubles.size >= MAX_TRIES_PER_ZONE || !allowance.spendQuery()) break;
+      const server = { address, port: this.#options.port };
+      const tried = await this.#askAddress(server, question, allowance.deadline);
+      const usable = tried.kind === 'reply' ? unlessLame(tried.message, zone.zone, question) : tried;
+      if (usable.kind === 'reply') return { ...usable, server: formatServer(server) };
+      troubles.set(formatServer(server), usable);
+    }
+    if (troubles.size === 0) return failed(`no address of a server of ${zone.zone} could be found or asked`);
+    const none = noReply(troubles);
+    return { ...none, reason: `no server of ${zone.zone} answers for ${question.name}: ${none.reason}` };
+  }
+
+  /** The addresses of a zone's servers, in the order in which to ask; those without glue are looked up when needed. */
+  async *#addresses(zone: Delegation, errand: Errand): AsyncGenerator<string> {
+    const known = zone.servers.flatMap((server) => this.#known(server));
+    yield* this.#times.inOrder([...new Set(known)]);
+    const unknown = zone.servers.filter((server) => this.#known(server).length === 0);
+    for (const server of unknown.slice(0, MAX_SERVER_LOOKUPS)) {
+      yield* this.#times.inOrder(await this.#lookUpServer(server.name, errand));
+    }
+  }
+
+  #known(server: NameServer): readonly string[] {
+    if (server.addresses.length > 0) return server.addresses;
+    const looked = this.#serverAddresses.get(server.name.key);
+    return looked !== undefined && looked.expires > this.#options.clock() ? looked.addresses : [];
+  }
+
+  async #lookUpServer(name: Name, errand: Errand): Promise<readonly string[]> {
+    if (errand.seeking.length >= MAX_DEPTH || errand.seeking.some((sought) => sought.equals(name))) return [];
+    const deeper = { ...errand, seeking: [...errand.seeking, name] };
+    for (const type of [RRTYPE.A, RRTYPE.AAAA]) {
+      const found = await this.#find({ name, type }, deeper);
+      if (found.kind === 'failure') continue;
+      const addresses = addressesOf(found.message.answer, name);
+      if (addresses.length === 0) continue;
+      const ttl = Math.min(...found.message.answer.map((record) => record.ttl), MAX_ADDRESS_TTL);
+      this.#serverAddresses.set(name.key, { addresses, expires: this.#options.clock() + ttl * 1000 });
+      const oldest = this.#serverAddresses.keys().next();
+      if (this.#serverAddresses.size > MAX_SERVER_ADDRESSES && !oldest.done)
+        this.#serverAddresses.delete(oldest.value);
+      return addresses;
+    }
+    return [];
+  }
+
+  async #askAddress(server: ServerAddress, question: Question, deadline: AbortSignal): Promise<Tried> {
+    const parts = { transport: this.#options.transport, timer: this.#timer };
+    const start = performance.now();
+    const tried = await askServer(
+      parts,
+      server,
+      question,
+      FLAGS,
+      this.#times.patience(server.address),
+      deadline,
+    );
+    if (tried.kind === 'reply' || tried.kind === 'rcode') {
+      this.#times.answered(server.address, performance.now() - start);
+    } else if (!deadline.aborted) {
+      this.#times.silent(server.address);
+    }
+    return tried;
+  }
+}
+
+function failed(reason: string): NoReply {
+  return { kind: 'failure', reason, ede: ede(EDE.OTHER, reason) };
+}
