@@ -154,7 +154,7 @@ export class Connection {
    * discard them: they are the mark of an attack or of a broken server, and the connection ends.
    */
   detach(): Socket {
-    if (this.hasUnread) {
+    if (this.hasUnread || this.#ended?.kind === 'protocol') {
       throw new SmtpFault(
         'starttls-injection',
         'starttls',
@@ -162,6 +162,10 @@ export class Connection {
           'section 4.2): an attack, or a broken server',
         { failureType: 'validation-failure' },
       );
+    }
+    if (this.#ended !== undefined) {
+      const words = `the TLS handshake failed: ${this.#ended.happened}`;
+      throw new SmtpFault('handshake', 'handshake', words, { failureType: 'validation-failure' });
     }
     this.#ignore(this.#socket);
     return this.#socket;

@@ -265,8 +265,8 @@ class Destination {
 
 /**
  * RFC 7672 section 2.2, pre-DANE rules: "The MTA MAY retry in cleartext when delivery via TLS fails during the
- * handshake". Under TLS 1.3 a server may break off after our side of the handshake has ended, which shows at EHLO. A
- * STARTTLS injection is not answered so: somebody is at work on this connection.
+ * handshake". Some servers break off at the word STARTTLS already; under TLS 1.3 others do when our side of the handshake
+ * has ended, which shows at EHLO. A STARTTLS injection is not answered so: somebody is at work on this connection.
  */
 function clearInstead(
   policy: TlsPolicy,
@@ -275,7 +275,8 @@ function clearInstead(
   if (policy.level !== 'may') return undefined;
   const inHandshake = fault.stage === 'handshake' && (fault.kind === 'handshake' || fault.kind === 'timeout');
   const rightAfter = tls !== null && fault.stage === 'ehlo' && fault.kind === 'closed';
-  if (!inHandshake && !rightAfter) return undefined;
+  const rightBefore = fault.stage === 'starttls' && fault.kind === 'closed';
+  if (!inHandshake && !rightAfter && !rightBefore) return undefined;
   return {
     level: 'none',
     source: `TLS failed, and clear text is allowed (RFC 7672 section 2.2): ${policy.source}`,

@@ -163,7 +163,7 @@ class Conversation {
     const { handshake, chain, key, maxTls, minTls, ciphers } = this.#script;
     if (handshake === 'silent') return void this.#socket.resume();
     if (handshake === 'close') return void this.#socket.end();
-    if (handshake === 'garbage') return void this.#socket.write('500 what is this?\r\n');
+    if (handshake === 'garbage') return void this.#socket.once('data', () => this.#say('500 what is this?'));
     const secureContext = createSecureContext({
       cert: chain ?? fixture.leaf + fixture.ca,
       key: key ?? fixture.leafKey,
