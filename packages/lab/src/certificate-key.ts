@@ -1,8 +1,9 @@
 /**
  * The key pairs behind the lab's certificates, and how each kind signs.
  *
- * ECDSA P-256 is the default because a pair costs a tenth of a millisecond, so that a whole Internet of mail hosts is
- * made at start and no key is ever kept in a file. The other kinds are there because servers have them.
+ * ECDSA P-256 is the default because a pair costs a tenth of a millisecond, so that a whole Internet of mail
+ * hosts is made at start and no key is ever kept in a file. The other kinds are there because servers have
+ * them.
  */
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 

@@ -1,12 +1,15 @@
 /**
- * X.509 certificates made at start: authorities, the certificates they issue, and the TLSA records that match them.
+ * X.509 certificates made at start: authorities, the certificates they issue, and the TLSA records that match
+ * them.
  *
- * The profile is RFC 5280's, and each request says only what is to be different from it. What a real authority must
- * never do can be asked for on purpose (a CA without its flag, an unknown critical extension, a spoiled signature), for
- * DANE-TA(2) turns on these and DANE-EE(3) on none of them (RFC 7671 sections 5.1 and 5.2).
+ * The profile is RFC 5280's, and each request says only what is to be different from it. What a real
+ * authority must never do can be asked for on purpose (a CA without its flag, an unknown critical extension,
+ * a spoiled signature), for DANE-TA(2) turns on these and DANE-EE(3) on none of them (RFC 7671 sections 5.1
+ * and 5.2).
  *
- * Roll-overs and cross-certificates need no function of their own: an authority made with the `key` of another is the
- * same authority under a different certificate, one made with its `name` and a new key is its successor.
+ * Roll-overs and cross-certificates need no function of their own: an authority made with the `key` of
+ * another is the same authority under a different certificate, one made with its `name` and a new key is its
+ * successor.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { TlsaRecord } from '@danelaw/dane';
@@ -88,7 +91,9 @@ export interface CommonRequest {
   readonly keyUsage?: readonly KeyUsageName[];
   /** Replaces the profile's; an empty list leaves the extension out. */
   readonly extendedKeyUsage?: readonly KeyPurpose[];
-  /** Adds a critical extension that no verifier knows: RFC 5280 section 4.2 has them refuse the certificate. */
+  /**
+   * Adds a critical extension that no verifier knows: RFC 5280 section 4.2 has them refuse the certificate.
+   */
   readonly unknownCriticalExtension?: boolean;
   /** The signature's last octet is changed. */
   readonly spoiledSignature?: boolean;
@@ -112,7 +117,10 @@ export interface DnsNameConstraints {
 }
 
 export interface LeafRequest extends CommonRequest {
-  /** dNSName entries of subjectAltName, octet by octet as given: wildcards, upper case and NULs are not corrected. */
+  /**
+   * dNSName entries of subjectAltName, octet by octet as given: wildcards, upper case and NULs are not
+   * corrected.
+   */
   readonly names: readonly string[];
   /** Default: the subject is empty. */
   readonly commonName?: string;
@@ -157,8 +165,8 @@ export function selfSigned(request: LeafRequest): Certificate {
 }
 
 /**
- * The TLSA record that this certificate matches. Parameters which nobody defined still give a record, with the data of
- * selector 0 and SHA2-256, since unusable records must be published to be tested.
+ * The TLSA record that this certificate matches. Parameters which nobody defined still give a record, with
+ * the data of selector 0 and SHA2-256, since unusable records must be published to be tested.
  */
 export function tlsaFor(
   certificate: Pick<Certificate, 'der' | 'key'>,

@@ -1,12 +1,15 @@
 /**
  * The octets a client sends, taken off the socket as far as a marker: a line's CRLF, or a message's lone dot.
  *
- * Reading stops where it is told to, so that the socket can be handed over to TLS with nothing lost and nothing of the
- * clear text left behind.
+ * Reading stops where it is told to, so that the socket can be handed over to TLS with nothing lost and
+ * nothing of the clear text left behind.
  */
 import type { Socket } from 'node:net';
 
-/** More than this waiting unread, and the client has to wait: a silent server must not collect a mailbox in memory. */
+/**
+ * More than this waiting unread, and the client has to wait: a silent server must not collect a mailbox in
+ * memory.
+ */
 const MAX_WAITING = 1 << 20;
 /** Postfix ends a session at 100 junk commands, we at one line of this length. */
 const MAX_LINE = 1 << 16;

@@ -13,7 +13,9 @@ import type { DnsNameConstraints, KeyPurpose, KeyUsageName, OtherNames, Validity
 import type { KeyKind, SignatureHash } from './certificate-key.js';
 
 export interface MailHostSpec {
-  /** What the owner of the host made, and what `tlsa` is about. Default: self-signed, for the host's own name. */
+  /**
+   * What the owner of the host made, and what `tlsa` is about. Default: self-signed, for the host's own name.
+   */
   readonly certificate?: CertificateSpec;
   /** Where there are several certificates, the one for each name in SNI; `certificate` is for all others. */
   readonly certificatesByName?: Readonly<Record<string, CertificateSpec>>;
@@ -55,9 +57,10 @@ export interface CertificateSpec extends CommonCertificateSpec {
   readonly commonName?: string;
   readonly otherNames?: OtherNames;
   /**
-   * What follows the leaf on the wire, in this order. Default `full`: every certificate up to the root, since a DANE-TA
-   * anchor MUST be sent (RFC 7672 section 3.1.2). In a list, each entry is an authority's name, `leaf`, or `stranger`
-   * (a certificate that has nothing to do with the matter); whatever is named twice is sent twice.
+   * What follows the leaf on the wire, in this order. Default `full`: every certificate up to the root, since
+   * a DANE-TA anchor MUST be sent (RFC 7672 section 3.1.2). In a list, each entry is an authority's name,
+   * `leaf`, or `stranger` (a certificate that has nothing to do with the matter); whatever is named twice is
+   * sent twice.
    */
   readonly chain?: 'full' | 'without-root' | 'leaf-only' | readonly string[];
 }
@@ -66,8 +69,8 @@ export interface CertificateSpec extends CommonCertificateSpec {
 export type TlsaParameters = `${number} ${number} ${number}`;
 
 /**
- * A TLSA record of the host. Parameters alone speak of the usual certificate: the leaf for usages 1 and 3, its issuer
- * for 0 and 2. `of` names an authority, `leaf`, or `stranger` (a key that no server has).
+ * A TLSA record of the host. Parameters alone speak of the usual certificate: the leaf for usages 1 and 3,
+ * its issuer for 0 and 2. `of` names an authority, `leaf`, or `stranger` (a key that no server has).
  */
 export type TlsaSpec =
   | TlsaParameters
@@ -80,9 +83,15 @@ export interface MailHabits {
   readonly capabilities?: readonly string[];
   /** The same after STARTTLS, where they differ: a client must ask anew (RFC 3207 section 4.2). */
   readonly capabilitiesAfterTls?: readonly string[];
-  /** `stripped`: not offered, and the command unknown, as after an attack on the EHLO reply. Default: `offered`. */
+  /**
+   * `stripped`: not offered, and the command unknown, as after an attack on the EHLO reply. Default:
+   * `offered`.
+   */
   readonly starttls?: 'offered' | 'stripped';
-  /** Sent in clear in one packet with the 220 to STARTTLS, for the client to throw away (RFC 3207 section 4.2). */
+  /**
+   * Sent in clear in one packet with the 220 to STARTTLS, for the client to throw away (RFC 3207 section
+   * 4.2).
+   */
   readonly injectAfter220?: string;
   /** Once the client's first TLS message is there. Default: the handshake is made. */
   readonly handshake?: HandshakeHabit;
@@ -92,7 +101,10 @@ export interface MailHabits {
   readonly presents?: CertificateSpec;
   /** A client without SNI: gets the usual certificate (default), is sent an alert, or is dropped. */
   readonly withoutSni?: UnservedName;
-  /** A client that asks for a name which `certificatesByName` doesn't have (the host's own name counts as had). */
+  /**
+   * A client that asks for a name which `certificatesByName` doesn't have (the host's own name counts as
+   * had).
+   */
   readonly unknownName?: UnservedName;
   /** What is done at a stage instead of the usual reply. */
   readonly on?: Partial<Readonly<Record<Stage, StageHabit>>>;
@@ -124,8 +136,8 @@ export type Stage =
 export type ReplyLine = `${number} ${string}`;
 
 /**
- * What is done at one stage. A reply whose code is positive has the usual effect, any other none. A 421 closes the
- * connection after it (RFC 5321 section 3.8).
+ * What is done at one stage. A reply whose code is positive has the usual effect, any other none. A 421
+ * closes the connection after it (RFC 5321 section 3.8).
  */
 export type StageHabit =
   /** As if there were no habit; for `inTurn`. */

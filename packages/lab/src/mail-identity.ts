@@ -1,9 +1,9 @@
 /**
  * From the description of a mail host to its certificates and TLSA records.
  *
- * Two things are kept apart: what the owner of the host made and published, and what is presented to whoever connects.
- * TLSA records always come from the first, so an attack is `habits.presents`, and an owner's mistake a TLSA record `of`
- * something else.
+ * Two things are kept apart: what the owner of the host made and published, and what is presented to whoever
+ * connects. TLSA records always come from the first, so an attack is `habits.presents`, and an owner's
+ * mistake a TLSA record `of` something else.
  */
 import type { TlsaRecord } from '@danelaw/dane';
 import {

@@ -29,7 +29,10 @@ export interface ConnectionRecord {
   readonly tlsError?: string;
 }
 
-/** `quit`: said and answered. `server`: a habit, or `close()`. `error`: reset by the client, or a broken TLS stream. */
+/**
+ * `quit`: said and answered. `server`: a habit, or `close()`. `error`: reset by the client, or a broken TLS
+ * stream.
+ */
 export type ConnectionEnd = 'quit' | 'client' | 'server' | 'error';
 
 export interface CommandRecord {

@@ -1,8 +1,9 @@
 /**
- * One connection to a mail server of the lab: the SMTP dialogue (RFC 5321), STARTTLS (RFC 3207), and the server's habits.
+ * One connection to a mail server of the lab: the SMTP dialogue (RFC 5321), STARTTLS (RFC 3207), and the
+ * server's habits.
  *
- * At every stage the habit is asked first. It either says a reply, whose code then has its usual effect, or ends the
- * conversation in its own way. The dialogue is written once, for a server without bad habits.
+ * At every stage the habit is asked first. It either says a reply, whose code then has its usual effect, or
+ * ends the conversation in its own way. The dialogue is written once, for a server without bad habits.
  *
  * Not spoken here: CHUNKING (RFC 3030) and AUTH (RFC 4954); a host that lists them doesn't keep its word.
  */
@@ -89,8 +90,8 @@ export class MailSession {
   }
 
   /**
-   * Ends the connection at once. Always from the top: to destroy the socket under TLS and then TLS itself crashes Node
-   * (20 and 24) where the handshake has just been completed.
+   * Ends the connection at once. Always from the top: to destroy the socket under TLS and then TLS itself
+   * crashes Node (20 and 24) where the handshake has just been completed.
    */
   breakOff(): void {
     this.#socket.destroy();
@@ -316,7 +317,10 @@ export class MailSession {
     this.#record.ended ??= by;
   }
 
-  /** Closes our end, and reads on until the client closes its own: unread octets would turn our FIN into a reset. */
+  /**
+   * Closes our end, and reads on until the client closes its own: unread octets would turn our FIN into a
+   * reset.
+   */
   #hangUp(): void {
     if (this.#bottom.destroyed) return;
     const timer = setTimeout(() => this.breakOff(), LINGER_MS);

@@ -1,8 +1,9 @@
 /**
  * The TLS side of a mail server: which certificate is presented to whom, and the handshake.
  *
- * The certificate is chosen by the ClientHello that was read before (`client-hello.ts`), so a name that is not served can
- * be met as real servers do: with the usual certificate, with an alert, or with a closed connection.
+ * The certificate is chosen by the ClientHello that was read before (`client-hello.ts`), so a name that is
+ * not served can be met as real servers do: with the usual certificate, with an alert, or with a closed
+ * connection.
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -12,7 +13,10 @@ import type { MailHabits, UnservedName } from './mail-habits.js';
 import type { MailIdentity, Presentation } from './mail-identity.js';
 import type { TlsFacts } from './mail-record.js';
 
-/** Level 0 lets the server have short keys, SHA-1 signatures and TLS 1.0: whether they will do is the client's affair. */
+/**
+ * Level 0 lets the server have short keys, SHA-1 signatures and TLS 1.0: whether they will do is the client's
+ * affair.
+ */
 const CIPHERS = 'DEFAULT@SECLEVEL=0';
 /** Node's size for the keys of session tickets. */
 const TICKET_KEY_OCTETS = 48;
@@ -50,13 +54,16 @@ export class TlsFace {
     return unserved(this.#habits.unknownName, own, UNRECOGNIZED_NAME);
   }
 
-  /** `socket` is paused, the ClientHello back in it. Fulfils in any case: at the latest when the socket is closed. */
+  /**
+   * `socket` is paused, the ClientHello back in it. Fulfils in any case: at the latest when the socket is
+   * closed.
+   */
   handshake(socket: Socket, hello: ClientHello, { leaf, sent }: Presentation): Promise<HandshakeResult> {
     const { minVersion, maxVersion } = this.#habits;
     return new Promise((resolve) => {
       const fail = (reason: string) => resolve({ status: 'failed', reason });
-      // A server of its own for each connection: it is the documented way to a handshake on a socket that is open
-      // already, and so its errors need no matching to connections.
+      // A server of its own for each connection: it is the documented way to a handshake on a socket that is
+      // open already, and so its errors need no matching to connections.
       const server = createServer({
         cert: sent.map(({ pem }) => pem).join(''),
         key: leaf.keyPem,

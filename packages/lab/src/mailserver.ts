@@ -1,9 +1,9 @@
 /**
  * A mail server of the lab: listens on loopback, shows the habits it was given, and records all that it saw.
  *
- * It is our own SMTP server on plain sockets, because its faults are the point: a library would not let us send clear
- * text behind the 220, or a chain out of order. Nothing in it waits longer than its clients do; `close` ends everything at
- * once.
+ * It is our own SMTP server on plain sockets, because its faults are the point: a library would not let us
+ * send clear text behind the 220, or a chain out of order. Nothing in it waits longer than its clients do;
+ * `close` ends everything at once.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { TlsaRecord } from '@danelaw/dane';
@@ -41,7 +41,9 @@ export interface MailServer {
   close(): Promise<void>;
 }
 
-/** Rejects where the spec names an authority that is not there, or the port is taken on one of the addresses. */
+/**
+ * Rejects where the spec names an authority that is not there, or the port is taken on one of the addresses.
+ */
 export async function startMailServer(
   host: string,
   spec: MailHostSpec,

@@ -1,4 +1,7 @@
-/** Command lines of SMTP as the lab's server reads them (RFC 5321 section 4.1.1), strictly: our client must not lean on leniency. */
+/**
+ * Command lines of SMTP as the lab's server reads them (RFC 5321 section 4.1.1), strictly: our client must
+ * not lean on leniency.
+ */
 export type SmtpCommand =
   | { readonly verb: 'EHLO' | 'HELO'; readonly domain: string }
   | { readonly verb: 'MAIL' | 'RCPT'; readonly path: string; readonly parameters: readonly string[] }

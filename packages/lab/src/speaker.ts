@@ -1,7 +1,8 @@
 /**
  * What a mail server says, and how: a reply in order, or one of the ways in which servers fail to give one.
  *
- * Nothing is written faster than the client reads it, so an endless reply costs as little memory as a short one.
+ * Nothing is written faster than the client reads it, so an endless reply costs as little memory as a short
+ * one.
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

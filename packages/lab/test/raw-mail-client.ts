@@ -1,4 +1,7 @@
-/** A client on plain sockets for the tests of the mail servers: it does only what it is told, and forgives nothing. */
+/**
+ * A client on plain sockets for the tests of the mail servers: it does only what it is told, and forgives
+ * nothing.
+ */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
