@@ -65,7 +65,9 @@ export interface Internet {
   /** The latest questions, oldest first. */
   questions(): readonly AskedQuestion[];
   /** A second resolver over the same Internet that validates by the given function, as the first one does not. */
-  addValidatingResolver(validate: (name: string, type: string) => Promise<Lookup>): Promise<Endpoint>;
+  addValidatingResolver(
+    validate: (name: string, type: string) => Promise<Pick<Lookup, 'status'>>,
+  ): Promise<Endpoint>;
   close(): Promise<void>;
 }
 

@@ -51,15 +51,16 @@ export function buildNamespace(options: NamespaceOptions): PlacedZone[] {
   const built = Object.entries(options.zones).map(([origin, spec]) =>
     build(Name.parse(origin), spec, options.addressOf(origin), fill, options.clock),
   );
+  const byOrigin = new Map(built.map((zone) => [zone.origin.key, zone]));
   for (const child of built) {
     if (child.origin.isRoot) continue;
-    const parent = deepestAbove(built, child.origin.parent());
+    const parent = holderOf(byOrigin, child.origin.parent());
     if (parent === undefined) throw new RangeError(`no zone is the parent of ${child.origin.toAbsolute()}`);
     delegate(parent.served.zone, child);
   }
   for (const line of options.records) {
     const set = parseRecordLine(Name.root, fill(line));
-    const holder = deepestAbove(built, set.name);
+    const holder = holderOf(byOrigin, set.name);
     if (holder === undefined) throw new RangeError(`no zone holds the record "${line}"`);
     holder.served.zone.add(set);
   }
@@ -99,13 +100,12 @@ function delegate(parent: Zone, { origin, address, keys, spec }: BuiltZone): voi
   });
 }
 
-function deepestAbove<T extends PlacedZone>(zones: readonly T[], name: Name): T | undefined {
-  let deepest: T | undefined;
-  for (const zone of zones) {
-    if (!name.isAtOrBelow(zone.origin)) continue;
-    if (deepest === undefined || zone.origin.labelCount > deepest.origin.labelCount) deepest = zone;
+/** The zone that holds the name: the closest one at or above it. */
+function holderOf<T extends PlacedZone>(zones: ReadonlyMap<string, T>, name: Name): T | undefined {
+  for (let at = name; ; at = at.parent()) {
+    const zone = zones.get(at.key);
+    if (zone !== undefined || at.isRoot) return zone;
   }
-  return deepest;
 }
 
 function absoluteHabit(habit: Habit, origin: Name, fill: Fill): Habit {

@@ -38,7 +38,7 @@ export interface RecursiveOptions {
    * Makes it a validating resolver: AD on secure answers for clients that set DO or AD (RFC 6840 section 5.7), SERVFAIL for
    * bogus ones unless CD is set (RFC 4035 section 3.2.2).
    */
-  readonly validate?: (name: string, type: string) => Promise<Lookup>;
+  readonly validate?: (name: string, type: string) => Promise<Pick<Lookup, 'status'>>;
   readonly onQuery?: (question: Question, protocol: 'udp' | 'tcp') => void;
 }
 

@@ -151,7 +151,7 @@ export const MATCHING: readonly Scenario[] = [
       host: { tlsa: ['1 1 1', { parameters: '3 1 1', of: 'stranger' }] },
     }),
     shows: 'An unusable record changes nothing: the usable one is in force, and does not match.',
-    rule: 'RFC 7671 section 10.1.1',
+    rule: 'RFC 7672 section 2.2',
     expected: deferred('the certificate matches no usable TLSA record'),
   },
   {

@@ -199,7 +199,7 @@ export const NAMES: readonly Scenario[] = [
   {
     domain: 'null-mx.example',
     shows: 'The domain says that it accepts no mail.',
-    rule: 'RFC 7505 section 4.1',
+    rule: 'RFC 7505 section 3',
     zones: { 'null-mx.example': { records: ['@ MX 0 .'] } },
     expected: failed('the domain accepts no mail (null MX)'),
   },

@@ -54,7 +54,7 @@ export const STARTTLS: readonly Scenario[] = [
       host: { tlsa: ['3 1 1'], habits: { injectAfter220: '250 2.0.0 message accepted\r\n' } },
     }),
     shows: 'Clear text slipped in behind the 220 is thrown away, not taken for part of the session.',
-    rule: 'RFC 3207 section 6',
+    rule: 'RFC 3207 section 4.2',
     expected: authenticated('injected-reply.example', '3 1 1'),
   },
   {
