@@ -131,11 +131,11 @@ function read<T>(extension: RawExtension, what: string, parse: (value: Uint8Arra
 function readBasicConstraints(value: Uint8Array): BasicConstraints {
   const { x509, schema } = loadDecoder();
   const parsed = schema.AsnConvert.parse(value, x509.BasicConstraints);
-  const pathLength: unknown = parsed.pathLenConstraint;
-  if (pathLength === undefined) return { ca: parsed.cA };
-  // The decoder gives what does not fit a number as text, whatever its types say.
-  if (typeof pathLength !== 'number' || pathLength < 0)
-    throw new DerError('pathLenConstraint is out of range');
+  const written: unknown = parsed.pathLenConstraint;
+  if (written === undefined) return { ca: parsed.cA };
+  // INTEGER (0..MAX): the decoder gives one that does not fit a number as decimal text, whatever its types say.
+  const pathLength = Number(written);
+  if (!(pathLength >= 0)) throw new DerError('pathLenConstraint is negative');
   return { ca: parsed.cA, pathLength };
 }
 

@@ -101,6 +101,18 @@ describe('verifyCertificate', () => {
     expect(verifyCertificate(input)).toMatchObject({ resultType: 'certificate-expired' });
   });
 
+  it('refuses a time that is none, which would be before and after nothing', () => {
+    const input = inputOf("the server's certificate has expired");
+    expect(() => verifyCertificate({ ...input, time: new Date('never') })).toThrow(TypeError);
+  });
+
+  it('takes plain Uint8Arrays as well as Buffers', () => {
+    const input = inputOf('2 1 0: the bare key signed the topmost certificate');
+    const chain = input.chain.map((der) => Uint8Array.from(der));
+    const tlsa = input.tlsa.map((record) => ({ ...record, data: Uint8Array.from(record.data) }));
+    expect(verifyCertificate({ ...input, chain, tlsa }).authenticated).toBe(true);
+  });
+
   it('does not touch its input', () => {
     const input = inputOf('2 0 0 of a root that the server does not send');
     const before = JSON.stringify(input);

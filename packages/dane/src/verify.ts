@@ -88,8 +88,13 @@ export interface MatchedTlsa {
   readonly presentedName?: string;
 }
 
-/** The contract of design.md. Never throws for what a server or a zone sent. */
+/**
+ * Verifies one server's chain against one TLSA RRset. Never throws for what a server or a zone sent.
+ *
+ * @throws TypeError where `time` is no date: every comparison with it would let a certificate pass
+ */
 export function verifyCertificate(input: VerificationInput): Verdict {
+  if (input.time && Number.isNaN(input.time.getTime())) throw new TypeError('time is not a valid date');
   const judged = judgeRecords(input.tlsa);
   const usable = judged.flatMap((judgement) => ('usable' in judgement ? [judgement.usable] : []));
   if (usable.length === 0) return { authenticated: false, usable: false, reason: nothingUsable(judged) };

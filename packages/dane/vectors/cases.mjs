@@ -1,7 +1,7 @@
 // What each vector shows. `expect` is decided here, by hand and from the RFCs; OpenSSL's verdict is put beside it, and where
 // the two differ the vector must say why (`differs`).
 import { ca, day, key, server, tlsa } from './authority.mjs';
-import { extension, general, octets, sequence, tlv, extensions as x } from './der-writer.mjs';
+import { boolean, extension, general, octets, sequence, tlv, extensions as x } from './der-writer.mjs';
 
 const root = ca('Example Root');
 const intermediate = ca('Example Issuing CA', root);
@@ -608,6 +608,18 @@ add('a server certificate that issued another one', no, {
   tlsa: [tlsa('2 0 1', root)],
   reason: 'is not a CA',
 });
+
+const longForm = Buffer.concat([Buffer.from([0x30, 0x81, 0x10, 0x82, 0x0e]), Buffer.from('mx.example.com')]);
+add('a subjectAltName with a length in more octets than it needs', no, {
+  ...under({}, { extensions: [extension('2.5.29.17', longForm)] }),
+  reason: 'malformed',
+  differs:
+    'RFC 5280 section 4.2: the extnValue contains "the DER encoding of an ASN.1 value", and this is not DER. OpenSSL reads BER as well.',
+});
+const withPathLength = (...content) =>
+  under({ extensions: [extension('2.5.29.19', sequence(boolean(true), tlv(0x02, content)), true)] });
+add('a negative path length', no, { ...withPathLength(0xff), reason: 'negative' });
+add('a path length past any number of certificates', yes, withPathLength(0x7f, ...Array(12).fill(0xff)));
 
 // --- signatures and keys ---------------------------------------------------------------------------------------
 add("the signature on the server's certificate is broken", no, under({}, { raw: { breakSignature: true } }));
