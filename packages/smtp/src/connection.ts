@@ -73,7 +73,10 @@ export class Connection {
     options.signal?.throwIfAborted();
     const connection = new Connection(options, options.connect(options.target));
     try {
-      await connection.#until('connect', (resolve) => connection.#socket.once('connect', resolve));
+      await connection.#until('connect', (resolve) => {
+        if (connection.#socket.readyState === 'open') resolve();
+        else connection.#socket.once('connect', resolve);
+      });
       return connection;
     } catch (error) {
       connection.destroy();

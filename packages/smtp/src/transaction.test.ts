@@ -5,7 +5,7 @@ import { type Mailbox, parseMailbox } from './mailbox.js';
 import { checkMessage, type Message } from './message.js';
 import { openSession } from './session.js';
 import { type Script, type ScriptedServer, startServer } from './testing/scripted-server.js';
-import { DEFAULT_TIMEOUTS, type Timeouts } from './timeouts.js';
+import { DEFAULT_TIMEOUTS, type Stage, type Timeouts } from './timeouts.js';
 import { type Transaction, transact } from './transaction.js';
 
 const servers: ScriptedServer[] = [];
@@ -59,7 +59,8 @@ async function send(
   opened.session.connection.destroy();
   const heard = server.connections[0];
   if (heard === undefined) throw new Error('nobody came');
-  await heard.closed;
+  // A server that does not read never hears that we are gone.
+  if (script.deaf !== true) await heard.closed;
   return { done, heard, commands: heard.commands.slice(1) };
 }
 
@@ -104,7 +105,7 @@ describe.each<[string, Script]>([
     expect(heard.data).toEqual([]);
   });
 
-  it.each<[string, Script['replies'], string, number]>([
+  it.each<[string, NonNullable<Script['replies']>, string, number]>([
     ['MAIL refused for good', { MAIL: '550 5.7.1 no', RCPT: '503 no', DATA: '503 no' }, 'refused', 550],
     ['MAIL refused for now', { MAIL: '451 4.3.0 no', RCPT: '503 no', DATA: '503 no' }, 'later', 451],
     ['DATA refused for good', { DATA: '554 no' }, 'refused', 554],
@@ -242,5 +243,50 @@ describe('a large message', () => {
     const { done, heard } = await send({}, { text: large });
     expect(statuses(done)).toEqual(['accepted']);
     expect(heard.data[0]).toBe(`${large}.\r\n`);
+  });
+
+  it.each<[string, string]>([
+    ['552 5.3.4 too big', 'refused'],
+    ['451 4.3.1 full', 'later'],
+  ])(
+    'is answered where the server refuses in the middle of it and hangs up: %s',
+    async (duringData, status) => {
+      const { done } = await send(
+        { offers: ['PIPELINING'], duringData },
+        { text: `${large}${line.repeat(100_000)}` },
+      );
+      expect(verdictOf(done)).toMatchObject({ status, reply: { code: Number(duringData.slice(0, 3)) } });
+      expect(done.usable).toBe(false);
+    },
+  );
+
+  it('is not delivered by an acceptance that comes before its end', async () => {
+    const { done } = await send(
+      { offers: ['PIPELINING'], duringData: '250 2.0.0 taken' },
+      { text: `${large}${line.repeat(100_000)}` },
+    );
+    expect(verdictOf(done)).toMatchObject({ status: 'lost', inDoubt: false, fault: { kind: 'protocol' } });
+  });
+});
+
+describe('time-outs (RFC 5321 section 4.5.3.2)', () => {
+  it('are those of the RFC, unless told otherwise', () => {
+    const minutes = (stage: Stage): number => DEFAULT_TIMEOUTS[stage] / 60_000;
+    const stages: Stage[] = ['greeting', 'mail', 'rcpt', 'data', 'data-block', 'data-end'];
+    expect(stages.map(minutes)).toEqual([5, 5, 5, 2, 3, 10]);
+  });
+
+  it.each<[Stage, Script]>([
+    ['mail', { ...PLAIN, replies: { MAIL: null } }],
+    ['rcpt', { ...PLAIN, replies: { RCPT: null } }],
+    ['data', { ...PLAIN, replies: { DATA: null } }],
+    ['data', { replies: { DATA: null } }],
+    ['data-block', { offers: ['PIPELINING'], deaf: true }],
+    ['data-end', { endOfData: null }],
+  ])('run for each stage: %s', async (stage, script) => {
+    const text =
+      stage === 'data-block' ? `Subject: x\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(300_000)}` : TEXT;
+    const { done } = await send(script, { text, timeouts: { [stage]: 30 } });
+    expect(verdictOf(done)).toMatchObject({ status: 'lost', fault: { kind: 'timeout', stage } });
   });
 });

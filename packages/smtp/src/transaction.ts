@@ -70,7 +70,7 @@ export async function transact(session: Session, input: TransactionInput): Promi
     if (!run.usable) {
       const lost = run.fault ?? new SmtpFault('closed', 'mail', 'the connection is lost');
       const rest = input.recipients.slice(start + recipients.length);
-      verdicts.push(...rest.map((recipient) => ({ recipient, verdict: lostVerdict(lost, false) })));
+      verdicts.push(...rest.map((recipient) => ({ recipient, verdict: faultVerdict(lost, false) })));
       return { verdicts, usable: false };
     }
   }
@@ -212,11 +212,7 @@ class Run {
     const { octets } = this.#input.message;
     let held: Uint8Array | undefined;
     for (const chunk of dotStuffed(octets)) {
-      if (held !== undefined) {
-        // A server that refuses in the middle of a message won't take its end.
-        if (this.#connection.early !== undefined) return await this.#refusedEarly();
-        await this.#connection.sendData([held], false);
-      }
+      if (held !== undefined && !(await this.#sendChunk(held))) return await this.#refusedEarly();
       held = chunk;
     }
     // The last chunk and the dot in one write: one TLS record, one segment where they fit.
@@ -224,6 +220,17 @@ class Run {
     this.#handedOver = !this.#connection.isOver; // from the moment of the write the server may have it all
     await this.#connection.sendData(held === undefined ? [FINAL_DOT] : [held, FINAL_DOT], true);
     return notClosing('data-end', await this.#connection.reply('data-end'));
+  }
+
+  /** False where the server has refused in the middle of the message, and perhaps hung up. */
+  async #sendChunk(chunk: Uint8Array): Promise<boolean> {
+    if (this.#connection.early !== undefined) return false;
+    try {
+      await this.#connection.sendData([chunk], false);
+    } catch (error) {
+      if (this.#connection.early === undefined) throw error;
+    }
+    return this.#connection.early === undefined;
   }
 
   async #refusedEarly(): Promise<Reply> {

@@ -29,7 +29,7 @@ export function fixedResolver(
 function lookup(name: string, type: string, fixed: Fixed): Lookup {
   const status = fixed.status ?? 'secure';
   if (status === 'bogus' || status === 'indeterminate')
-    return { status, name, type, reason: `the test says ${status}` };
+    return { status, name, type, chain: [], reason: `the test says ${status}` };
   const names = [name, ...(fixed.aliases ?? [])];
   const canonicalName = names.at(-1) ?? name;
   const aliases = names.slice(1).map((to, index) => ({ from: names[index] ?? name, to, status }));
@@ -43,6 +43,7 @@ function lookup(name: string, type: string, fixed: Fixed): Lookup {
   const answer = {
     name,
     type,
+    chain: [],
     rcode: fixed.rcode ?? 'NOERROR',
     records,
     aliases,

@@ -31,6 +31,10 @@ export interface Script {
   readonly replies?: Readonly<Record<string, string | null>>;
   /** The reply to the end of the message. */
   readonly endOfData?: string | null;
+  /** Said in the middle of a message; then the connection ends. */
+  readonly duringData?: string;
+  /** Stops reading when the message begins. */
+  readonly deaf?: boolean;
   /** Written with STARTTLS's 220, in the same piece. */
   readonly injected?: string;
   /** PEM, leaf first. */
@@ -108,6 +112,10 @@ class Conversation {
 
   #takeData(): boolean {
     const end = this.#rest.startsWith('.\r\n') ? 0 : this.#rest.indexOf('\r\n.\r\n') + 2;
+    if (this.#script.duringData !== undefined) {
+      this.#socket.off('data', this.#onData).resume().end(`${this.#script.duringData}\r\n`);
+      return false;
+    }
     if (end === 1) return false;
     this.#heard.data.push(this.#rest.slice(0, end + 3));
     this.#rest = this.#rest.slice(end + 3);
@@ -137,6 +145,7 @@ class Conversation {
       return;
     }
     if (reply?.startsWith('354') === true) this.#inData = true;
+    if (this.#inData && this.#script.deaf === true) this.#socket.pause();
     this.#say(reply);
     if (command === 'QUIT') this.#socket.end();
   }
