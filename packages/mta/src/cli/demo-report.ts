@@ -1,5 +1,6 @@
 /** The table of the demonstration: domain, outcome, and what was proved or which rule stopped it. */
 import type { Internet } from '@danelaw/lab';
+import type { Delivery, RecipientOutcome } from '@danelaw/smtp';
 import { statusPaint, verdictSentence } from './delivery-report.js';
 import type { LabFiles } from './demo-files.js';
 import type { DemoRow } from './demo-run.js';
@@ -8,47 +9,77 @@ import { type Palette, wrap } from './terminal.js';
 
 const STATUS_WIDTH = 'delivered'.length;
 
-export function describeDemo(
-  rows: readonly DemoRow[],
-  seconds: number,
-  paint: Palette,
-  width: number,
-): string[] {
+export interface DemoTable {
+  readonly rows: readonly DemoRow[];
+  readonly seconds: number;
+  /** With danelaw's own words for each domain, in full. */
+  readonly verbose: boolean;
+}
+
+export function describeDemo({ rows, seconds, verbose }: DemoTable, paint: Palette, width: number): string[] {
   const domainWidth = Math.max(...rows.map(({ scenario }) => scenario.domain.length));
-  const textWidth = width - domainWidth - STATUS_WIDTH - 6;
+  const columns = { domain: domainWidth, indent: ' '.repeat(domainWidth + STATUS_WIDTH + 6), width };
   const header = `  ${'domain'.padEnd(domainWidth)}  ${'outcome'.padEnd(STATUS_WIDTH)}  what was proved, or which rule stopped it`;
+  const line = paint.faint('-'.repeat(width));
+  const table = rows.flatMap((row) => describeRow(row, columns, verbose, paint));
+  return [paint.strong(header), line, ...table, line, summaryOf(rows, seconds, paint)];
+}
+
+function summaryOf(rows: readonly DemoRow[], seconds: number, paint: Palette): string {
+  const count = (status: string) => rows.filter((row) => outcomeOf(row)?.status === status).length;
   const faulty = rows.filter(({ faults }) => faults.length > 0).length;
-  const summary =
-    faulty === 0
-      ? paint.good(
-          `All ${rows.length} outcomes are as RFC 7672 asks, and the mail servers agree (${seconds.toFixed(1)} s).`,
-        )
-      : paint.bad(`${faulty} of ${rows.length} outcomes are not as they should be.`);
-  const table = rows.flatMap((row) => describeRow(row, domainWidth, textWidth, paint));
+  const counts = `${count('delivered')} delivered, ${count('deferred')} deferred, ${count('failed')} failed`;
+  return faulty === 0
+    ? paint.good(`${counts}: all as RFC 7672 asks, and the mail servers agree (${seconds.toFixed(1)} s).`)
+    : paint.bad(`${counts}: ${faulty} of ${rows.length} not as they should be.`);
+}
+
+interface Columns {
+  readonly domain: number;
+  readonly indent: string;
+  readonly width: number;
+}
+
+function describeRow(row: DemoRow, columns: Columns, verbose: boolean, paint: Palette): string[] {
+  const { scenario, delivery, faults } = row;
+  const outcome = outcomeOf(row);
+  const status = outcome?.status ?? 'failed';
+  const { indent, width } = columns;
+  const below = (text: string) => wrap(printable(text), width - indent.length).map((each) => indent + each);
+  const [first = '', ...rest] = below(outcome === undefined ? 'no outcome' : shortWords(row, outcome));
+  const mark = faults.length === 0 ? ' ' : paint.bad('!');
+  const full =
+    outcome !== undefined && (verbose || faults.length > 0) ? below(verdictSentence(outcome, delivery)) : [];
   return [
-    paint.strong(header),
-    paint.faint('-'.repeat(width)),
-    ...table,
-    paint.faint('-'.repeat(width)),
-    summary,
+    `${mark} ${scenario.domain.padEnd(columns.domain)}  ${statusPaint(status, paint)(status.padEnd(STATUS_WIDTH))}  ` +
+      first.slice(indent.length),
+    ...rest,
+    ...full.map(paint.faint),
+    ...faults.flatMap((fault) => below(`WRONG: ${fault}`)).map(paint.bad),
   ];
 }
 
-function describeRow(row: DemoRow, domainWidth: number, textWidth: number, paint: Palette): string[] {
-  const { scenario, delivery, faults, recipient } = row;
-  const outcome = delivery.recipients.find((each) => each.recipient === recipient);
-  const status = outcome?.status ?? 'failed';
-  const text = outcome === undefined ? 'no outcome' : verdictSentence(outcome, delivery);
-  const indent = ' '.repeat(domainWidth + STATUS_WIDTH + 6);
-  const [first = '', ...rest] = wrap(printable(text), textWidth);
-  const mark = faults.length === 0 ? ' ' : paint.bad('!');
-  return [
-    `${mark} ${scenario.domain.padEnd(domainWidth)}  ${statusPaint(status, paint)(status.padEnd(STATUS_WIDTH))}  ${first}`,
-    ...rest.map((line) => indent + line),
-    ...faults.flatMap((fault) =>
-      wrap(`WRONG: ${printable(fault)}`, textWidth).map((line) => indent + paint.bad(line)),
-    ),
-  ];
+function outcomeOf({ delivery, recipient }: DemoRow): RecipientOutcome | undefined {
+  return delivery.recipients.find((each) => each.recipient === recipient);
+}
+
+/** What danelaw says was proved; for a refusal that was judged right, the rule in the words of the scenario. */
+function shortWords({ scenario, faults, delivery }: DemoRow, outcome: RecipientOutcome): string {
+  if (outcome.status === 'delivered') return provedWords(outcome, delivery);
+  const { expected, rule } = scenario;
+  return expected.status === 'delivered' || faults.length > 0
+    ? 'see below'
+    : `${expected.because} (${rule.replace(' section ', ' §')})`;
+}
+
+function provedWords({ tls, mx, host, address }: RecipientOutcome, { attempts }: Delivery): string {
+  const decisive = attempts.find((attempt) => attempt.host === host && attempt.address === address);
+  const why = decisive?.tlsa?.status === 'unusable' ? 'only unusable TLSA records' : 'no secure TLSA records';
+  if (tls === null) return `clear text: ${why}, and no TLS`;
+  if (tls.authenticated === null) return `TLS, not authenticated: ${why}`;
+  const [usage, selector, matchingType] = tls.authenticated.record.split(' ');
+  const kind = tls.authenticated.usage === 3 ? 'DANE-EE' : 'DANE-TA';
+  return `${kind} ${usage} ${selector} ${matchingType}, ${mx === 'secure' ? 'signed MX' : 'but unsigned MX: the host, not the domain'}`;
 }
 
 /** What a person needs to go on alone. */

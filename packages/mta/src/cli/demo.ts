@@ -14,6 +14,7 @@ import { type Io, paletteFor, widthOf } from './terminal.js';
 interface DemoOptions {
   readonly json?: true;
   readonly keep?: true;
+  readonly verbose?: true;
 }
 
 const DESCRIPTION = `Starts a private Internet on this machine's loopback addresses: a signed root, top-level domains, name servers and
@@ -37,6 +38,7 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
     .description(DESCRIPTION)
     .optionsGroup('Demonstration:')
     .option('--keep', 'let the private Internet go on, and tell how to use it')
+    .option('-v, --verbose', "show danelaw's own words on each domain too")
     .option('--json', 'one JSON object on standard output, for machines')
     .helpOption('-h, --help', 'show this help')
     .addHelpText('after', EXAMPLES);
@@ -57,7 +59,9 @@ async function demo(options: DemoOptions, io: Io): Promise<ExitCode> {
       io.stdout.write(`${printableJson(demoJson(rows, internet, files))}\n`);
     } else {
       const paint = paletteFor(io.stdout, io.env);
-      io.stdout.write(`${describeDemo(rows, seconds, paint, widthOf(io.stdout)).join('\n')}\n`);
+      io.stdout.write(
+        `${describeDemo({ rows, seconds, verbose: options.verbose ?? false }, paint, widthOf(io.stdout)).join('\n')}\n`,
+      );
       if (files !== undefined) io.stdout.write(`\n${describeLab(internet, files).join('\n')}\n`);
     }
     if (files !== undefined) await interrupted(io.signal);

@@ -1,4 +1,4 @@
-import type { AnswerRecord, Lookup } from '@danelaw/dns';
+import type { AnswerRecord, InsecureLookup, Lookup, SecureLookup } from '@danelaw/dns';
 import { describe, expect, it } from 'vitest';
 import { describeLookup, lookupJson } from './resolve-report.js';
 
@@ -23,16 +23,21 @@ const answer = {
   aliases: [],
   canonicalName: tlsa.name,
   ttl: 3600,
+  chain: [],
 } as const;
-const secure: Lookup = { status: 'secure', name: tlsa.name, type: 'TLSA', ...answer };
-const insecure: Lookup = { ...secure, status: 'insecure', reason: 'example has no DS record' };
+const secure: SecureLookup = { status: 'secure', name: tlsa.name, type: 'TLSA', ...answer };
+const insecure: InsecureLookup = { ...secure, status: 'insecure', reason: 'example has no DS record' };
 const missing: Lookup = { ...secure, records: [], rcode: 'NXDOMAIN' };
 const empty: Lookup = { ...insecure, records: [] };
-const aliased: Lookup = { ...secure, aliases: [{ from: 'a.example', to: 'b.example', status: 'insecure' }] };
+const aliased: SecureLookup = {
+  ...secure,
+  aliases: [{ from: 'a.example', to: 'b.example', status: 'insecure' }],
+};
 const bogus: Lookup = {
   status: 'bogus',
   name: 'a.example',
   type: 'A',
+  chain: [],
   reason: 'expired \u001b[2J',
   ede: { code: 7, text: 'Signature Expired' },
 };
@@ -41,6 +46,7 @@ const silent: Lookup = {
   name: 'a.example',
   type: 'A',
   rcode: 'SERVFAIL',
+  chain: [],
   reason: 'no answer',
 };
 
@@ -119,6 +125,7 @@ describe('lookupJson', () => {
       ttl: 3600,
       reason: 'example has no DS record',
       ede: null,
+      chain: [],
     });
   });
 
@@ -130,6 +137,7 @@ describe('lookupJson', () => {
       rcode: null,
       reason: 'expired \u001b[2J',
       ede: { code: 7, text: 'Signature Expired' },
+      chain: [],
     });
   });
 });

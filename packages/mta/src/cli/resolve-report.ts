@@ -7,6 +7,7 @@ import {
   isAnswered,
   type Lookup,
   requireType,
+  type TrustLink,
 } from '@danelaw/dns';
 import { printable, printableWithin } from './printable.js';
 import { hanging, type Palette } from './terminal.js';
@@ -23,6 +24,8 @@ export function describeLookup(lookup: Lookup, paint: Palette, width: number): s
     lines.push(...hanging('  ', `RFC 8914 code ${code}${text === '' ? '' : `, ${printable(text)}`}`, width));
   }
   if (isAnswered(lookup)) lines.push(...describeAnswer(lookup, paint));
+  if (lookup.chain.length > 0)
+    lines.push('', 'Chain of trust:', ...lookup.chain.flatMap((link) => chainLines(link, paint, width)));
   return lines;
 }
 
@@ -90,11 +93,39 @@ function rdataText(record: AnswerRecord): string {
   return formatRdata(requireType(record.type), record.rdata);
 }
 
+/** `example  DS -> key 12345 (ECDSAP256SHA256) signs keys 12345, 54321` */
+function chainLines(link: TrustLink, paint: Palette, width: number): string[] {
+  const label = `  ${printable(link.zone)}  `;
+  switch (link.status) {
+    case 'secure': {
+      const vouching = link.keys.find(({ tag }) => tag === link.signedBy);
+      const algorithm = vouching === undefined ? '' : ` (${vouching.algorithm})`;
+      const others = link.keys.map(({ tag }) => tag).filter((tag) => tag !== link.signedBy);
+      const signs = others.length === 0 ? '' : `, which signs ${others.join(', ')}`;
+      return hanging(label, `${link.from} -> key ${link.signedBy}${algorithm}${signs}`, width);
+    }
+    case 'insecure':
+      return hanging(label, printable(link.reason), width).map(paint.warn);
+    default: {
+      const never: never = link;
+      return never;
+    }
+  }
+}
+
 /** One object; `data` is the presentation form, `rdata` the octets in hexadecimal. */
 export function lookupJson(lookup: Lookup): Record<string, unknown> {
-  const { name, type, status, ede } = lookup;
+  const { name, type, status, ede, chain } = lookup;
   if (!isAnswered(lookup))
-    return { name, type, status, rcode: lookup.rcode ?? null, reason: lookup.reason, ede: ede ?? null };
+    return {
+      name,
+      type,
+      status,
+      rcode: lookup.rcode ?? null,
+      reason: lookup.reason,
+      ede: ede ?? null,
+      chain,
+    };
   const { rcode, canonicalName, ttl, aliases } = lookup;
   const reason = lookup.status === 'insecure' ? lookup.reason : null;
   const records = lookup.records.map((record) => ({
@@ -104,5 +135,5 @@ export function lookupJson(lookup: Lookup): Record<string, unknown> {
     data: rdataText(record),
     rdata: Buffer.from(record.rdata).toString('hex'),
   }));
-  return { name, type, status, rcode, records, aliases, canonicalName, ttl, reason, ede: ede ?? null };
+  return { name, type, status, rcode, records, aliases, canonicalName, ttl, reason, ede: ede ?? null, chain };
 }

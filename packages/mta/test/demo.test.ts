@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { SCENARIOS } from '@danelaw/lab';
+import { describe, expect, it } from 'vitest';
+import { run, start } from './program.js';
+
+describe('danelaw demo', () => {
+  it('sends to every domain, and every outcome is as RFC 7672 asks', async () => {
+    const { code, out, err } = await run(['demo', '--json']);
+    const { ok, domains, lab } = JSON.parse(out);
+    const faulty = domains.filter(({ faults }: { faults: string[] }) => faults.length > 0);
+    expect(
+      faulty.map(({ domain, faults }: { domain: string; faults: string[] }) => [domain, faults]),
+    ).toEqual([]);
+    expect({ code, err, ok, lab }).toEqual({ code: 0, err: '', ok: true, lab: null });
+    expect(domains.map(({ domain }: { domain: string }) => domain)).toEqual(
+      SCENARIOS.map(({ domain }) => domain),
+    );
+    expect(domains.length).toBeGreaterThanOrEqual(16);
+  });
+
+  it('prints a table that fits 100 columns, without colour in a pipe', async () => {
+    const { code, out } = await run(['demo']);
+    expect(code).toBe(0);
+    const lines = out.split('\n');
+    expect(lines[0]).toMatch(/^ {2}domain +outcome +what was proved, or which rule stopped it$/);
+    for (const { domain, expected } of SCENARIOS) {
+      expect(lines.find((line) => line.startsWith(`  ${domain} `))).toMatch(
+        new RegExp(` ${expected.status}  +\\S`),
+      );
+    }
+    expect(lines.filter((line) => line.length > 100)).toEqual([]);
+    expect(out).not.toContain('\u001b');
+    expect(lines.at(-2)).toMatch(/^\d+ delivered, \d+ deferred, \d+ failed: all as RFC 7672 asks/);
+  });
+
+  it('goes on with --keep, so that other commands can be tried, until it is told to end', async () => {
+    const child = start('demo', '--keep', '--json');
+    try {
+      let out = '';
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => (out += text));
+      while (!out.endsWith('\n}\n')) await once(child.stdout ?? child, 'data');
+      const { lab } = JSON.parse(out);
+      const options = [
+        '--resolver',
+        lab.resolver,
+        '--trust-anchor',
+        lab.trustAnchor,
+        '--smtp-port',
+        String(lab.smtpPort),
+      ];
+      const checked = await run(['check', ...options, '--json', 'good-3-1-1.example']);
+      expect(checked.code).toBe(0);
+      const sent = await run(['send', ...options, '-f', '', '-t', 'a@good-3-1-1.example', lab.message]);
+      expect(sent.code).toBe(0);
+      child.kill('SIGINT');
+      const [code] = await once(child, 'close');
+      expect(code).toBe(0);
+      expect(existsSync(lab.trustAnchor)).toBe(false);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});
