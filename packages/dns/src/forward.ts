@@ -109,6 +109,7 @@ class ForwardingClient implements Forwarder {
     let tries = 0;
     for (const [round, patience] of UDP_TRY_MS.entries()) {
       const servers = this.#inOrder().filter((server) => isWorthAnother(troubles.get(server.name)));
+      if (servers.length === 0) break;
       if (round > 0 && servers.every((server) => troubles.get(server.name)?.kind === 'network')) {
         await this.#pause(ROUND_PAUSE_MS * 2 ** (round - 1), asked.deadline);
       }
