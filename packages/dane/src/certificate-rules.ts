@@ -11,8 +11,8 @@
  */
 import type { Certificate } from './certificate.js';
 import { DerError } from './der.js';
-import { type Extensions, readExtensions } from './extensions.js';
-import { type ConstrainedNames, constrainedNames, constraintViolation } from './name-constraints.js';
+import type { Extensions } from './extensions.js';
+import { constrainedNames, constraintViolation } from './name-constraints.js';
 import { weakKey } from './strength.js';
 
 /** Why a certificate can't stand where it would stand. */
@@ -26,7 +26,6 @@ export interface Fault {
 export interface PathMember {
   readonly certificate: Certificate;
   readonly extensions: Extensions;
-  readonly names: ConstrainedNames;
   readonly selfIssued: boolean;
 }
 
@@ -38,14 +37,14 @@ const SERVER_KEY_USAGES = ['digitalSignature', 'keyEncipherment', 'keyAgreement'
 /** The server's own certificate, before any path. */
 export function admitLeaf(certificate: Certificate, time: Date): PathMember | Fault {
   return guard(() => {
-    const extensions = readExtensions(certificate.extensions);
+    const extensions = certificate.extensions;
     const fault = commonFault(certificate, extensions, time);
     if (fault) return fault;
     const { keyUsage } = extensions;
     if (keyUsage && !SERVER_KEY_USAGES.some((usage) => keyUsage.has(usage))) {
       return invalid('may not be used for TLS (keyUsage)');
     }
-    return memberOf(certificate, extensions, true);
+    return { certificate, extensions, selfIssued: certificate.selfIssued };
   });
 }
 
@@ -56,8 +55,8 @@ export function admitIssuer(
   time: Date,
 ): PathMember | Fault {
   return guard(() => {
-    const extensions = readExtensions(certificate.extensions);
-    const member = memberOf(certificate, extensions, false);
+    const extensions = certificate.extensions;
+    const member = { certificate, extensions, selfIssued: certificate.selfIssued };
     return (
       commonFault(certificate, extensions, time) ??
       issuerFault(certificate, member, below) ??
@@ -72,17 +71,12 @@ export function isAnchorOnly({ certificate }: PathMember): boolean {
   return certificate.layout.version !== 3;
 }
 
-function memberOf(certificate: Certificate, extensions: Extensions, isLeaf: boolean): PathMember {
-  const names = constrainedNames(certificate, extensions, isLeaf);
-  return { certificate, extensions, names, selfIssued: certificate.selfIssued };
-}
-
 /** What is asked of every certificate. */
 function commonFault(certificate: Certificate, extensions: Extensions, time: Date): Fault | undefined {
   // RFC 5280 section 6.1.3 (a)(2).
-  if (time < certificate.notBefore)
-    return expired(`is not valid before ${isoSeconds(certificate.notBefore)}`);
-  if (time > certificate.notAfter) return expired(`expired on ${isoSeconds(certificate.notAfter)}`);
+  const { notBefore, notAfter } = certificate.validity;
+  if (time < notBefore) return expired(`is not valid before ${isoSeconds(notBefore)}`);
+  if (time > notAfter) return expired(`expired on ${isoSeconds(notAfter)}`);
   // Section 4.2: a critical extension that is not recognised or can't be processed.
   const [unhandled] = extensions.unhandledCritical;
   if (unhandled)
@@ -124,7 +118,8 @@ function constraintFault({ nameConstraints }: Extensions, below: readonly PathMe
   if (!nameConstraints) return undefined;
   for (const [index, member] of below.entries()) {
     if (index > 0 && member.selfIssued) continue;
-    const violation = constraintViolation(member.names, nameConstraints);
+    const names = constrainedNames(member.certificate, member.extensions, index === 0);
+    const violation = constraintViolation(names, nameConstraints);
     if (violation) return invalid(`does not let a certificate below it have ${violation} (nameConstraints)`);
   }
   return undefined;

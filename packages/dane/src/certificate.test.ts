@@ -24,8 +24,8 @@ describe('a certificate as sent', () => {
   it('its dates are those that OpenSSL reads', () => {
     for (const der of all) {
       const certificate = new Certificate(der);
-      expect(certificate.notBefore).toEqual(new Date(certificate.x509.validFrom));
-      expect(certificate.notAfter).toEqual(new Date(certificate.x509.validTo));
+      expect(certificate.validity.notBefore).toEqual(new Date(certificate.x509.validFrom));
+      expect(certificate.validity.notAfter).toEqual(new Date(certificate.x509.validTo));
     }
   });
 

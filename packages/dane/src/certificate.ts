@@ -8,7 +8,8 @@
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import { contextTag, DerError, DerReader, readBoolean, readObjectIdentifier, readWhole, TAG } from './der.js';
 import { canonicalName, commonNames } from './distinguished-name.js';
-import { readTime } from './validity.js';
+import { type Extensions, readExtensions } from './extensions.js';
+import { readValidity, type Validity } from './validity.js';
 
 /** OpenSSL refuses a certificate message over 100 KiB; no single certificate comes near this. Octets. */
 export const MAX_CERTIFICATE_OCTETS = 65_536;
@@ -41,6 +42,11 @@ export class Certificate {
   #layout: Layout | undefined;
   #x509: X509Certificate | undefined;
   #publicKey: KeyObject | undefined;
+  #extensions: Extensions | undefined;
+  #subjectKey: string | undefined;
+  #issuerKey: string | undefined;
+  #identity: string | undefined;
+  #validity: Validity | undefined;
   readonly #digests = new Map<string, Buffer>();
 
   constructor(der: Uint8Array) {
@@ -97,11 +103,19 @@ export class Certificate {
 
   /** Comparable form of the subject, as RFC 5280 section 7.1 compares names. */
   get subjectKey(): string {
-    return canonicalName(this.layout.subject);
+    this.#subjectKey ??= canonicalName(this.layout.subject);
+    return this.#subjectKey;
   }
 
   get issuerKey(): string {
-    return canonicalName(this.layout.issuer);
+    this.#issuerKey ??= canonicalName(this.layout.issuer);
+    return this.#issuerKey;
+  }
+
+  /** Subject and key: what makes two certificates speak for the same CA. */
+  get identity(): string {
+    this.#identity ??= `${this.subjectKey} ${Buffer.from(this.spki).toString('latin1')}`;
+    return this.#identity;
   }
 
   /** Self-issued (RFC 5280 section 3.2): same name. Not the same as self-signed: roll-over certificates are not. */
@@ -109,21 +123,15 @@ export class Certificate {
     return this.subjectKey === this.issuerKey;
   }
 
-  get notBefore(): Date {
-    const reader = new DerReader(this.layout.validity);
-    return readTime(reader.read());
+  get validity(): Validity {
+    this.#validity ??= readValidity(this.layout.validity);
+    return this.#validity;
   }
 
-  get notAfter(): Date {
-    const reader = new DerReader(this.layout.validity);
-    reader.read();
-    const time = readTime(reader.read());
-    reader.end('validity');
-    return time;
-  }
-
-  get extensions(): readonly RawExtension[] {
-    return readExtensions(this.layout);
+  /** What the extensions say; the first call loads their decoder. */
+  get extensions(): Extensions {
+    this.#extensions ??= readExtensions(listExtensions(this.layout));
+    return this.#extensions;
   }
 
   /** For people: the common name of the subject, else that there is none. Control characters are shown as `?`. */
@@ -190,7 +198,7 @@ export function checkSpki(spki: Uint8Array): void {
   reader.end('SubjectPublicKeyInfo');
 }
 
-function readExtensions(layout: Layout): RawExtension[] {
+function listExtensions(layout: Layout): RawExtension[] {
   if (!layout.extensions) return [];
   if (layout.version !== 3) throw new DerError(`a version ${layout.version} certificate has extensions`);
   const list = readWhole(layout.extensions, TAG.sequence, 'extensions');

@@ -99,8 +99,12 @@ class PathSearch {
       seen.add(key);
       const title = `${where} (${certificate.title})`;
       try {
-        const subject = certificate.subjectKey;
-        candidates.push({ certificate, title, subject, identity: subject + octetsKey(certificate.spki) });
+        candidates.push({
+          certificate,
+          title,
+          subject: certificate.subjectKey,
+          identity: certificate.identity,
+        });
       } catch (error) {
         this.#note(title, malformed(error));
       }
@@ -155,9 +159,7 @@ class PathSearch {
   /** By name (RFC 5280 section 6.1.3 (a)(4)); none that is in the path already, under this or another certificate. */
   #issuersOf(certificate: Certificate, path: readonly PathMember[]): Candidate[] {
     const issuer = certificate.issuerKey;
-    const present = new Set(
-      path.map((member) => member.certificate.subjectKey + octetsKey(member.certificate.spki)),
-    );
+    const present = new Set(path.map((member) => member.certificate.identity));
     return this.#candidates.filter(({ subject, identity }) => subject === issuer && !present.has(identity));
   }
 

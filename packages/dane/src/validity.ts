@@ -1,8 +1,22 @@
-/** The two forms of time in a certificate (RFC 5280 section 4.1.2.5), both in UTC and to the second. */
-import { type DerElement, DerError, TAG } from './der.js';
+/** When a certificate is valid, and the two forms of time in it (RFC 5280 section 4.1.2.5), in UTC and to the second. */
+import { type DerElement, DerError, DerReader, TAG } from './der.js';
 
 /** RFC 5280 section 4.1.2.5.1: a UTCTime year from 50 on is of the last century. */
 const UTC_TIME_PIVOT = 50;
+
+/** "From notBefore through notAfter, inclusive." */
+export interface Validity {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** @param content of the Validity SEQUENCE. @throws DerError */
+export function readValidity(content: Uint8Array): Validity {
+  const reader = new DerReader(content);
+  const validity = { notBefore: readTime(reader.read()), notAfter: readTime(reader.read()) };
+  reader.end('validity');
+  return validity;
+}
 
 /** @throws DerError where it is neither form, or no date of the calendar */
 export function readTime(element: DerElement): Date {
