@@ -85,6 +85,14 @@ describe('verifyCertificate', () => {
     });
   });
 
+  it('says of every anchor that the name is wrong, where it is', () => {
+    const input = inputOf('2 0 1 of the root matches');
+    const tlsa = [...input.tlsa, ...inputOf('2 1 1 of the issuing CA matches').tlsa];
+    const verdict = verifyCertificate({ ...input, tlsa, baseDomain: 'mx.example.net' });
+    const wrong = { reason: expect.stringContaining('is for mx.example.com, not for mx.example.net') };
+    expect(verdict).toMatchObject({ resultType: 'certificate-host-mismatch', records: [wrong, wrong] });
+  });
+
   it('keeps its sentence short however many records there are', () => {
     const input = inputOf('3 1 1 of another certificate does not match');
     const tlsa = Array.from({ length: 1_000 }, (_, index) =>

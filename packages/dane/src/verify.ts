@@ -13,7 +13,7 @@ import { Certificate } from './certificate.js';
 import type { Fault, PathMember } from './certificate-rules.js';
 import { DerError } from './der.js';
 import { commonNames } from './distinguished-name.js';
-import { type AnchoredPath, findPath, MAX_SENT_CERTIFICATES, matches, type NoPath } from './path.js';
+import { findPath, MAX_SENT_CERTIFICATES, matches, type NoPath } from './path.js';
 import { matchNames, type PresentedNames, presentedIdentifiers } from './reference-identifier.js';
 import { abbreviateTlsa, type TlsaRecord } from './tlsa.js';
 import {
@@ -130,7 +130,7 @@ function matchEndEntity(leaf: Certificate, usable: readonly UsableRecord[]): Aut
 
 type AnchorMatch =
   | { readonly status: 'authenticated'; readonly verdict: Authenticated }
-  | { readonly status: 'wrong-name'; readonly found: AnchoredPath; readonly reason: string }
+  | { readonly status: 'wrong-name'; readonly reason: string }
   | NoPath;
 
 function matchAnchor(
@@ -147,7 +147,7 @@ function matchAnchor(
   const references = [baseDomain, ...otherNames];
   const presented = namesOf(leaf, server);
   const match = matchNames(references, presented);
-  if (!match) return { status: 'wrong-name', found, reason: wrongName(references, presented) };
+  if (!match) return { status: 'wrong-name', reason: wrongName(references, presented) };
   const anchor = found.anchor === 'certificate' ? found.path.at(-1)?.certificate : undefined;
   const depth = anchor ? found.path.length - 1 : found.path.length;
   const who = anchor ? `certificate ${depth} of its path (${anchor.title})` : 'the key in DNS';
@@ -241,7 +241,6 @@ function whyNotAnchor(
   leaf: Certificate,
   anchored: Exclude<AnchorMatch, { status: 'authenticated' }> | undefined,
 ): string {
-  if (anchored?.status === 'wrong-name' && anchored.found.record === usable) return anchored.reason;
   const isLeaf = (each: Certificate): boolean => Buffer.from(each.der).equals(leaf.der);
   const sent = chain.slice(1, MAX_SENT_CERTIFICATES).find((each) => matches(usable, each) && !isLeaf(each));
   const supplied =
@@ -252,6 +251,8 @@ function whyNotAnchor(
       ? "only the server's own certificate matches, which can't be its own trust anchor (publish usage 3 for it)"
       : `no certificate that the server sent as issuer ${what} (the server must send it: RFC 7671 section 5.2)`;
   }
+  // The name is the server's own, so it is wrong under every anchor alike.
+  if (anchored?.status === 'wrong-name') return anchored.reason;
   const faults = anchored?.status === 'none' ? anchored.faults : [];
   const which = sent ? `certificate ${chain.indexOf(sent)} (${sent.title}) matches` : 'the anchor is in DNS';
   if (faults.length === 0)
