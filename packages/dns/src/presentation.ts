@@ -36,7 +36,8 @@ export function formatRecord(record: ResourceRecord): string {
 /** The RDATA in its type's form, or as `\# length hex`. Names are absolute, with their last dot. */
 export function formatRdata(type: number, rdata: Uint8Array): string {
   try {
-    const text = formatData(parseRdata(likeType(type), rdata));
+    // Without the blank in front of a last field that is empty.
+    const text = formatData(parseRdata(likeType(type), rdata))?.trimEnd();
     if (text !== undefined && sameBytes(parseRdataText(type, text), rdata)) return text;
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
