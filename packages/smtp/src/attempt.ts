@@ -1,6 +1,6 @@
 /**
- * One step towards a destination, as a fact: from a host that was skipped or a session that was or was not opened, to
- * the `Attempt` that the caller sees.
+ * One step towards a destination, as a fact: from a host that was skipped or a session that was or was not
+ * opened, to the `Attempt` that the caller sees.
  */
 import type { HostFinding } from '@danelaw/dane';
 import type { SmtpFault } from './fault.js';
@@ -122,13 +122,17 @@ function where({ host, address }: ConnectionContext): string {
   return host.kind === 'address' ? address : `${host.host} [${address}]`;
 }
 
-/** How the session was protected. Never more than was proved: RFC 7672 section 2.2.1, last paragraph but one. */
+/**
+ * How the session was protected. Never more than was proved: RFC 7672 section 2.2.1, last paragraph but one.
+ */
 export function sessionWords({ tls }: Session, { route, host }: Pick<HostContext, 'route' | 'host'>): string {
   if (tls === null) return 'in clear text';
   if (tls.authenticated === null) return `${tls.protocol}, ${tls.reason}`;
-  const by = `${tls.protocol}, authenticated by ${tls.authenticated.record} of ${tls.authenticated.baseDomain}`;
+  const { record, baseDomain } = tls.authenticated;
+  const by = `${tls.protocol}, authenticated by ${record} of ${baseDomain}`;
   if (route.mx === 'secure') return by;
-  return `${by}, as ${host.host} only: the MX records of ${route.domain} are not signed, so anybody may have named it`;
+  const doubt = `the MX records of ${route.domain} are not signed, so anybody may have named it`;
+  return `${by}, as ${host.host} only: ${doubt}`;
 }
 
 function attemptRecipient(context: ConnectionContext, recipient: string, verdict: Verdict): AttemptRecipient {
@@ -174,7 +178,9 @@ function temporary(reply: Reply): string {
   return reply.enhanced === undefined ? '4.0.0' : reply.enhanced.replace(/^./u, '4');
 }
 
-/** RFC 3463 sections 3.5, 3.6 and 3.8. All temporary: none of these is the server's last word on the message. */
+/**
+ * RFC 3463 sections 3.5, 3.6 and 3.8. All temporary: none of these is the server's last word on the message.
+ */
 export function faultStatus(fault: SmtpFault): string {
   switch (fault.kind) {
     case 'connect':

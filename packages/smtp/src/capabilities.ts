@@ -1,8 +1,9 @@
 /**
- * What a server offers, as its reply to EHLO says (RFC 5321 section 4.1.1.1): a keyword a line, with parameters.
+ * What a server offers, as its reply to EHLO says (RFC 5321 section 4.1.1.1): a keyword a line, with
+ * parameters.
  *
- * Learned in clear it may be forged, so it is used for nothing but STARTTLS and forgotten after it (RFC 3207 section
- * 4.2). The number of keywords and their length are bounded by the reply itself.
+ * Learned in clear it may be forged, so it is used for nothing but STARTTLS and forgotten after it (RFC 3207
+ * section 4.2). The number of keywords and their length are bounded by the reply itself.
  */
 import type { Reply } from './reply.js';
 

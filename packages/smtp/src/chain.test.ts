@@ -5,7 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { MAX_CHAIN_CERTIFICATES, type TakenChain, takeChain } from './chain.js';
 import { ca, der, leaf, leafKey, other } from './testing/certificates.js';
 
-/** The chain as the client takes it from a server that sends exactly `certificates`, and what a second call finds. */
+/**
+ * The chain as the client takes it from a server that sends exactly `certificates`, and what a second call
+ * finds.
+ */
 async function sent(certificates: readonly string[], version: 'TLSv1.2' | 'TLSv1.3') {
   const server = createServer({ cert: certificates.join(''), key: leafKey, maxVersion: version, ca: [] });
   server.on('tlsClientError', () => {});

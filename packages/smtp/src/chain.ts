@@ -1,17 +1,18 @@
 /**
  * The certificate chain exactly as the server sent it: what DANE verification is about.
  *
- * Node.js shows it in one place only: `getPeerX509Certificate()` gives the first certificate and `.issuerCertificate`,
- * step by step, the others, in the order in which they came, duplicates and strangers included. The walk consumes what
- * it reads, so it is done once, at `secureConnect`, and the DER is copied. (`getPeerCertificate(true)` shows another
- * chain: it loses certificates and adds some from the local store. It is never used here.) This is how Node 20 to 24
- * behave, not what their manual promises; `chain.test.ts` holds it to that on every supported version.
+ * Node.js shows it in one place only: `getPeerX509Certificate()` gives the first certificate and
+ * `.issuerCertificate`, step by step, the others, in the order in which they came, duplicates and strangers
+ * included. The walk consumes what it reads, so it is done once, at `secureConnect`, and the DER is copied.
+ * (`getPeerCertificate(true)` shows another chain: it loses certificates and adds some from the local store.
+ * It is never used here.) This is how Node 20 to 24 behave, not what their manual promises; `chain.test.ts`
+ * holds it to that on every supported version.
  */
 import type { TLSSocket } from 'node:tls';
 
 /**
- * Certificates in one chain. OpenSSL takes 100 KiB of them at most, which can be hundreds of small ones; real chains
- * have two to four. What lies beyond the bound would only be there to cost us signature checks.
+ * Certificates in one chain. OpenSSL takes 100 KiB of them at most, which can be hundreds of small ones; real
+ * chains have two to four. What lies beyond the bound would only be there to cost us signature checks.
  */
 export const MAX_CHAIN_CERTIFICATES = 32;
 

@@ -1,4 +1,7 @@
-/** What a delivery or a probe needs from outside - network, DNS, clock, chance, limits - and what it takes by default. */
+/**
+ * What a delivery or a probe needs from outside - network, DNS, clock, chance, limits - and what it takes by
+ * default.
+ */
 import { discover, verifyCertificate } from '@danelaw/dane';
 import type { Resolver } from '@danelaw/dns';
 import { type Connect, connectTcp } from './connection.js';

@@ -1,18 +1,22 @@
 /**
  * One connection to a mail server: lines out, replies in.
  *
- * It knows when something was asked, so that replies nobody asked for are noticed (RFC 2920 section 3.1: replies are
- * matched to commands by counting, nothing else), how long each stage may take (RFC 5321 section 4.5.3.2), and how to
- * change the socket under the conversation when STARTTLS has been agreed. It knows nothing about mail.
+ * It knows when something was asked, so that replies nobody asked for are noticed (RFC 2920 section 3.1:
+ * replies are matched to commands by counting, nothing else), how long each stage may take (RFC 5321 section
+ * 4.5.3.2), and how to change the socket under the conversation when STARTTLS has been agreed. It knows
+ * nothing about mail.
  *
- * Everything that goes wrong is an `SmtpFault`, except the caller's own abort, which rejects with the signal's reason.
+ * Everything that goes wrong is an `SmtpFault`, except the caller's own abort, which rejects with the
+ * signal's reason.
  */
 import { type Socket, connect as tcpConnect } from 'node:net';
 import { SmtpFault, stageWords } from './fault.js';
 import { formatReply, isReplyFault, type Reply, ReplyParser } from './reply.js';
 import type { Stage, Timeouts } from './timeouts.js';
 
-/** Where to connect to. `address` is an IP address, never a name: names are looked up with DNSSEC, elsewhere. */
+/**
+ * Where to connect to. `address` is an IP address, never a name: names are looked up with DNSSEC, elsewhere.
+ */
 export interface Target {
   readonly address: string;
   readonly family: 4 | 6;
@@ -32,13 +36,16 @@ export interface ConnectionOptions {
   readonly timeouts: Timeouts;
   /** The caller's wish to stop: rejects with its reason, at once. */
   readonly signal?: AbortSignal | undefined;
-  /** The end of the time for this delivery: a fault, and not while the end of the message is being answered. */
+  /**
+   * The end of the time for this delivery: a fault, and not while the end of the message is being answered.
+   */
   readonly deadline?: AbortSignal | undefined;
 }
 
 /**
- * Replies that may be waiting beyond those that were asked for. A server may say 421 at any time (RFC 5321 section
- * 3.8); anything more is no conversation any more, and this is what bounds the memory a chatty server can use.
+ * Replies that may be waiting beyond those that were asked for. A server may say 421 at any time (RFC 5321
+ * section 3.8); anything more is no conversation any more, and this is what bounds the memory a chatty server
+ * can use.
  */
 const MAX_UNASKED_REPLIES = 1;
 
@@ -108,7 +115,10 @@ export class Connection {
     return await this.reply(stage);
   }
 
-  /** Sends commands as one group (RFC 2920), in one write; the replies are to be read with `reply`, one for each. */
+  /**
+   * Sends commands as one group (RFC 2920), in one write; the replies are to be read with `reply`, one for
+   * each.
+   */
   send(lines: readonly string[]): void {
     this.refuseUnasked();
     this.#owed += lines.length;
@@ -151,18 +161,19 @@ export class Connection {
   /**
    * Takes the socket away for the TLS handshake. Everything that was learned or received in clear ends here.
    *
-   * RFC 3207 section 4.2: the client MUST discard any knowledge obtained from the server before. Octets that came after
-   * the 220 and before the handshake can't be answers to anything; a client that kept them would take them for replies
-   * of the encrypted session (CVE-2011-0411 and its relatives). A conforming server sends none, so we do not only
-   * discard them: they are the mark of an attack or of a broken server, and the connection ends.
+   * RFC 3207 section 4.2: the client MUST discard any knowledge obtained from the server before. Octets that
+   * came after the 220 and before the handshake can't be answers to anything; a client that kept them would
+   * take them for replies of the encrypted session (CVE-2011-0411 and its relatives). A conforming server
+   * sends none, so we do not only discard them: they are the mark of an attack or of a broken server, and the
+   * connection ends.
    */
   detach(): Socket {
     if (this.hasUnread || this.#ended?.kind === 'protocol') {
       throw new SmtpFault(
         'starttls-injection',
         'starttls',
-        'the server sent clear text after its reply to STARTTLS, where only the TLS handshake may follow (RFC 3207 ' +
-          'section 4.2): an attack, or a broken server',
+        'the server sent clear text after its reply to STARTTLS, where only the TLS handshake may follow ' +
+          '(RFC 3207 section 4.2): an attack, or a broken server',
         { failureType: 'validation-failure' },
       );
     }
@@ -251,7 +262,8 @@ export class Connection {
   /** Before something is sent, everything must have been answered and nothing said beyond that. */
   refuseUnasked(): void {
     const reply = this.#unread[0];
-    // RFC 5321 section 3.8: 421 may come at any time. A refusal answers whatever is said next; an acceptance can't.
+    // RFC 5321 section 3.8: 421 may come at any time. A refusal answers whatever is said next; an acceptance
+    // can't.
     if (reply === undefined || reply.code >= 400) return;
     throw new SmtpFault(
       'protocol',
@@ -331,11 +343,12 @@ export interface Bounds {
 }
 
 /**
- * One wait with an end: it settles, or the stage's time runs out, or the caller stops it, or the delivery's time is
- * over. In the last three cases the socket is destroyed: the next reply would answer the wrong question.
+ * One wait with an end: it settles, or the stage's time runs out, or the caller stops it, or the delivery's
+ * time is over. In the last three cases the socket is destroyed: the next reply would answer the wrong
+ * question.
  *
- * The deadline does not count while the end of the message is being answered: the message has been handed over, and
- * giving up then would make it arrive twice (RFC 5321 section 4.5.3.2.6).
+ * The deadline does not count while the end of the message is being answered: the message has been handed
+ * over, and giving up then would make it arrive twice (RFC 5321 section 4.5.3.2.6).
  */
 export async function bounded<T>(
   stage: Stage,

@@ -6,7 +6,7 @@ import { type DeliverOptions, deliver } from './deliver.js';
 import { checkMessage, type Message } from './message.js';
 import type { Delivery } from './outcome.js';
 import { ca, leaf, other, tlsaFor } from './testing/certificates.js';
-import { a, type Fixed, fixedResolver, mx } from './testing/fixed-resolver.js';
+import { a, aaaa, type Fixed, fixedResolver, mx } from './testing/fixed-resolver.js';
 import { type Script, type ScriptedServer, startServer } from './testing/scripted-server.js';
 
 const servers: ScriptedServer[] = [];
@@ -55,7 +55,9 @@ const statuses = (result: Delivery): string[] => result.recipients.map(({ status
 const attemptsOf = (result: Delivery): string[] =>
   result.attempts.map(({ host, address, status }) => `${host} ${address ?? '-'} ${status}`);
 
-/** example.org with MX hosts mx1 (192.0.2.1), mx2 (192.0.2.2), mx3 (192.0.2.3), all signed and without TLSA. */
+/**
+ * example.org with MX hosts mx1 (192.0.2.1), mx2 (192.0.2.2), mx3 (192.0.2.3), all signed and without TLSA.
+ */
 const THREE: Readonly<Record<string, Fixed>> = {
   'example.org MX': {
     records: [mx(10, 'mx1.example.org'), mx(20, 'mx2.example.org'), mx(30, 'mx3.example.org')],
@@ -102,7 +104,7 @@ describe('what is proved', () => {
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
   });
 
-  it('is never called delivery to the domain where the MX records are insecure (RFC 7672 section 2.2.1)', async () => {
+  it('is no delivery to the domain where the MX records are insecure (RFC 7672 section 2.2.1)', async () => {
     const { connect } = await network({ '192.0.2.1': {} });
     const insecure = { status: 'insecure', records: [mx(10, 'mx.example.org')] } as const;
     const resolver = fixedResolver({ ...SIGNED, 'example.org MX': insecure });
@@ -131,7 +133,7 @@ describe('what is proved', () => {
     ]);
   });
 
-  it('takes the next-hop domain for a name of the certificate, with secure MX records only (RFC 7672 section 3.2.2)', async () => {
+  it('is the next-hop domain on a certificate, for secure MX only (RFC 7672 section 3.2.2)', async () => {
     const hosted = (status: 'secure' | 'insecure') =>
       fixedResolver({
         'example.org MX': { status, records: [mx(10, 'mx.host.example')] },
@@ -343,7 +345,7 @@ describe('host by host, address by address', () => {
     return { result, dialled, heard };
   };
 
-  it('a worse host with TLSA records never goes before a better one without (RFC 7672 section 2.2.1)', async () => {
+  it('a worse host with TLSA records never goes before a better one (RFC 7672 section 2.2.1)', async () => {
     const answers = { ...THREE, '_25._tcp.mx2.example.org TLSA': { records: [tlsa(leaf, 3)] } };
     const { dialled } = await send({ '192.0.2.1': {}, '192.0.2.2': {} }, answers);
     expect(dialled).toEqual(['192.0.2.1']);
@@ -415,7 +417,7 @@ describe('host by host, address by address', () => {
     ]);
   });
 
-  it('a host that does not exist does not fail the domain (experience with several MX hosts, one of them gone)', async () => {
+  it('a host that does not exist leaves the other hosts of the domain (RFC 7672 section 2.1.2)', async () => {
     const gone = { status: 'insecure', rcode: 'NXDOMAIN' } as const;
     const answers: Record<string, Fixed> = {
       ...THREE,
@@ -430,6 +432,22 @@ describe('host by host, address by address', () => {
     const answers = { ...THREE, 'mx1.example.org A': { records: many } };
     const { dialled } = await send({ '192.0.2.2': {} }, answers, { limits: { addressesPerHost: 2 } });
     expect(dialled).toEqual(['192.0.2.11', '192.0.2.12', '192.0.2.2']);
+  });
+
+  it('keeps what a server said about the recipient, where the later hosts could not be asked', async () => {
+    const answers: Record<string, Fixed> = { ...THREE, '_25._tcp.mx2.example.org TLSA': { status: 'bogus' } };
+    const { result } = await send({ '192.0.2.1': { replies: { RCPT: '450 4.2.0 greylisted' } } }, answers);
+    expect(result.recipients).toMatchObject([{ reply: '450 4.2.0 greylisted', host: 'mx1.example.org' }]);
+  });
+
+  it('takes the families of a host in turn where DANE is not asked for (RFC 5321 section 5.2)', async () => {
+    const both: Record<string, Fixed> = {
+      'example.org MX': { records: [mx(10, 'mx1.example.org')] },
+      'mx1.example.org AAAA': { records: [aaaa('2001:db8::1'), aaaa('2001:db8::2')] },
+      'mx1.example.org A': { records: [a('192.0.2.1'), a('192.0.2.2')] },
+    };
+    const { dialled } = await send({}, both, { level: 'may' });
+    expect(dialled).toEqual(['2001:db8::1', '192.0.2.1', '2001:db8::2', '192.0.2.2']);
   });
 
   it('tells why no host was used, each of them, in order', async () => {
@@ -519,7 +537,7 @@ describe('destinations', () => {
 });
 
 describe('what a message costs', () => {
-  it('is one connection, one handshake, and a write for each of EHLO, STARTTLS, EHLO, the envelope, the message', async () => {
+  it('is one connection, one handshake, one write for each SMTP round trip, no wait for QUIT', async () => {
     const { connect, dialled, heard } = await network({ '192.0.2.1': { replies: { QUIT: null } } });
     const envelope = { from: 'a@client.example', to: ['b@example.org', 'c@example.org'] };
     // QUIT is never answered: the outcome does not wait for it.

@@ -1,6 +1,6 @@
 /**
- * Delivers one message: sorts the envelope's recipients by destination, takes the message to each, and tells for each
- * recipient what became of it and what was proved on the way.
+ * Delivers one message: sorts the envelope's recipients by destination, takes the message to each, and tells
+ * for each recipient what became of it and what was proved on the way.
  */
 import { type ClientOptions, makeClient } from './client.js';
 import { type DestinationResult, deliverToDestination } from './destination.js';
@@ -28,7 +28,8 @@ const PARALLEL_DESTINATIONS = 8;
 /**
  * Delivers a message to every recipient of its envelope.
  *
- * @returns one outcome for each recipient, in the order of the envelope; a failure is an outcome, not an exception
+ * @returns one outcome for each recipient, in the order of the envelope; a failure is an outcome, not an
+ * exception
  * @throws (rejects) when `signal` aborts, with its reason; `TypeError` for an impossible `heloName`
  */
 export async function deliver(options: DeliverOptions): Promise<Delivery> {

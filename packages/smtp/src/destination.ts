@@ -1,16 +1,17 @@
 /**
- * One destination and the recipients there: host by host in the order of the route, address by address, until every
- * recipient is settled or nobody is left to ask.
+ * One destination and the recipients there: host by host in the order of the route, address by address, until
+ * every recipient is settled or nobody is left to ask.
  *
  * - The order of preference is obeyed, whatever the hosts' security (RFC 7672 section 2.2.1).
- * - A host whose look-ups failed, or that can't meet its policy, is passed over (sections 2.1.2, 2.2); if all are, the
- *   message is deferred.
- * - A connection that came to nothing, a greeting or an EHLO that was refused - with 5yz too, as Postfix does by default:
- *   it is about this client and this server, not about the message - lead to the next address, then the next host.
- * - A 5yz reply to MAIL, RCPT, DATA or the message is final. A 4yz reply leads to the next host: another address of the
- *   same host is the same server.
- * - A connection lost after the final dot leaves the message in doubt. It is deferred, and not given to another host at
- *   once: that would most likely make it arrive twice.
+ * - A host whose look-ups failed, or that can't meet its policy, is passed over (sections 2.1.2, 2.2); if all
+ *   are, the message is deferred.
+ * - A connection that came to nothing, a greeting or an EHLO that was refused - with 5yz too, as Postfix does
+ *   by default: it is about this client and this server, not about the message - lead to the next address,
+ *   then the next host.
+ * - A 5yz reply to MAIL, RCPT, DATA or the message is final. A 4yz reply leads to the next host: another
+ *   address of the same host is the same server.
+ * - A connection lost after the final dot leaves the message in doubt. It is deferred, and not given to
+ *   another host at once: that would most likely make it arrive twice.
  */
 import {
   type ConnectionContext,
@@ -130,13 +131,14 @@ class Destination {
         await this.#addresses(context, decision);
       }
     }
-    // RFC 5321 section 5.1: records that all lead nowhere "MUST be reported as an error". Nothing failed: it is proved,
-    // or at least answered, that there is no address.
+    // RFC 5321 section 5.1: records that all lead nowhere "MUST be reported as an error". Nothing failed: it
+    // is proved, or at least answered, that there is no address.
     if (
       skipped.length === found.hosts.length &&
       skipped.every((each) => each.action === 'skip' && each.cause === 'absent')
     ) {
-      const reason = `no server of ${found.domain} has an address: ${found.hosts.map(({ host }) => host).join(', ')}`;
+      const names = found.hosts.map(({ host }) => host).join(', ');
+      const reason = `no server of ${found.domain} has an address: ${names}`;
       this.#settleAll('failed', '5.4.4', reason, found.mx);
     }
   }
@@ -196,7 +198,11 @@ class Destination {
 
   #record(attempt: Attempt): void {
     this.#attempts.push(attempt);
-    for (const recipient of this.#pending) this.#lastWord.set(recipient, { attempt, recipient: undefined });
+    for (const recipient of this.#pending) {
+      // What a server said about the recipient tells more than a later host that could not be asked.
+      if (this.#lastWord.get(recipient)?.recipient?.reply != null) continue;
+      this.#lastWord.set(recipient, { attempt, recipient: undefined });
+    }
   }
 
   #spent(): boolean {
@@ -264,9 +270,10 @@ class Destination {
 }
 
 /**
- * RFC 7672 section 2.2, pre-DANE rules: "The MTA MAY retry in cleartext when delivery via TLS fails during the
- * handshake". Some servers break off at the word STARTTLS already; under TLS 1.3 others do when our side of the handshake
- * has ended, which shows at EHLO. A STARTTLS injection is not answered so: somebody is at work on this connection.
+ * RFC 7672 section 2.2, pre-DANE rules: "The MTA MAY retry in cleartext when delivery via TLS fails during
+ * the handshake". Some servers break off at the word STARTTLS already; under TLS 1.3 others do when our side
+ * of the handshake has ended, which shows at EHLO. A STARTTLS injection is not answered so: somebody is at
+ * work on this connection.
  */
 function clearInstead(
   policy: TlsPolicy,

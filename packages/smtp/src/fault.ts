@@ -1,6 +1,6 @@
 /**
- * Why a connection to one address came to nothing. Thrown inside this package, and turned into a value - an `Attempt` -
- * at its edge: callers of `deliver` and `probe` never see it thrown.
+ * Why a connection to one address came to nothing. Thrown inside this package, and turned into a value - an
+ * `Attempt` - at its edge: callers of `deliver` and `probe` never see it thrown.
  */
 import { formatReply, type Reply } from './reply.js';
 import type { Stage } from './timeouts.js';

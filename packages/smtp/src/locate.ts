@@ -1,8 +1,8 @@
 /**
  * Where a host is, and what its TLSA records say - or only where it is, when nobody asks what they say.
  *
- * TLSA records are looked up for names and under DANE levels only. An address in a literal or, against the rules, in an
- * MX record has none: "DANE TLS does not apply" (RFC 7672 section 2.2).
+ * TLSA records are looked up for names and under DANE levels only. An address in a literal or, against the
+ * rules, in an MX record has none: "DANE TLS does not apply" (RFC 7672 section 2.2).
  */
 
 import { isIPv6 } from 'node:net';
@@ -16,6 +16,9 @@ export type Discover = (
   resolver: Resolver,
   server: { host: string; port: number; signal?: AbortSignal },
 ) => Promise<HostFinding>;
+
+/** Addresses of one host that are kept; a hostile zone could list thousands. */
+const MAX_ADDRESSES = 10;
 
 export interface LocateOptions {
   readonly resolver: Resolver;
@@ -67,7 +70,7 @@ async function addressesOnly(
     resolver.resolve(host, 'AAAA', signal),
     resolver.resolve(host, 'A', signal),
   ]);
-  const addresses = lookups.flatMap(addressesOf);
+  const addresses = inTurn(lookups.map(addressesOf)).slice(0, MAX_ADDRESSES);
   const addressNotes = lookups.flatMap(noteOf);
   const canonical = lookups.filter(isAnswered).map(({ canonicalName }) => canonicalName)[0] ?? host;
   if (addresses.length > 0) {
@@ -83,6 +86,14 @@ async function addressesOnly(
   }
   const status = lookups.every(isAnswered) ? 'absent' : 'failed';
   return { status, host, port, reason: addressNotes.join('; ') };
+}
+
+/** Families alternate, so that one that is broken does not take all the tries. */
+function inTurn(families: readonly (readonly HostAddress[])[]): HostAddress[] {
+  const rounds = Math.max(...families.map(({ length }) => length));
+  return Array.from({ length: rounds }, (_, round) =>
+    families.flatMap((family) => family[round] ?? []),
+  ).flat();
 }
 
 function addressesOf(lookup: Lookup): HostAddress[] {

@@ -1,9 +1,9 @@
 /**
  * Mailboxes as they stand in MAIL FROM and RCPT TO (RFC 5321 section 4.1.2, with the UTF-8 of RFC 6531).
  *
- * What is not a mailbox never reaches a command line: an address with a line end or an angle bracket in it would be
- * another command. The local part is kept as given, its own domain alone knows what it means; the domain is brought to
- * A-labels and lower case, the form in which DNS knows it.
+ * What is not a mailbox never reaches a command line: an address with a line end or an angle bracket in it
+ * would be another command. The local part is kept as given, its own domain alone knows what it means; the
+ * domain is brought to A-labels and lower case, the form in which DNS knows it.
  */
 import { domainToASCII } from 'node:url';
 
@@ -42,14 +42,20 @@ export function parseMailbox(text: string): Mailbox | undefined {
   return { address, domain, utf8: !ASCII.test(local) };
 }
 
-/** A domain in A-labels and lower case without trailing dot, or an address literal; undefined where it is neither. */
+/**
+ * A domain in A-labels and lower case without trailing dot, or an address literal; undefined where it is
+ * neither.
+ */
 export function parseDomain(text: string): string | undefined {
   if (/^\[[0-9A-Za-z:.]{1,60}\]$/u.test(text)) return text;
   const ascii = (ASCII.test(text) ? text : domainToASCII(text)).toLowerCase().replace(/\.$/u, '');
   return isHostName(ascii) ? ascii : undefined;
 }
 
-/** True for dot-separated labels of letters, digits and inner hyphens; underscores are met in the wild and resolve. */
+/**
+ * True for dot-separated labels of letters, digits and inner hyphens; underscores are met in the wild and
+ * resolve.
+ */
 export function isHostName(name: string): boolean {
   if (name.length === 0 || name.length > 253) return false;
   return name.split('.').every((label) => /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/u.test(label));

@@ -1,13 +1,13 @@
 /**
  * A message before it is sent: checked, with CRLF line ends, and with what it asks of a server found out.
  *
- * SMTP ends a message with CRLF . CRLF, and servers differ in what else they take for a line end. A message in which a
- * bare CR or LF stands beside CRLF can therefore be two messages to one server and one to another ("SMTP smuggling"):
- * RFC 5321 section 2.3.8 forbids to send it, and it is refused here. A file whose lines all end with LF is no such thing
- * but a Unix file, and is converted.
+ * SMTP ends a message with CRLF . CRLF, and servers differ in what else they take for a line end. A message
+ * in which a bare CR or LF stands beside CRLF can therefore be two messages to one server and one to another
+ * ("SMTP smuggling"): RFC 5321 section 2.3.8 forbids to send it, and it is refused here. A file whose lines
+ * all end with LF is no such thing but a Unix file, and is converted.
  *
- * Dots at the start of a line are doubled while sending (section 4.5.2), a chunk at a time: a message without such a
- * line is sent from the memory it stands in.
+ * Dots at the start of a line are doubled while sending (section 4.5.2), a chunk at a time: a message without
+ * such a line is sent from the memory it stands in.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 
@@ -23,7 +23,9 @@ export interface Message {
   readonly octets: Uint8Array;
   /** There are octets above 127: the server must offer 8BITMIME (RFC 6152). */
   readonly eightBit: boolean;
-  /** There is UTF-8 in the header section: the server must offer SMTPUTF8 (RFC 6532, RFC 6531 section 3.4). */
+  /**
+   * There is UTF-8 in the header section: the server must offer SMTPUTF8 (RFC 6532, RFC 6531 section 3.4).
+   */
   readonly utf8Header: boolean;
 }
 
@@ -126,7 +128,10 @@ function lineAt(octets: Uint8Array, position: number): number {
   return line;
 }
 
-/** field-name = 1*ftext (RFC 5322 section 3.6.8), with the blanks before the colon that section 4.5 still allows. */
+/**
+ * field-name = 1*ftext (RFC 5322 section 3.6.8), with the blanks before the colon that section 4.5 still
+ * allows.
+ */
 function startsWithHeaderField(octets: Uint8Array): boolean {
   const line = Buffer.from(octets.buffer, octets.byteOffset, Math.min(octets.length, MAX_LINE_OCTETS));
   return /^[\x21-\x39\x3b-\x7e]+[ \t]*:/u.test(line.toString('latin1'));
@@ -155,7 +160,10 @@ function endingInCrlf(octets: Uint8Array): Uint8Array {
   return octets.at(-1) === LF ? octets : Buffer.concat([octets, Buffer.from('\r\n')]);
 }
 
-/** The message as it goes over the wire after 354, in chunks: dots doubled (RFC 5321 section 4.5.2), no final dot. */
+/**
+ * The message as it goes over the wire after 354, in chunks: dots doubled (RFC 5321 section 4.5.2), no final
+ * dot.
+ */
 export function* dotStuffed(octets: Uint8Array): Generator<Uint8Array> {
   for (let start = 0; start < octets.length; start += CHUNK_OCTETS) {
     const end = Math.min(start + CHUNK_OCTETS, octets.length);

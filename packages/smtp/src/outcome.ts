@@ -1,6 +1,6 @@
 /**
- * What `deliver` tells: for each recipient how it ended and what was proved on the way, and every attempt in order.
- * All of it is plain data that JSON can carry; `null` stands where there was nothing.
+ * What `deliver` tells: for each recipient how it ended and what was proved on the way, and every attempt in
+ * order. All of it is plain data that JSON can carry; `null` stands where there was nothing.
  */
 import type { HostFinding, TlsaFinding } from '@danelaw/dane';
 import { formatTlsa } from '@danelaw/dane';
@@ -8,7 +8,10 @@ import type { FailureType } from './fault.js';
 import type { TlsPolicy } from './policy.js';
 import type { TlsFacts } from './starttls.js';
 
-/** `delivered`: the server took responsibility. `deferred`: try again later. `failed`: for good; tell the sender. */
+/**
+ * `delivered`: the server took responsibility. `deferred`: try again later. `failed`: for good; tell the
+ * sender.
+ */
 export type OutcomeStatus = 'delivered' | 'deferred' | 'failed';
 
 export interface Delivery {
@@ -29,20 +32,24 @@ export interface RecipientOutcome {
   readonly enhancedStatus: string | null;
   /** What happened, by which rule, in a sentence. */
   readonly reason: string;
-  /** The attempt that decided it: the MX host as its record names it, never expanded (RFC 7672 section 2.2.1). */
+  /**
+   * The attempt that decided it: the MX host as its record names it, never expanded (RFC 7672 section 2.2.1).
+   */
   readonly host: string | null;
   readonly address: string | null;
   /** The TLS session of that attempt; null in clear text, or where there was no connection. */
   readonly tls: TlsFacts | null;
-  /** How the host was found. With `insecure`, `tls.authenticated` is about the host and not about the domain. */
+  /**
+   * How the host was found. With `insecure`, `tls.authenticated` is about the host and not about the domain.
+   */
   readonly mx: 'secure' | 'insecure' | null;
 }
 
 /** One step towards a destination: a host that was skipped, or one connection to one address. */
 export interface Attempt {
   /**
-   * `completed`: the server was given the message, or refused it, recipient by recipient. `failed`: there was no session
-   * that could carry mail. `skipped`: nobody was connected to, by the rule that `reason` names.
+   * `completed`: the server was given the message, or refused it, recipient by recipient. `failed`: there was
+   * no session that could carry mail. `skipped`: nobody was connected to, by the rule that `reason` names.
    */
   readonly status: 'completed' | 'failed' | 'skipped';
   /** The next-hop domain. */

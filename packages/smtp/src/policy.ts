@@ -1,9 +1,13 @@
 /**
- * What one connection must achieve. One vocabulary, the same in types, configuration, JSON and on the command line.
+ * What one connection must achieve. One vocabulary, the same in types, configuration, JSON and on the command
+ * line.
  */
 import type { TlsaRecord } from '@danelaw/dane';
 
-/** What the administrator asks for. `dane` is the default: DANE where it is published, opportunistic TLS elsewhere. */
+/**
+ * What the administrator asks for. `dane` is the default: DANE where it is published, opportunistic TLS
+ * elsewhere.
+ */
 export type PolicyLevel = 'none' | 'may' | 'encrypt' | 'dane' | 'dane-only';
 
 /** The one TLS policy for one host, made from the level and from what DNS said. */
@@ -23,7 +27,9 @@ export interface OpportunisticPolicy {
   readonly source: string;
 }
 
-/** TLS or no delivery; whose certificate it is does not matter (RFC 7672 section 2.2: only unusable records). */
+/**
+ * TLS or no delivery; whose certificate it is does not matter (RFC 7672 section 2.2: only unusable records).
+ */
 export interface EncryptPolicy {
   readonly level: 'encrypt';
   /** Sent as SNI: the TLSA base domain or the host's name; null for an address. */

@@ -1,6 +1,7 @@
 /**
- * Everything that a delivery does, but MAIL FROM: for every address of every host of a domain, connect, EHLO, STARTTLS,
- * verify, EHLO, QUIT. Where a delivery stops at the first server that takes the message, a probe goes on to the last.
+ * Everything that a delivery does, but MAIL FROM: for every address of every host of a domain, connect, EHLO,
+ * STARTTLS, verify, EHLO, QUIT. Where a delivery stops at the first server that takes the message, a probe
+ * goes on to the last.
  */
 import type { HostFinding } from '@danelaw/dane';
 import { failedAttempt, sessionWords } from './attempt.js';
@@ -65,7 +66,7 @@ async function probeHost(client: Client, route: HostsRoute, host: RouteHost): Pr
   const decision = decide({ level: client.level, route, host, finding });
   const addresses: AddressProbe[] = [];
   if (decision.action === 'connect') {
-    for (const { address, family } of decision.finding.addresses.slice(0, client.limits.addressesPerHost)) {
+    for (const { address, family } of decision.finding.addresses) {
       const { policy } = decision;
       const context = { route, host, finding, address, policy };
       const opened = await openSession({ ...client, target: { address, family, port: host.port }, policy });

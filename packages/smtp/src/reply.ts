@@ -2,18 +2,21 @@
  * What an SMTP server says: replies (RFC 5321 section 4.2), read from bytes that nobody has checked.
  *
  * A reply is a three-digit code and text on one or more lines: all but the last have a hyphen after the code
- * (section 4.2.1). The text may start with an enhanced status code (RFC 3463, RFC 2034), which says more than the code
- * does, and is believed only where its class agrees with the code's first digit.
+ * (section 4.2.1). The text may start with an enhanced status code (RFC 3463, RFC 2034), which says more than
+ * the code does, and is believed only where its class agrees with the code's first digit.
  *
- * The reader takes whatever pieces the network delivers. It holds back no more than one unfinished reply, and a reply
- * that never ends is refused at a bound. What servers write ends up in logs and on terminals, so control characters are
- * made visible and harmless here, once.
+ * The reader takes whatever pieces the network delivers. It holds back no more than one unfinished reply, and
+ * a reply that never ends is refused at a bound. What servers write ends up in logs and on terminals, so
+ * control characters are made visible and harmless here, once.
  *
- * Not handled: a code that changes between the lines of one reply. Some clients take the last one; we refuse the reply,
- * because two parties that read it differently is how smuggling begins.
+ * Not handled: a code that changes between the lines of one reply. Some clients take the last one; we refuse
+ * the reply, because two parties that read it differently is how smuggling begins.
  */
 
-/** Octets in one reply line. RFC 5321 section 4.5.3.1.5 says 512; real servers write longer lines (Postfix reads 2048). */
+/**
+ * Octets in one reply line. RFC 5321 section 4.5.3.1.5 says 512; real servers write longer lines (Postfix
+ * reads 2048).
+ */
 export const MAX_REPLY_LINE_OCTETS = 2048;
 
 /** Lines in one reply. An EHLO reply has about twenty, a wordy refusal about as many. */
@@ -21,6 +24,9 @@ export const MAX_REPLY_LINES = 256;
 
 /** Octets in one reply, all lines together: room for a wordy refusal, too little to hurt us. */
 export const MAX_REPLY_OCTETS = 32 * 1024;
+
+/** Characters of a reply that are shown: a log line and a bounce must not grow with a server's wordiness. */
+export const MAX_SHOWN_CHARACTERS = 1000;
 
 /** One complete reply. */
 export interface Reply {
@@ -73,7 +79,8 @@ export class ReplyParser {
     while (start < octets.length) {
       const end = octets.indexOf(LF, start);
       const piece = octets.subarray(start, end === -1 ? octets.length : end + 1);
-      // The bound is checked before the piece is kept, so that a line without end costs no more than the bound.
+      // The bound is checked before the piece is kept, so that a line without end costs no more than the
+      // bound.
       if (this.#rest.length + piece.length > MAX_REPLY_LINE_OCTETS) {
         return [
           ...found,
@@ -137,26 +144,35 @@ export class ReplyParser {
   }
 }
 
-/** The enhanced status code at the start of a reply's text, where its class is the code's (RFC 2034 section 4). */
+/**
+ * The enhanced status code at the start of a reply's text, where its class is the code's (RFC 2034 section
+ * 4).
+ */
 function enhancedStatus(code: number, text: string): string | undefined {
   const match = /^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)/u.exec(text);
   const status = match?.[1];
   return status !== undefined && Number(status[0]) === Math.floor(code / 100) ? status : undefined;
 }
 
-/** A line as text: without its line end, UTF-8 where it is that (RFC 6531 section 3.7.4.1), controls replaced. */
+/**
+ * A line as text: without its line end, UTF-8 where it is that (RFC 6531 section 3.7.4.1), controls replaced.
+ */
 function lineText(line: Uint8Array): string {
   let end = line.length - 1;
   if (end > 0 && line[end - 1] === CR) end -= 1;
   return printable(utf8.decode(line.subarray(0, end)));
 }
 
-/** Text that a terminal or a log can't be harmed by: no control characters, no line separators, no bidi controls. */
+/**
+ * Text that a terminal or a log can't be harmed by: no control characters, no line separators, no bidi
+ * controls.
+ */
 export function printable(text: string): string {
   return text.replaceAll('\t', ' ').replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, '\ufffd');
 }
 
 /** A reply on one line, as it is shown in results and logs: `550 5.1.1 no such user`. */
 export function formatReply(reply: Reply): string {
-  return `${reply.code} ${reply.lines.join(' ')}`.trimEnd();
+  const text = `${reply.code} ${reply.lines.join(' ')}`.trimEnd();
+  return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}...` : text;
 }

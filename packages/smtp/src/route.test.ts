@@ -60,7 +60,7 @@ describe('route', () => {
     expect(found).toMatchObject({ domain: 'example.org', expandedDomain: 'c.example' });
   });
 
-  it('keeps the original name as the host of a CNAMEd domain without MX (RFC 7672 section 2.2.2)', async () => {
+  it('keeps the original name as host of a CNAMEd domain without MX (RFC 7672 section 2.2.2)', async () => {
     const found = await find({ aliases: ['b.example'] });
     expect(found).toMatchObject({
       via: 'implicit-mx',
@@ -85,7 +85,7 @@ describe('route', () => {
     expect(found).toMatchObject({ notes: [expect.stringContaining('no host name')] });
   });
 
-  it('never uses the domain itself where MX records exist and none is usable (RFC 5321 section 5.1)', async () => {
+  it('never uses the domain itself where no MX record is usable (RFC 5321 section 5.1)', async () => {
     expect(await find({ records: [mx(10, 'not\\032a\\032host.')] })).toMatchObject({
       status: 'no-usable-host',
     });

@@ -2,17 +2,18 @@
  * Which servers take mail for a destination, in which order, and how far that can be trusted
  * (RFC 5321 section 5.1, RFC 7505, RFC 7672 section 2.2.1).
  *
- * The answers are kept apart by type. A look-up that failed is neither "no MX records" nor "no such domain": it defers
- * (RFC 7672 section 2.1.2). Whether the list was learned securely stays with the list, as it decides what may be said
- * about a delivery over it, and which names a certificate may bear (section 3.2.2).
+ * The answers are kept apart by type. A look-up that failed is neither "no MX records" nor "no such domain":
+ * it defers (RFC 7672 section 2.1.2). Whether the list was learned securely stays with the list, as it
+ * decides what may be said about a delivery over it, and which names a certificate may bear (section 3.2.2).
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { type Answered, isAnswered, type Resolver } from '@danelaw/dns';
 import { isHostName, parseDomain } from './mailbox.js';
 
 /**
- * Hosts that are kept of an MX RRset, best first. A mail system with more than that does not gain by them, and a hostile
- * zone could list thousands. RFC 5321 section 5.1 allows a limit and asks for two addresses at least.
+ * Hosts that are kept of an MX RRset, best first. A mail system with more than that does not gain by them,
+ * and a hostile zone could list thousands. RFC 5321 section 5.1 allows a limit and asks for two addresses at
+ * least.
  */
 export const MAX_MX_HOSTS = 10;
 
@@ -26,11 +27,14 @@ export interface HostsRoute {
   /** The name at the end of the domain's CNAMEs; `domain` where it is no alias (RFC 7672 section 2.2.1). */
   readonly expandedDomain: string;
   /**
-   * `mx`: by MX records; `implicit-mx`: there are none, the domain is its own server; `relay`: the administrator said so;
-   * `literal`: the address itself was given.
+   * `mx`: by MX records; `implicit-mx`: there are none, the domain is its own server; `relay`: the
+   * administrator said so; `literal`: the address itself was given.
    */
   readonly via: 'mx' | 'implicit-mx' | 'relay' | 'literal';
-  /** How the list was learned. What the administrator or the sender gave is secure a priori: no look-up was needed. */
+  /**
+   * How the list was learned. What the administrator or the sender gave is secure a priori: no look-up was
+   * needed.
+   */
   readonly mx: 'secure' | 'insecure';
   /** Best first; never empty. */
   readonly hosts: readonly [RouteHost, ...RouteHost[]];
@@ -41,7 +45,9 @@ export interface HostsRoute {
 /** A server to try. `address`: DANE does not apply to it (RFC 7672 section 2.2). */
 export interface RouteHost {
   readonly kind: 'name' | 'address';
-  /** As the MX record or the administrator gave it, never expanded: what logs show (RFC 7672 section 2.2.1). */
+  /**
+   * As the MX record or the administrator gave it, never expanded: what logs show (RFC 7672 section 2.2.1).
+   */
   readonly host: string;
   readonly port: number;
   /** Undefined where there was no MX record. */
@@ -64,7 +70,10 @@ export interface NoSuchDomain {
   readonly reason: string;
 }
 
-/** There are MX records and none names a host (section 5.1: the addresses of the domain MUST NOT be used): permanent. */
+/**
+ * There are MX records and none names a host (section 5.1: the addresses of the domain MUST NOT be used):
+ * permanent.
+ */
 export interface NoUsableHost {
   readonly status: 'no-usable-host';
   readonly domain: string;
@@ -118,7 +127,8 @@ export async function route(resolver: Resolver, nextHop: string, options: RouteO
 }
 
 /**
- * The route to a host that the administrator named. It is secure a priori: nobody was asked (RFC 7672 section 2.2.2).
+ * The route to a host that the administrator named. It is secure a priori: nobody was asked (RFC 7672 section
+ * 2.2.2).
  *
  * @param host  a host name, or an address with or without brackets
  */
@@ -141,7 +151,8 @@ export function relayRoute(host: string, port: number): HostsRoute | InvalidDoma
 function literalRoute(literal: string, port: number): HostsRoute | InvalidDomain {
   const address = literalAddress(literal);
   if (address !== undefined) return addressRoute(literal, address, port, 'literal');
-  const reason = `"${literal}" is no address literal: [192.0.2.1] or [IPv6:2001:db8::1] (RFC 5321 section 4.1.3)`;
+  const form = '[192.0.2.1] or [IPv6:2001:db8::1] (RFC 5321 section 4.1.3)';
+  const reason = `"${literal}" is no address literal: ${form}`;
   return { status: 'invalid-domain', domain: literal, reason };
 }
 
@@ -176,8 +187,8 @@ function answeredRoute(domain: string, lookup: Answered, port: number, random: (
       exchanges.push({ preference: data.preference, host: withoutDot(data.exchange.toString()) });
   }
   if (exchanges.length === 0) {
-    // RFC 5321 section 5.1: an implicit MX of preference 0, for the name as it was given: its CNAMEs are followed, and
-    // their steps judged, when the host's addresses are looked up (RFC 7672 section 2.2.2).
+    // RFC 5321 section 5.1: an implicit MX of preference 0, for the name as it was given: its CNAMEs are
+    // followed, and their steps judged, when the host's addresses are looked up (RFC 7672 section 2.2.2).
     const hosts = [{ kind: 'name', host: domain, port, preference: undefined }] as const;
     return { status: 'hosts', domain, expandedDomain, via: 'implicit-mx', mx, hosts, notes: [] };
   }
@@ -228,7 +239,9 @@ function pickHosts(exchanges: readonly Exchange[], port: number): { usable: Rout
   return { usable, notes };
 }
 
-/** The resolver gives names without the trailing dot, and the root as `.`; here the root is the empty string. */
+/**
+ * The resolver gives names without the trailing dot, and the root as `.`; here the root is the empty string.
+ */
 function withoutDot(name: string): string {
   return name.replace(/\.$/u, '');
 }

@@ -85,7 +85,7 @@ describe('greeting and EHLO', () => {
     });
   });
 
-  it('says HELO to a server that does not know EHLO, and expects nothing of it (RFC 5321 section 3.2)', async () => {
+  it('says HELO to a server that knows no EHLO, and expects nothing (RFC 5321 section 3.2)', async () => {
     const { opened, server } = await open({ replies: { EHLO: '502 what?' } }, may);
     expect(opened).toMatchObject({ status: 'open', session: { capabilities: { pipelining: false } } });
     expect(heardBy(server)).toEqual(['EHLO client.example', 'HELO client.example']);
@@ -97,7 +97,7 @@ describe('greeting and EHLO', () => {
     expect(heardBy(server)).toEqual(['EHLO client.example', 'QUIT']);
   });
 
-  it('refuses replies that nobody asked for, before it says anything else (RFC 2920 section 3.1)', async () => {
+  it('refuses replies that nobody asked for before it says more (RFC 2920 section 3.1)', async () => {
     const ahead = '250 hello\r\n250 MAIL ok\r\n250 RCPT ok\r\n354 go on';
     const { opened } = await open({ replies: { EHLO: ahead } }, none);
     if (opened.status !== 'open') throw opened.fault;
@@ -180,7 +180,7 @@ describe('STARTTLS (RFC 3207)', () => {
     expect((await open(oldTls, policy)).opened).toMatchObject({ session: { tls: { protocol: 'TLSv1.2' } } });
   });
 
-  it('goes on in clear text under "may" where it is not offered or is refused (RFC 3207 section 6)', async () => {
+  it('goes on in clear text under "may" where not offered or refused (RFC 3207 section 6)', async () => {
     const noOffer = await open({ offers: ['PIPELINING'] }, may);
     expect(noOffer.opened).toMatchObject({
       status: 'open',

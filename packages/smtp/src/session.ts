@@ -1,8 +1,10 @@
 /**
- * From an address to a session that may carry mail: connect, greeting, EHLO, STARTTLS, EHLO again - under one policy.
+ * From an address to a session that may carry mail: connect, greeting, EHLO, STARTTLS, EHLO again - under one
+ * policy.
  *
- * A session is open only when its policy is satisfied. Whatever stands against that - no STARTTLS where TLS is a must, a
- * chain that does not match - ends the connection before MAIL FROM, and is told with all that was learned by then.
+ * A session is open only when its policy is satisfied. Whatever stands against that - no STARTTLS where TLS
+ * is a must, a chain that does not match - ends the connection before MAIL FROM, and is told with all that
+ * was learned by then.
  */
 import { type Capabilities, NO_CAPABILITIES, readCapabilities } from './capabilities.js';
 import { type Connect, Connection, type Target } from './connection.js';

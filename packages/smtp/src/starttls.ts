@@ -1,15 +1,16 @@
 /**
  * From clear text to TLS (RFC 3207), and from a TLS session to a verdict about who is at its other end.
  *
- * `upgrade` runs between the server's 220 and our second EHLO: everything that came in clear is refused or forgotten,
- * the handshake runs with the policy's server name and minimum version, and the chain that the server sent is taken and
- * judged. Not one octet of SMTP is sent over the session before that judgement stands (RFC 3207 section 4.1).
+ * `upgrade` runs between the server's 220 and our second EHLO: everything that came in clear is refused or
+ * forgotten, the handshake runs with the policy's server name and minimum version, and the chain that the
+ * server sent is taken and judged. Not one octet of SMTP is sent over the session before that judgement
+ * stands (RFC 3207 section 4.1).
  *
- * OpenSSL verifies nothing for us (`rejectUnauthorized: false`, no root store): whom to trust is what the TLSA records
- * say, and `verifyCertificate` of @danelaw/dane reads them.
+ * OpenSSL verifies nothing for us (`rejectUnauthorized: false`, no root store): whom to trust is what the
+ * TLSA records say, and `verifyCertificate` of @danelaw/dane reads them.
  *
- * Sessions are not resumed: a resumed session shows no certificate, so its verdict would be inherited from a handshake
- * that was judged by another policy. Each connection makes a full handshake.
+ * Sessions are not resumed: a resumed session shows no certificate, so its verdict would be inherited from a
+ * handshake that was judged by another policy. Each connection makes a full handshake.
  */
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
@@ -20,7 +21,10 @@ import { type FailureType, SmtpFault } from './fault.js';
 import type { DanePolicy, EncryptPolicy, OpportunisticPolicy } from './policy.js';
 import type { Timeouts } from './timeouts.js';
 
-/** The verifier's contract: does this chain match these records. `verifyCertificate` of @danelaw/dane keeps it. */
+/**
+ * The verifier's contract: does this chain match these records. `verifyCertificate` of @danelaw/dane keeps
+ * it.
+ */
 export type Verify = (input: {
   chain: readonly Uint8Array[];
   tlsa: readonly TlsaRecord[];
@@ -165,8 +169,8 @@ function judge(socket: TLSSocket, taken: ReturnType<typeof takeChain>, options: 
       if (verdict.authenticated) {
         return { tls: facts(authenticatedBy(verdict, policy), verdict.reason), rejected: undefined };
       }
-      // RFC 7672 section 2.2: where nothing is usable, TLS is mandatory and authentication is not; section 6: unless
-      // DANE itself is what the administrator demands.
+      // RFC 7672 section 2.2: where nothing is usable, TLS is mandatory and authentication is not; section 6:
+      // unless DANE itself is what the administrator demands.
       if (!verdict.usable && policy.level === 'dane')
         return { tls: facts(null, verdict.reason), rejected: undefined };
       return reject(facts(null, verdict.reason), verdict.reason, failureType(verdict));
@@ -201,8 +205,9 @@ function failureType(verdict: Verification): FailureType {
 const contexts = new Map<string, SecureContext>();
 
 /**
- * TLS 1.2 or later where TLS is a must (RFC 8996 has retired what was before it). Opportunistic TLS takes whatever
- * Node.js allows by default: any encryption is better than the clear text it falls back to (RFC 7435).
+ * TLS 1.2 or later where TLS is a must (RFC 8996 has retired what was before it). Opportunistic TLS takes
+ * whatever Node.js allows by default: any encryption is better than the clear text it falls back to (RFC
+ * 7435).
  *
  * `ca: []` keeps the Web's root store out: it plays no part, and loading it costs several milliseconds.
  */

@@ -1,6 +1,7 @@
 /**
- * How long each step of a conversation may take. The values are those of RFC 5321 section 4.5.3.2 (minimum values: a
- * client that gives up earlier makes mail arrive twice or not at all), for each command and not for the session.
+ * How long each step of a conversation may take. The values are those of RFC 5321 section 4.5.3.2 (minimum
+ * values: a client that gives up earlier makes mail arrive twice or not at all), for each command and not for
+ * the session.
  */
 
 /** A step that something is waited for. */
@@ -24,7 +25,9 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
-  /** Not in RFC 5321. Postfix's `smtp_connect_timeout`: a lost SYN is sent again after 1, 3, 7 and 15 seconds. */
+  /**
+   * Not in RFC 5321. Postfix's `smtp_connect_timeout`: a lost SYN is sent again after 1, 3, 7 and 15 seconds.
+   */
   connect: 30 * SECOND,
   /** Section 4.5.3.2.1: a busy server accepts the connection and greets later. */
   greeting: 5 * MINUTE,

@@ -1,7 +1,7 @@
 /**
- * From what the administrator asks for, and from what DNS said about a host, to the one TLS policy for that host - or to
- * the reason why it must not be used (RFC 7672 sections 2.2 and 6). There is no default case: a finding that is not
- * decided on does not compile.
+ * From what the administrator asks for, and from what DNS said about a host, to the one TLS policy for that
+ * host - or to the reason why it must not be used (RFC 7672 sections 2.2 and 6). There is no default case: a
+ * finding that is not decided on does not compile.
  */
 import { type HostFinding, type ReachableHost, referenceNames, type ServerOrigin } from '@danelaw/dane';
 import type { FailureType } from './fault.js';
@@ -12,7 +12,9 @@ export type Decision =
   | { readonly action: 'connect'; readonly finding: ReachableHost; readonly policy: TlsPolicy }
   | {
       readonly action: 'skip';
-      /** `absent`: there is nothing to connect to, and that is an answer; otherwise it may be another time. */
+      /**
+       * `absent`: there is nothing to connect to, and that is an answer; otherwise it may be another time.
+       */
       readonly cause: 'absent' | 'look-up' | 'policy';
       readonly reason: string;
       readonly failureType: FailureType | undefined;
@@ -103,7 +105,7 @@ function decideDane(
 function decideDaneOnly(route: DecisionInput['route'], finding: ReachableHost): Decision {
   if (route.mx === 'insecure') {
     // Section 2.2.1: "delivery MUST be delayed".
-    const words = `the MX records of ${route.domain} are not signed, and the policy "dane-only" asks for signed ones`;
+    const words = `the MX records of ${route.domain} are not signed, and "dane-only" asks for signed ones`;
     return skip('policy', `${words} (RFC 7672 section 2.2.1)`, 'dane-required');
   }
   const { tlsa } = finding;
@@ -127,7 +129,7 @@ function decideDaneOnly(route: DecisionInput['route'], finding: ReachableHost): 
       return skip('policy', `${words} (RFC 7672 section 6)`, 'tlsa-invalid');
     }
     case 'none': {
-      const words = `${finding.host} can't be authenticated by DANE (${tlsa.reason}), and the policy is "dane-only"`;
+      const words = `${finding.host} can't be authenticated (${tlsa.reason}), and the policy is "dane-only"`;
       return skip('policy', `${words} (RFC 7672 section 6)`, 'dane-required');
     }
     case 'failed':
@@ -139,7 +141,10 @@ function decideDaneOnly(route: DecisionInput['route'], finding: ReachableHost): 
   }
 }
 
-/** RFC 7672 section 2.1.2: "MUST treat that server as unreachable and MUST NOT deliver the message via that server". */
+/**
+ * RFC 7672 section 2.1.2: "MUST treat that server as unreachable and MUST NOT deliver the message via that
+ * server".
+ */
 function tlsaFailed(finding: ReachableHost, reason: string): Decision {
   const words = `the TLSA records of ${finding.host} could not be looked up, so it must not be used`;
   return skip('look-up', `${words} (RFC 7672 section 2.1.2): ${reason}`, 'dnssec-invalid');

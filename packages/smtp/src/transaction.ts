@@ -1,12 +1,12 @@
 /**
- * One mail transaction (RFC 5321 section 3.3): MAIL, RCPT for each recipient, DATA - and for each recipient what became
- * of the message.
+ * One mail transaction (RFC 5321 section 3.3): MAIL, RCPT for each recipient, DATA - and for each recipient
+ * what became of the message.
  *
- * With PIPELINING (RFC 2920) the envelope and DATA go out in one write: one round trip for the envelope, one for the
- * message. Replies are matched to commands by counting, nothing else.
+ * With PIPELINING (RFC 2920) the envelope and DATA go out in one write: one round trip for the envelope, one
+ * for the message. Replies are matched to commands by counting, nothing else.
  *
- * A server that can't carry the message as it is (no 8BITMIME, no SMTPUTF8, too small a SIZE) does not get a broken one:
- * it is refused here, with the enhanced status code that says so.
+ * A server that can't carry the message as it is (no 8BITMIME, no SMTPUTF8, too small a SIZE) does not get a
+ * broken one: it is refused here, with the enhanced status code that says so.
  */
 import type { Capabilities } from './capabilities.js';
 import type { Connection } from './connection.js';
@@ -40,7 +40,10 @@ export type Verdict =
     }
   /** Refused for now, with 4yz. */
   | { readonly status: 'later'; readonly reply: Reply; readonly reason: string }
-  /** The connection was lost. `inDoubt`: after the final dot, so nobody knows whether the server has the message. */
+  /**
+   * The connection was lost. `inDoubt`: after the final dot, so nobody knows whether the server has the
+   * message.
+   */
   | {
       readonly status: 'lost';
       readonly fault: SmtpFault;
@@ -60,7 +63,10 @@ export interface Transaction {
   readonly usable: boolean;
 }
 
-/** Sends the message in as many transactions as the number of recipients needs. Rejects only on the caller's abort. */
+/**
+ * Sends the message in as many transactions as the number of recipients needs. Rejects only on the caller's
+ * abort.
+ */
 export async function transact(session: Session, input: TransactionInput): Promise<Transaction> {
   const verdicts: RecipientVerdict[] = [];
   for (let start = 0; start < input.recipients.length; start += MAX_RECIPIENTS_PER_TRANSACTION) {
@@ -276,9 +282,9 @@ function refusal(stage: Stage, reply: Reply): Verdict {
 }
 
 /**
- * RFC 5321 section 4.5.3.1.10: 552 to RCPT may mean "too many recipients", which is temporary - but RFC 1870 section 6.4
- * uses it for a message too large for this recipient, which is not. It is the former where the enhanced code says so:
- * we never give a server more than the hundred recipients that it must take.
+ * RFC 5321 section 4.5.3.1.10: 552 to RCPT may mean "too many recipients", which is temporary - but RFC 1870
+ * section 6.4 uses it for a message too large for this recipient, which is not. It is the former where the
+ * enhanced code says so: we never give a server more than the hundred recipients that it must take.
  */
 function rcptRefusal(reply: Reply): Verdict {
   if (reply.code !== 552 || reply.enhanced !== '5.5.3') return refusal('rcpt', reply);

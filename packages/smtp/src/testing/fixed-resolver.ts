@@ -1,4 +1,6 @@
-/** A resolver that knows what a test gives it: each answer with the status that validation would have found. */
+/**
+ * A resolver that knows what a test gives it: each answer with the status that validation would have found.
+ */
 import type { Lookup, RecordData, Resolver } from '@danelaw/dns';
 import { Name } from '@danelaw/dns';
 

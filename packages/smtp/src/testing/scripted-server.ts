@@ -1,8 +1,9 @@
 /**
- * A real TCP server that speaks SMTP as a test tells it to, does STARTTLS with a real handshake, and writes down what it
- * was told: every line, whether it came under TLS, and in how many pieces.
+ * A real TCP server that speaks SMTP as a test tells it to, does STARTTLS with a real handshake, and writes
+ * down what it was told: every line, whether it came under TLS, and in how many pieces.
  *
- * For the tests of this package alone; the mail server of @danelaw/lab is the one that behaves like a whole Internet.
+ * For the tests of this package alone; the mail server of @danelaw/lab is the one that behaves like a whole
+ * Internet.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -15,7 +16,9 @@ export interface Heard {
   readonly commands: string[];
   /** What was sent between 354 and the final dot, that included. */
   readonly data: string[];
-  /** Each piece the network delivered, of the conversation: a group of commands in one write is one of these. */
+  /**
+   * Each piece the network delivered, of the conversation: a group of commands in one write is one of these.
+   */
   readonly pieces: string[];
   tls: { protocol: string | null; serverName: string | false } | null;
   /** The client ended the connection, or it broke. */
