@@ -192,6 +192,7 @@ export class Connection {
     this.#owed = 0;
     this.#socket = socket;
     this.#listen(socket);
+    if (socket.destroyed) this.#onClose();
   }
 
   /** Says QUIT and lets go. Nobody waits for the reply: the outcome stands already. */

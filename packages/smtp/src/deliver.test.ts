@@ -294,6 +294,21 @@ describe('opportunistic TLS, where DANE does not apply (RFC 7672 section 2.2)', 
     },
   );
 
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'delivers in clear text to a server that breaks off after the handshake: %s',
+    async (maxTls) => {
+      const { result } = await to({ closeAfterHandshake: true, maxTls });
+      expect(result.recipients).toMatchObject([{ status: 'delivered', tls: null }]);
+      expect(result.attempts).toMatchObject([{ status: 'failed' }, { status: 'completed', tls: null }]);
+    },
+  );
+
+  it('delivers in clear text to a server whose TLS is too old for Node.js', async () => {
+    const old = { minTls: 'TLSv1', maxTls: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' } as const;
+    expect((await to(old)).result.recipients).toMatchObject([{ status: 'delivered', tls: null }]);
+    expect(statuses((await to(old, 'encrypt')).result)).toEqual(['deferred']);
+  });
+
   it('delivers in clear text to a server that breaks off at STARTTLS', async () => {
     const { result } = await to({ replies: { STARTTLS: 'close' } });
     expect(result.recipients).toMatchObject([{ status: 'delivered', tls: null }]);

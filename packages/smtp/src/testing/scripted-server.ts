@@ -43,11 +43,13 @@ export interface Script {
   /** PEM, leaf first. */
   readonly chain?: string;
   readonly key?: string;
-  readonly maxTls?: 'TLSv1.2' | 'TLSv1.3';
+  readonly maxTls?: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
   readonly minTls?: 'TLSv1' | 'TLSv1.2' | 'TLSv1.3';
   readonly ciphers?: string;
   /** Instead of a handshake. */
   readonly handshake?: 'close' | 'garbage' | 'silent';
+  /** Breaks off when the handshake has ended: under TLS 1.3 the client takes it for a success first. */
+  readonly closeAfterHandshake?: boolean;
 }
 
 export interface ScriptedServer {
@@ -187,6 +189,7 @@ class Conversation {
     tls.on('error', () => {});
     tls.on('secure', () => {
       const serverName = (tls as TLSSocket & { servername?: string | false }).servername ?? false;
+      if (this.#script.closeAfterHandshake === true) tls.destroy();
       this.#heard.tls = { protocol: tls.getProtocol(), serverName };
     });
     this.#socket = tls;
