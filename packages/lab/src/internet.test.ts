@@ -1,6 +1,7 @@
 /** The Internet as a whole, asked by software that is not ours: Node's own stub resolver (c-ares) and sockets. */
 import { Resolver } from 'node:dns/promises';
 import { connect } from 'node:net';
+import { createResolver, parseRootHints } from '@danelaw/dns';
 import { describe, expect, it } from 'vitest';
 import { type Internet, startInternet } from './internet.js';
 import { LabError } from './loopback.js';
@@ -67,12 +68,27 @@ describe('startInternet', () => {
 
   it('has name servers that refer from the root to the domain, at one port', async () => {
     const scenarios = SCENARIOS.filter(({ domain }) => domain === 'plain.unsigned');
-    await withInternet(scenarios, async ({ rootHints, nameServers, dnsPort }) => {
+    await withInternet(scenarios, async ({ rootHints, rootHintsFile, nameServers, dnsPort }) => {
+      expect(parseRootHints(rootHintsFile)).toEqual(rootHints);
       expect(rootHints).toEqual([{ name: 'ns', address: nameServers.get('.') }]);
       const domainServer = stub({ address: nameServers.get('plain.unsigned') ?? '', port: dnsPort });
       expect(await domainServer.resolveMx('plain.unsigned')).toHaveLength(1);
       const rootServer = stub({ address: nameServers.get('.') ?? '', port: dnsPort });
       await expect(rootServer.resolveMx('plain.unsigned')).rejects.toMatchObject({ code: 'ENODATA' });
+    });
+  });
+
+  it('has a validating resolver, too, whose AD bit tells secure from insecure', async () => {
+    const wanted = ['good-3-1-1.example', 'insecure.optout', 'mx-bogus.example', 'nonexistent.example'];
+    const scenarios = SCENARIOS.filter(({ domain }) => wanted.includes(domain));
+    await withInternet(scenarios, async (internet) => {
+      const { address, port } = await internet.startValidatingResolver();
+      const resolver = createResolver({ upstream: `${address}#${port}`, trust: 'ad' });
+      const statuses = await Promise.all(
+        wanted.map(async (name) => (await resolver.resolve(name, 'MX')).status),
+      );
+      await resolver.close();
+      expect(statuses).toEqual(['secure', 'insecure', 'indeterminate', 'secure']);
     });
   });
 

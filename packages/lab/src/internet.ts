@@ -8,7 +8,7 @@
  */
 
 import { formatTlsa } from '@danelaw/dane';
-import { formatRdata, type Lookup, type Question, RRTYPE, typeName } from '@danelaw/dns';
+import { createResolver, formatRdata, type Question, type RootHint, RRTYPE, typeName } from '@danelaw/dns';
 import type { DnsSocket } from './dns-socket.js';
 import type { Habit } from './habit.js';
 import { Loopback, listenEverywhere } from './loopback.js';
@@ -50,7 +50,9 @@ export interface Internet {
   readonly scenarios: readonly Scenario[];
   /** Resolves for stubs, validates nothing, never sets AD. */
   readonly resolver: Endpoint;
-  readonly rootHints: readonly { readonly name: string; readonly address: string }[];
+  readonly rootHints: readonly RootHint[];
+  /** The same as a root hints file has it. */
+  readonly rootHintsFile: string;
   /** DS records of the root's key in presentation format. */
   readonly trustAnchors: readonly string[];
   /** Of all authoritative name servers. */
@@ -65,9 +67,6 @@ export interface Internet {
   /** The latest questions, oldest first. */
   questions(): readonly AskedQuestion[];
   /** A second resolver over the same Internet that validates by the given function, as the first one does not. */
-  addValidatingResolver(
-    validate: (name: string, type: string) => Promise<Pick<Lookup, 'status'>>,
-  ): Promise<Endpoint>;
   close(): Promise<void>;
 }
 
@@ -116,20 +115,28 @@ export async function startInternet(
     });
     const resolver = await face.listen(RESOLVER_ADDRESS, options.resolverPort ?? 0);
     closers.push(() => resolver.close());
+    const root = rootOf(zones);
     return {
       scenarios,
       resolver: endpoint(resolver),
-      ...rootOf(zones),
+      ...root,
       dnsPort: dns.port,
       smtpPort: mail.port,
       mailServers: new Map(mail.servers.map((server) => [server.host, server])),
       nameServers: new Map(zones.map(({ origin, address }) => [origin.toString(), address])),
       clock,
       questions: () => log.questions,
-      addValidatingResolver: async (validate) => {
-        const second = await new RecursiveFace({ servers, validate }).listen(RESOLVER_ADDRESS, 0);
-        closers.push(() => second.close());
-        return endpoint(second);
+      startValidatingResolver: async () => {
+        const upstream = `${resolver.address}#${resolver.port}`;
+        const validator = createResolver({ upstream, trustAnchors: root.trustAnchors, clock });
+        closers.push(() => validator.close());
+        const validating = new RecursiveFace({
+          servers,
+          validate: (name, type) => validator.resolve(name, type),
+        });
+        const socket = await validating.listen(RESOLVER_ADDRESS, 0);
+        closers.push(() => socket.close());
+        return endpoint(socket);
       },
       close,
     };
@@ -217,11 +224,16 @@ function listenAs(
   return server.listen(address, port);
 }
 
-function rootOf(zones: readonly PlacedZone[]): Pick<Internet, 'rootHints' | 'trustAnchors'> {
+type RootFacts = Pick<Internet, 'rootHints' | 'rootHintsFile' | 'trustAnchors'>;
+
+function rootOf(zones: readonly PlacedZone[]): RootFacts {
   const root = zones.find(({ origin }) => origin.isRoot);
-  const ds = root?.served.signed?.dsRecords() ?? [];
+  if (root === undefined) throw new RangeError('the lab has no root zone');
+  const { address, served } = root;
+  const ds = served.signed?.dsRecords() ?? [];
   return {
-    rootHints: root === undefined ? [] : [{ name: 'ns', address: root.address }],
+    rootHints: [{ name: 'ns', address }],
+    rootHintsFile: `. 3600 IN NS ns.\nns. 3600 IN A ${address}\n`,
     trustAnchors: ds.map((rdata) => `. IN DS ${formatRdata(RRTYPE.DS, rdata)}`),
   };
 }
