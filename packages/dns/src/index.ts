@@ -21,5 +21,6 @@ export { parseRdata, parseTarget, requireType } from './record.js';
 export { createResolver, type ResolverOptions } from './resolver.js';
 export { parseRootHints, type RootHint } from './root-hints.js';
 export { CLASS_IN, RCODE, RRTYPE, rcodeName, typeName, typeNumber } from './rrtype.js';
+export { createNetworkTransport, type NetworkTransport, type Transport } from './transport.js';
 export { parseTrustAnchors, type TrustAnchor } from './trust-anchor.js';
 export { compareBytes, concatBytes, WireError } from './wire.js';

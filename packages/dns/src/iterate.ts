@@ -33,6 +33,8 @@ export const MAX_SERVER_LOOKUPS = 4;
 export const MAX_DEPTH = 5;
 /** Addresses asked for one question at one zone, before the zone is given up. */
 export const MAX_TRIES_PER_ZONE = 8;
+/** How often an address that keeps silent is asked, each time with more patience. */
+const ROUNDS = 3;
 /** Labels that are added one at a time; after that the whole name is asked for (RFC 9156 section 2.3). */
 export const MAX_MINIMISED_LABELS = 10;
 /** Name servers whose looked-up addresses are remembered, and for how many seconds at most. */
@@ -172,17 +174,30 @@ class IteratingSource implements Source {
   async #askZone(zone: Delegation, question: Question, errand: Errand): Promise<Reply | NoReply> {
     const { allowance } = errand;
     const troubles = new Map<string, Trouble>();
-    for await (const address of this.#addresses(zone, errand)) {
-      if (troubles.size >= MAX_TRIES_PER_ZONE || !allowance.spendQuery()) break;
+    let tries = 0;
+    for await (const address of this.#addressesInRounds(zone, errand, troubles)) {
+      if (++tries > MAX_TRIES_PER_ZONE || !allowance.spendQuery()) break;
       const server = { address, port: this.#options.port };
       const tried = await this.#askAddress(server, question, allowance.deadline);
       const usable = tried.kind === 'reply' ? unlessLame(tried.message, zone.zone, question) : tried;
       if (usable.kind === 'reply') return { ...usable, server: formatServer(server) };
-      troubles.set(formatServer(server), usable);
+      troubles.set(address, usable);
     }
     if (troubles.size === 0) return failed(`no address of a server of ${zone.zone} could be found or asked`);
     const none = noReply(troubles);
     return { ...none, reason: `no server of ${zone.zone} answers for ${question.name}: ${none.reason}` };
+  }
+
+  /** Every address once, and then those again that kept silent: a packet may have been lost. */
+  async *#addressesInRounds(
+    zone: Delegation,
+    errand: Errand,
+    troubles: ReadonlyMap<string, Trouble>,
+  ): AsyncGenerator<string> {
+    yield* this.#addresses(zone, errand);
+    for (let round = 1; round < ROUNDS; round++) {
+      for (const [address, trouble] of [...troubles]) if (trouble.kind === 'silent') yield address;
+    }
   }
 
   /** The addresses of a zone's servers, in the order in which to ask; those without glue are looked up when needed. */
