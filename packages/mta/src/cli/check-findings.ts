@@ -314,7 +314,10 @@ function sessionFindings(place: Place, { tls, policy }: AddressProbe): Finding[]
   return [];
 }
 
-function failureFindings(place: Place, { tls, policy, reason, failureType }: AddressProbe): Finding[] {
+function failureFindings(place: Place, { tls, policy, reason: full, failureType }: AddressProbe): Finding[] {
+  // The finding says where it was found; the reason need not.
+  const prefix = `${place.host} [${place.address}]: `;
+  const reason = full.startsWith(prefix) ? full.slice(prefix.length) : full;
   switch (failureType) {
     case 'starttls-not-supported':
       return [

@@ -38,20 +38,25 @@ function describeHost(probe: HostProbe, paint: Palette, width: number): string[]
 }
 
 function describeAddress(address: AddressProbe, paint: Palette, width: number): string[] {
-  const mark = address.ok ? '' : 'refused; ';
-  const session =
-    address.tls === null ? (address.ok ? 'clear text' : address.reason) : describeTls(address.tls);
-  const lines = hanging(`    ${printable(address.address)}  `, printable(mark + session), width);
-  if (!address.ok) return lines.map(paint.bad);
-  return address.tls?.authenticated ? lines.map(paint.good) : lines;
+  const { ok, tls } = address;
+  const row = (text: string) => hanging(`    ${printable(address.address)}  `, printable(text), width);
+  if (ok) {
+    const lines = row(tls === null ? 'clear text' : describeTls(tls));
+    return tls?.authenticated ? lines.map(paint.good) : lines;
+  }
+  // Why, is told below, with the rule and the remedy.
+  return row(tls === null ? 'refused' : `refused; ${tls.protocol} ${tls.cipher}, not authenticated`).map(
+    paint.bad,
+  );
 }
 
 function describeFinding(finding: Finding, paint: Palette, width: number): string[] {
   const { severity, host, address } = finding;
   const where = [host, address].filter((each) => each !== null).join(' ');
+  const rule = finding.text.includes(finding.rule) ? '' : ` (${finding.rule})`;
   const [first = '', ...rest] = hanging(
     `  ${severity.padEnd(9)}`,
-    printable(`${where === '' ? '' : `${where}: `}${finding.text} (${finding.rule})`),
+    printable(`${where === '' ? '' : `${where}: `}${finding.text}${rule}`),
     width,
   );
   return [

@@ -21,6 +21,7 @@ import {
 import { withResolver } from './open-resolver.js';
 import { printableJson } from './printable.js';
 import { withProgress } from './progress.js';
+import { prose } from './prose.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
 
@@ -40,7 +41,8 @@ Examples:
   example.org
     mx.example.org  secure MX, preference 10
       TLSA  secure  3 1 1 8d02536c887482bc...
-      192.0.2.25  TLSv1.3 TLS_AES_256_GCM_SHA384, authenticated by TLSA 3 1 1 8d02536c887482bc... (DANE-EE)
+      192.0.2.25  TLSv1.3 TLS_AES_256_GCM_SHA384, authenticated by TLSA 3 1 1 8d02536c887482bc...
+                  (DANE-EE)
 
     Senders with DANE deliver to servers that DNSSEC names and DANE authenticates, and to no others.
 
@@ -48,13 +50,14 @@ Examples:
   "fine"
   "refused"
 
-Exit codes: 0 every server of every domain takes mail, authenticated or (where nothing is published) not
-            69 senders with DANE refuse a server, or every sender the domain    75 it can't be said now
-            64 usage    78 unusable trust anchors or hints`;
+Exit codes: 0 every server of every domain takes mail: authenticated, or unproved where nothing is
+              published
+            69 senders with DANE refuse a server, or every sender the domain
+            75 it can't be said now    64 usage    78 unusable trust anchors or hints`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
-    .description(DESCRIPTION)
+    .description(prose(DESCRIPTION))
     .argument('<domain...>', 'domains as they stand behind the @ of an address')
     .addHelpText('after', EXAMPLES);
   addMailOptions(command, String(DEFAULT_TIMEOUT_SECONDS));

@@ -9,6 +9,7 @@ import { runDemo } from './demo-run.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { printableJson } from './printable.js';
 import { withProgress } from './progress.js';
+import { prose } from './prose.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 
 interface DemoOptions {
@@ -28,14 +29,16 @@ Examples:
   $ danelaw demo --keep
   ...
   The private Internet goes on until you press Ctrl-C. Try in another terminal:
-    danelaw check --resolver 127.0.0.1#40123 --trust-anchor /tmp/danelaw-Xy1/root.ds --smtp-port 40125 \\
-      ee-spki-sha256.example
 
-Exit codes: 0 every outcome is as it should be    69 one is not, or the private Internet could not be started`;
+    LAB="--resolver 127.0.0.1#40123 --trust-anchor /tmp/danelaw-Xy1/root.ds"
+    danelaw check $LAB --smtp-port 40125 good-3-1-1.example
+
+Exit codes: 0 every outcome is as it should be
+            69 one is not, or the private Internet could not be started`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
-    .description(DESCRIPTION)
+    .description(prose(DESCRIPTION))
     .optionsGroup('Demonstration:')
     .option('--keep', 'let the private Internet go on, and tell how to use it')
     .option('-v, --verbose', "show danelaw's own words on each domain too")

@@ -44,6 +44,11 @@ describe('danelaw', () => {
     ['no command', [], /Usage: danelaw/],
     ['an unknown command', ['sned'], /danelaw: unknown command 'sned'\n\(Did you mean send\?\)/],
     ['an unknown option', ['resolve', '--resolvr', 'system', 'a.example', 'A'], /Did you mean --resolver\?/],
+    [
+      'a misspelt option before a missing one',
+      ['send', '--polcy', 'dane'],
+      /unknown option '--polcy'\n\(Did you mean --policy\?\)/,
+    ],
     ['a missing argument', ['resolve', 'a.example'], /missing required argument 'type'/],
     ['too many arguments', ['resolve', 'a.example', 'A', 'b'], /too many arguments/],
     ['an option without its value', ['resolve', 'a.example', 'A', '--at'], /argument missing/],
@@ -56,8 +61,8 @@ describe('danelaw', () => {
       /Did you mean dane\? Supported: none, may/,
     ],
     ['a policy of a later version', ['check', '--policy', 'sts', 'a.example'], /"sts" is not supported yet/],
-    ['no sender', ['send', '-t', 'a@b.example', '-'], /required option '-f, --from <address>'/],
-    ['no recipient', ['send', '-f', '', '-'], /required option '-t, --to <address>'/],
+    ['no sender', ['send', '-t', 'a@b.example', '-'], /-f is missing/],
+    ['no recipient', ['send', '-f', '', '-'], /-t is missing/],
     ['a malformed sender', ['send', '-f', 'ann', '-t', 'a@b.example'], /-f ann: it has no domain/],
     ['a malformed recipient', ['send', '-f', '', '-t', 'a b@c.example'], /-t a b@c.example: its local part/],
     ['a null recipient', ['send', '-f', '', '-t', '<>'], /-t <>: it is empty/],
@@ -80,7 +85,7 @@ describe('danelaw', () => {
     [
       'a hints file without addresses',
       ['--resolver', 'iterate', '--root-hints', '/dev/null'],
-      /root hints hold no address record/,
+      /root hints hold no address/,
     ],
   ];
   it.each(misconfigured)('refuses %s with 78', async (_, argv, message) => {

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { printable } from './printable.js';
+import { prose } from './prose.js';
 import type { Io } from './terminal.js';
 
 /** A command's file: adds options, help and action to the command that commander already knows by name. */
@@ -73,9 +74,13 @@ async function createProgram(
   finish: (code: ExitCode) => void,
 ): Promise<Command> {
   const program = new Command('danelaw')
-    .description(DESCRIPTION)
+    .description(prose(DESCRIPTION))
     .usage('<command> [options]')
-    .version(version(), '-V, --version', 'print the version')
+    .option('-V, --version', 'print the version')
+    .on('option:version', () => {
+      io.stdout.write(`${version()}\n`);
+      throw new CommanderError(EXIT.OK, 'commander.version', '');
+    })
     .helpOption('-h, --help', 'show this help, or that of a command')
     .helpCommand('help [command]', 'show the help of a command')
     .addHelpText('after', EXAMPLES);

@@ -94,7 +94,7 @@ export function addMailOptions(command: Command, timeoutWords: string): Command 
     .addOption(
       new Option(
         '--timeout <seconds>',
-        `longest wait for each step of a server's (default: ${timeoutWords})`,
+        `longest wait for a server, at each step (default: ${timeoutWords})`,
       ).argParser(secondsValue),
     );
 }

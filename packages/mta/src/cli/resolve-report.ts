@@ -18,10 +18,17 @@ const MAX_RDATA_CHARACTERS = 400;
 export function describeLookup(lookup: Lookup, paint: Palette, width: number): string[] {
   const question = paint.strong(`${printable(lookup.name)} ${lookup.type}`);
   const lines = [`${question} is ${paintStatus(lookup.status, paint)}${endOf(lookup)}`];
-  if (lookup.status !== 'secure') lines.push(...hanging('  ', printable(lookup.reason), width));
+  const reason = lookup.status === 'secure' ? '' : lookup.reason;
+  if (reason !== '') lines.push(...hanging('  ', printable(reason), width));
   if (lookup.ede !== undefined) {
     const { code, text } = lookup.ede;
-    lines.push(...hanging('  ', `RFC 8914 code ${code}${text === '' ? '' : `, ${printable(text)}`}`, width));
+    lines.push(
+      ...hanging(
+        '  ',
+        `RFC 8914 code ${code}${text === '' || text === reason ? '' : `, ${printable(text)}`}`,
+        width,
+      ),
+    );
   }
   if (isAnswered(lookup)) lines.push(...describeAnswer(lookup, paint));
   if (lookup.chain.length > 0)

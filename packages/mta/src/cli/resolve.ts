@@ -25,12 +25,18 @@ Examples:
   $ danelaw resolve _25._tcp.mx.example.org TLSA
   _25._tcp.mx.example.org TLSA is secure.
 
-    _25._tcp.mx.example.org  3600  TLSA  3 1 1 8d02536c887482bc...
+    _25._tcp.mx.example.org    3600  TLSA  3 1 1 8d02536c887482bc...
+
+  Chain of trust:
+    .  trust anchor -> key 20326 (RSASHA256), which signs 46441
+    org  DS -> key 26974 (RSASHA256), which signs 6302
+    example.org  DS -> key 370 (ECDSAP256SHA256), which signs 11542
 
   $ danelaw resolve --resolver 9.9.9.9 --json example.org MX
   $ danelaw resolve --resolver 127.0.0.1#5353 --trust-anchor root.key broken.example A
-  broken.example A is bogus: the signature of broken.example A expired on 2026-11-01T00:00:00Z
-    RFC 8914 code 7, Signature Expired
+  broken.example A is bogus:
+    the signature of A of broken.example expired on 2026-11-01T00:00:00Z
+    RFC 8914 code 7
 
 Exit codes: 0 secure or insecure, also where there is no such record or name
             75 bogus or indeterminate    64 usage    78 unusable trust anchors or hints`;

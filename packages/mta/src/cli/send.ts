@@ -18,12 +18,13 @@ import {
 import { withResolver } from './open-resolver.js';
 import { printableJson } from './printable.js';
 import { withProgress } from './progress.js';
+import { prose } from './prose.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
 
 interface SendOptions extends MailOptions {
-  readonly from: string;
-  readonly to: readonly string[];
+  readonly from?: string;
+  readonly to?: readonly string[];
 }
 
 const DESCRIPTION = `Delivers one message now, from FILE or standard input, to each recipient's domain under the rules of RFC 7672,
@@ -38,11 +39,12 @@ Examples:
   example.org
     mx.example.org  secure MX, preference 10
       TLSA  secure  3 1 1 8d02536c887482bc...
-      192.0.2.25  TLSv1.3 TLS_AES_256_GCM_SHA384, authenticated by TLSA 3 1 1 8d02536c887482bc... (DANE-EE)
+      192.0.2.25  TLSv1.3 TLS_AES_256_GCM_SHA384, authenticated by TLSA 3 1 1 8d02536c887482bc...
+                  (DANE-EE)
                   > 250 2.0.0 Ok: queued as 4Q2x1
 
-  delivered  you@example.org: handed over under TLS to mx.example.org, which DANE proved to be a server
-             for example.org.
+  delivered  you@example.org: handed over under TLS to mx.example.org, which DANE proved to be a
+             server for example.org.
 
   $ danelaw send -f '' -t postmaster@example.org - < report.eml       # null sender; from standard input
   $ danelaw send --policy dane-only --json -f me@example.net -t a@example.org -t b@example.com mail.eml
@@ -52,11 +54,11 @@ Exit codes: 0 delivered to all, 69 failed for good for at least one, 75 deferred
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
-    .description(DESCRIPTION)
+    .description(prose(DESCRIPTION))
     .argument('[file]', 'the message; standard input where it is "-" or left out')
     .optionsGroup('Envelope:')
-    .requiredOption('-f, --from <address>', "the sender, to whom failures are reported; '' or '<>' for none")
-    .requiredOption(
+    .option('-f, --from <address>', "the sender, to whom failures are reported; '' or '<>' for none")
+    .option(
       '-t, --to <address>',
       'a recipient; give it again for each further one',
       (text: string, others: readonly string[] = []) => [...others, text],
@@ -71,15 +73,13 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
 }
 
 async function send(file: string | undefined, options: SendOptions, io: Io): Promise<ExitCode> {
-  const from = options.from === '' || options.from === '<>' ? undefined : addressOption('-f', options.from);
-  const to = options.to.map((text) => addressOption('-t', text).mailbox);
+  const envelope = envelopeOf(options);
   const heloName = ehloName(options.helo);
   const message = await readMessage(file, io);
   const clock = clockFrom(options.at);
-  const envelope = { from: from?.mailbox ?? '', to };
   const settings = clientSettings(options, clock, io.signal);
   const delivery = await withResolver(options, clock, (resolver) =>
-    withProgress(io, `sending to ${to.join(', ')} ...`, () =>
+    withProgress(io, `sending to ${envelope.to.join(', ')} ...`, () =>
       deliver({ resolver, heloName, envelope, message, ...settings }),
     ),
   );
@@ -94,6 +94,17 @@ async function send(file: string | undefined, options: SendOptions, io: Io): Pro
 }
 
 const SEVERITY = { delivered: 'fine', deferred: 'temporary', failed: 'permanent' } as const;
+
+/** Checked here and not by commander, which would name a missing option before a misspelt one. */
+function envelopeOf({ from, to }: SendOptions): { from: string; to: string[] } {
+  if (from === undefined) throw new CommandError(EXIT.USAGE, "-f is missing: the sender, or '' for none");
+  if (to === undefined) throw new CommandError(EXIT.USAGE, '-t is missing: a recipient');
+  const isNull = from === '' || from === '<>';
+  return {
+    from: isNull ? '' : addressOption('-f', from).mailbox,
+    to: to.map((text) => addressOption('-t', text).mailbox),
+  };
+}
 
 function addressOption(option: string, text: string): MailAddress {
   const parsed = parseAddress(text);

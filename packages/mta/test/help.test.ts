@@ -1,0 +1,16 @@
+import { describe, expect, it } from 'vitest';
+import { run } from './program.js';
+
+describe('help', () => {
+  it.each([
+    ['danelaw', ['--help']],
+    ['danelaw send', ['send', '--help']],
+    ['danelaw check', ['check', '--help']],
+    ['danelaw resolve', ['resolve', '--help']],
+    ['danelaw demo', ['demo', '--help']],
+  ])('%s explains itself', async (_, argv) => {
+    const { code, out, err } = await run(argv);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatchSnapshot();
+  });
+});
