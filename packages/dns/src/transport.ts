@@ -7,6 +7,7 @@
  */
 import { isIP } from 'node:net';
 import { onAbort, systemTimer, type Timer } from './abort.js';
+import { Slots } from './slots.js';
 import { TcpPool } from './tcp.js';
 import { TransportError } from './transport-error.js';
 import { exchangeUdp } from './udp.js';
@@ -44,6 +45,8 @@ export interface NetworkTransportOptions {
 
 const PATIENCE_MS = 30_000;
 const IDLE_MS = 5_000;
+/** Each UDP query holds a socket, and processes are commonly allowed 1024 open files. */
+const MAX_UDP_SOCKETS = 400;
 
 /** `192.0.2.1#53`, as BIND and Unbound print it. */
 export function formatServer(server: ServerAddress): string {
@@ -58,6 +61,7 @@ class SocketTransport implements NetworkTransport {
   readonly #patience: number;
   readonly #timer: Timer;
   readonly #tcp: TcpPool;
+  readonly #udpSockets = new Slots(MAX_UDP_SOCKETS);
   readonly #underWay = new Set<AbortController>();
   #closed = false;
 
@@ -95,7 +99,7 @@ class SocketTransport implements NetworkTransport {
   #exchange(query: Uint8Array, server: Endpoint, signal: AbortSignal): Promise<Uint8Array> {
     switch (server.protocol) {
       case 'udp':
-        return exchangeUdp(query, server, signal);
+        return this.#udpSockets.use(() => exchangeUdp(query, server, signal), signal);
       case 'tcp':
         return this.#tcp.exchange(query, server, signal);
       case 'tls':
