@@ -17,11 +17,20 @@ export default defineConfig({
       // Each package alone, beside its code.
       { resolve: { alias }, test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },
       // Packages together, on the private Internet of the lab.
-      { resolve: { alias }, test: { name: 'lab', include: ['packages/*/test/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        resolve: { alias },
+        test: { name: 'lab', include: ['packages/*/test/**/*.test.ts'], testTimeout: 60_000 },
+      },
       // Software that nobody here wrote, from Debian.
       {
         resolve: { alias },
-        test: { name: 'interop', include: ['interop/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 300_000, fileParallelism: false },
+        test: {
+          name: 'interop',
+          include: ['interop/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
       },
     ],
   },
