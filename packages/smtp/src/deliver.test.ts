@@ -390,6 +390,19 @@ describe('host by host, address by address', () => {
     expect(dialled).toEqual(['192.0.2.1']);
   });
 
+  it.each<[string, Script, string[]]>([
+    [
+      'a connection that broke off leads to the next address',
+      { replies: { RCPT: 'close' } },
+      ['192.0.2.1', '192.0.2.9'],
+    ],
+    ['a 4yz reply leads to the next host', { replies: { RCPT: '450 later' } }, ['192.0.2.1', '192.0.2.2']],
+  ])('%s', async (_, script, expected) => {
+    const answers = { ...THREE, 'mx1.example.org A': { records: [a('192.0.2.1'), a('192.0.2.9')] } };
+    const { dialled } = await send({ '192.0.2.1': script, '192.0.2.2': {}, '192.0.2.9': {} }, answers);
+    expect(dialled).toEqual(expected);
+  });
+
   it('takes only those recipients to the next host that are not settled', async () => {
     const replies = { 'RCPT TO:<c': '450 4.2.0 later', 'RCPT TO:<d': '550 5.1.1 no' };
     const envelope = { from: '', to: ['b@example.org', 'c@example.org', 'd@example.org'] };

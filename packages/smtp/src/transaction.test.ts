@@ -32,11 +32,12 @@ interface Sent {
   readonly from?: string;
   readonly text?: string;
   readonly timeouts?: Partial<Timeouts>;
+  readonly deadline?: AbortSignal;
 }
 
 async function send(
   script: Script,
-  { to = ['b@example.org'], from = 'a@example.net', text = TEXT, timeouts }: Sent = {},
+  { to = ['b@example.org'], from = 'a@example.net', text = TEXT, timeouts, deadline }: Sent = {},
 ) {
   const server = await startServer(script);
   servers.push(server);
@@ -48,6 +49,7 @@ async function send(
     verify: verifyCertificate,
     timeouts: { ...DEFAULT_TIMEOUTS, ...timeouts },
     clock: Date.now,
+    deadline,
   });
   if (opened.status !== 'open') throw opened.fault;
   const sender = from === '' ? undefined : mailbox(from);
@@ -266,6 +268,21 @@ describe('a large message', () => {
       { text: `${large}${line.repeat(100_000)}` },
     );
     expect(verdictOf(done)).toMatchObject({ status: 'lost', inDoubt: false, fault: { kind: 'protocol' } });
+  });
+});
+
+describe('the deadline of a delivery', () => {
+  it('does not count while the end of the message is being answered (RFC 5321 section 4.5.3.2.6)', async () => {
+    const deadline = new AbortController();
+    const { done } = await send({ onMessage: () => deadline.abort() }, { deadline: deadline.signal });
+    expect(statuses(done)).toEqual(['accepted']);
+  });
+
+  it('counts before', async () => {
+    const deadline = new AbortController();
+    const sending = send({ replies: { DATA: null } }, { deadline: deadline.signal });
+    deadline.abort();
+    await expect(sending).rejects.toMatchObject({ kind: 'deadline' });
   });
 });
 

@@ -34,6 +34,8 @@ export interface Script {
   readonly replies?: Readonly<Record<string, string | null>>;
   /** The reply to the end of the message. */
   readonly endOfData?: string | null;
+  /** Called when a message has come whole, before it is answered. */
+  readonly onMessage?: () => void;
   /** Said in the middle of a message; then the connection ends. */
   readonly duringData?: string;
   /** Stops reading when the message begins. */
@@ -125,6 +127,7 @@ class Conversation {
     this.#heard.data.push(this.#rest.slice(0, end + 3));
     this.#rest = this.#rest.slice(end + 3);
     this.#inData = false;
+    this.#script.onMessage?.();
     this.#say(this.#script.endOfData === undefined ? '250 2.0.0 taken' : this.#script.endOfData);
     return true;
   }
