@@ -1,5 +1,6 @@
 /**
- * Sums up Vitest's JSON reports and prints the closing line: `N passed, N failed`, and `, N skipped` where there are any.
+ * Sums up Vitest's JSON reports and prints the closing line: `N passed, N failed`, and `, N skipped` where
+ * there are any.
  *
  * Usage: node sum.mjs FOLDER [FAILED-STEP...]   where a test run STEP has its report in FOLDER/STEP.json
  * Exits with 1 if anything failed or no test was run.

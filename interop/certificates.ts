@@ -1,4 +1,6 @@
-/** Keys and certificates as administrators make them, with the `openssl` command, and the TLSA data for them. */
+/**
+ * Keys and certificates as administrators make them, with the `openssl` command, and the TLSA data for them.
+ */
 import { createHash, X509Certificate } from 'node:crypto';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

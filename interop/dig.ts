@@ -1,4 +1,7 @@
-/** ISC's `dig`: asks a server one question and reads what it says, so that our own DNS code is not its own witness. */
+/**
+ * ISC's `dig`: asks a server one question and reads what it says, so that our own DNS code is not its own
+ * witness.
+ */
 import { programs } from './neighbours.js';
 import { run } from './run.js';
 
@@ -44,8 +47,8 @@ export async function answers(question: Question, ...flags: string[]): Promise<D
 }
 
 /**
- * The resolver's verdict: AD is secure; an answer without AD is insecure; SERVFAIL that turns into an answer with CD
- * (checking disabled) is bogus, as the data is there and only its proof failed.
+ * The resolver's verdict: AD is secure; an answer without AD is insecure; SERVFAIL that turns into an answer
+ * with CD (checking disabled) is bogus, as the data is there and only its proof failed.
  */
 export async function verdict(question: Question): Promise<Verdict> {
   const checked = await answers(question, '+adflag', '+dnssec');

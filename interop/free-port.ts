@@ -2,8 +2,9 @@
 import { createServer } from 'node:net';
 
 /**
- * The port has to be known before the server starts: it stands in the configuration, and in the owner names of
- * TLSA records (`_port._tcp`). Linux hands out ephemeral ports in turn, so it is not given away again soon.
+ * The port has to be known before the server starts: it stands in the configuration, and in the owner names
+ * of TLSA records (`_port._tcp`). Linux hands out ephemeral ports in turn, so it is not given away again
+ * soon.
  */
 export async function freePort(): Promise<number> {
   const server = createServer();

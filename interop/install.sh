@@ -5,8 +5,8 @@ set -euo pipefail
 
 packages=(nsd unbound ldnsutils bind9-utils bind9-dnsutils postfix openssl)
 
-# Debian lets only one mail server be installed, so Exim is unpacked beside Postfix. These are the libraries it
-# is linked with (the rest of its Depends serve the packaged configuration, which the tests don't use).
+# Debian lets only one mail server be installed, so Exim is unpacked beside Postfix. These are the libraries
+# it is linked with (the rest of its Depends serve the packaged configuration, which the tests don't use).
 exim_libraries=(libgnutls-dane0 libgnutls30 libidn12 libidn2-0 libnsl2 libpcre2-8-0 libdb5.3 libcrypt1)
 exim_folder=/usr/local/lib/danelaw-interop/exim4
 

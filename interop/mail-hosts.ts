@@ -1,4 +1,6 @@
-/** The receiving side: Postfix and Exim, each with addresses that authenticate themselves in different ways. */
+/**
+ * The receiving side: Postfix and Exim, each with addresses that authenticate themselves in different ways.
+ */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { issuedLeaf, type ServerCertificate, selfSignedLeaf } from './certificates.js';

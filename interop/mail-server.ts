@@ -27,7 +27,10 @@ export interface MailServer extends ServerProcess, MailStore {}
 
 /** What a server has accepted. */
 export interface MailStore {
-  /** Waits for the message with this Message-ID: its text as stored, with the trace header in front, LF line ends. */
+  /**
+   * Waits for the message with this Message-ID: its text as stored, with the trace header in front, LF line
+   * ends.
+   */
   received(messageId: string): Promise<string>;
   /** Whether the message is in the server's hands, stored or still in its queue. */
   holds(messageId: string): Promise<boolean>;
@@ -66,7 +69,10 @@ export function mailStore({ queue, maildir }: StoreFolders, log: () => Promise<s
   };
 }
 
-/** The contents of all files below a folder; those that go away meanwhile, and a folder that is not there, are passed over. */
+/**
+ * The contents of all files below a folder; those that go away meanwhile, and a folder that is not there, are
+ * passed over.
+ */
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const files = entries.filter((entry) => entry.isFile());

@@ -1,4 +1,6 @@
-/** The domains that mail is sent to: what each publishes, how its zone is signed, and what RFC 7672 asks for. */
+/**
+ * The domains that mail is sent to: what each publishes, how its zone is signed, and what RFC 7672 asks for.
+ */
 import { addresses, type MailHosts } from './mail-hosts.js';
 import type { Signing, ZonePlan } from './signed-zone.js';
 

@@ -1,8 +1,8 @@
 /**
  * What has to be installed for these tests, and what happens where it is not.
  *
- * A test that silently does not run proves nothing. So in CI a missing neighbour is a failure that says what is
- * missing; elsewhere the tests are reported as skipped, with the reason in their title.
+ * A test that silently does not run proves nothing. So in CI a missing neighbour is a failure that says what
+ * is missing; elsewhere the tests are reported as skipped, with the reason in their title.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { describe, test } from 'vitest';
@@ -39,7 +39,10 @@ export function obstacle(): string | undefined {
   return undefined;
 }
 
-/** A group of tests that needs Debian's servers: run where they are, failed in CI, skipped with the reason elsewhere. */
+/**
+ * A group of tests that needs Debian's servers: run where they are, failed in CI, skipped with the reason
+ * elsewhere.
+ */
 export function withNeighbours(title: string, tests: () => void): void {
   const reason = obstacle();
   if (reason === undefined) {

@@ -10,7 +10,9 @@ export interface DaneServer {
   readonly smtpPort: number;
 }
 
-/** Looks up the server's address and TLSA records, does STARTTLS, and says whether OpenSSL authenticates it. */
+/**
+ * Looks up the server's address and TLSA records, does STARTTLS, and says whether OpenSSL authenticates it.
+ */
 export async function opensslAuthenticates({ resolver, baseDomain, smtpPort }: DaneServer): Promise<boolean> {
   const rdata = async (name: string, type: string) => {
     const { answer } = await answers({ port: resolver, name, type }, '+nosplit');

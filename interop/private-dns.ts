@@ -1,4 +1,7 @@
-/** A signed DNS of our own, from the root down: zones made and signed by tools, served by NSD, resolved by Unbound. */
+/**
+ * A signed DNS of our own, from the root down: zones made and signed by tools, served by NSD, resolved by
+ * Unbound.
+ */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, removeFolder } from './folder.js';

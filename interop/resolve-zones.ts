@@ -1,6 +1,6 @@
 /**
- * Names of every kind that DNSSEC treats on its own, in zones of every kind of denial, signed by both tools; and what a
- * validating resolver has to say of each.
+ * Names of every kind that DNSSEC treats on its own, in zones of every kind of denial, signed by both tools;
+ * and what a validating resolver has to say of each.
  */
 import type { Signing, ZonePlan } from './signed-zone.js';
 
@@ -107,12 +107,13 @@ export const resolveZones: readonly ZonePlan[] = [
 ];
 
 /**
- * Below an opt-out NSEC3 that covers the next closer name there may be an unsigned delegation: what rests on it is
- * not proved (RFC 5155 section 9.2).
+ * Below an opt-out NSEC3 that covers the next closer name there may be an unsigned delegation: what rests on
+ * it is not proved (RFC 5155 section 9.2).
  */
 function namesCases(origin: string, { denial, signer }: Signing): NameCase[] {
   const cover = denial === 'nsec3-opt-out' ? 'insecure' : 'secure';
-  // ldns sets the opt-out flag but gives unsigned delegations an NSEC3 record all the same: their lack of DS is proved.
+  // ldns sets the opt-out flag but gives unsigned delegations an NSEC3 record all the same: their lack of DS
+  // is proved.
   const delegationDs = signer === 'ldns' ? 'secure' : cover;
   const row = (title: string, name: string, type: string, expected: Expected): NameCase => ({
     title,

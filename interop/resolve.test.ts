@@ -45,7 +45,8 @@ withNeighbours('resolve', () => {
     }
   });
 
-  // Every look-up is a process here: one zone has a name of every kind, and the broken ones are what scripts look at.
+  // Every look-up is a process here: one zone has a name of every kind, and the broken ones are what scripts
+  // look at.
   const ofOneZone = nameCases.filter(({ name }) => /(^|\.)nsec3\.bind$/.test(name));
   const broken = nameCases.filter(({ name, status }) => status === 'failed' && !name.startsWith('to-bogus.'));
   describe.each(trusts)('danelaw resolve --trust %s says so, and ends with the right code', (trust) => {

@@ -14,7 +14,9 @@ export interface RunOptions {
   readonly limit?: number;
 }
 
-/** Long enough for a key pair on a loaded machine, short enough that a hanging program is named in the report. */
+/**
+ * Long enough for a key pair on a loaded machine, short enough that a hanging program is named in the report.
+ */
 const DEFAULT_LIMIT = 60_000;
 
 /** Runs `program` and gives its output, whatever its exit code. */

@@ -75,7 +75,10 @@ function reportOf(expected: Sent): Record<string, unknown> {
   return { status, mx, tls: tls ? { protocol: 'TLSv1.3', authenticated } : null };
 }
 
-/** Everything that a careless client changes: dots, trailing spaces, empty lines at the end, 8-bit text, a long line. */
+/**
+ * Everything that a careless client changes: dots, trailing spaces, empty lines at the end, 8-bit text, a
+ * long line.
+ */
 function difficultMessage(id: string): string {
   const lines = [
     'Date: Mon, 02 Nov 2026 10:00:00 +0000',

@@ -1,4 +1,6 @@
-/** A server as a child process in the foreground: started, waited for until it answers, ended, its log kept. */
+/**
+ * A server as a child process in the foreground: started, waited for until it answers, ended, its log kept.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -19,7 +21,9 @@ export interface ServerOptions {
   readonly extraLog?: () => Promise<string>;
 }
 
-/** A server answers within a second here; a loaded machine gets time, a broken configuration fails at once. */
+/**
+ * A server answers within a second here; a loaded machine gets time, a broken configuration fails at once.
+ */
 const READY_WITHIN = 30_000;
 const ASK_EVERY = 25;
 /** Servers end on SIGTERM within a second; one that does not is killed. */

@@ -1,8 +1,9 @@
 /**
  * One zone, signed by a tool that nobody here wrote: NLnet Labs' `ldns-signzone` or ISC's `dnssec-signzone`.
  *
- * Their output is what real name servers serve: each tool has its own order, its own NSEC3 choices, its own use of
- * key-signing and zone-signing keys. A validator that is right about both is right about most of what is out there.
+ * Their output is what real name servers serve: each tool has its own order, its own NSEC3 choices, its own
+ * use of key-signing and zone-signing keys. A validator that is right about both is right about most of what
+ * is out there.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +14,10 @@ import { runOk } from './run.js';
 export interface ZonePlan {
   /** Without trailing dot; `.` is the root. */
   readonly origin: string;
-  /** In presentation format, names relative to the origin. SOA, NS and the delegations of child zones are added. */
+  /**
+   * In presentation format, names relative to the origin. SOA, NS and the delegations of child zones are
+   * added.
+   */
   readonly records: string;
   readonly signing: Signing | 'unsigned';
 }
@@ -151,7 +155,8 @@ async function signWithBind(signing: Signing, origin: string, files: SigningFile
   await runOk(
     programs.dnssecSignzone,
     [
-      // Smart signing finds the keys by the zone's name; one record a line; no check afterwards (it refuses expired ones).
+      // Smart signing finds the keys by the zone's name; one record a line; no check afterwards (it refuses
+      // expired ones).
       ...['-q', '-S', '-P', '-O', 'full', '-o', origin, '-f', files.signed],
       ...['-s', bindTime(inception), '-e', bindTime(expiration)],
       ...(signing.keys === 'two' ? ['-x'] : ['-z']),

@@ -35,8 +35,8 @@ export async function startUnbound(options: UnboundOptions): Promise<Unbound> {
 }
 
 /**
- * A referral names an address but never a port, so Unbound is told for each zone where it is served. It still asks for
- * every DS and DNSKEY, and proves every answer from the root's key down.
+ * A referral names an address but never a port, so Unbound is told for each zone where it is served. It still
+ * asks for every DS and DNSKEY, and proves every answer from the root's key down.
  */
 function unboundConf({ origins, authority, trustAnchorFile, folder }: UnboundOptions, port: number): string {
   const stubs = origins.map(
