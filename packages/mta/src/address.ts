@@ -1,115 +1,91 @@
 /**
- * Mail addresses as the envelope carries them: RFC 5321 section 4.1.2 (`Mailbox`), with the UTF-8 of RFC 6531.
+ * Mail addresses and domains that a person gave, and what is wrong with one that is none.
  *
- * The local part is kept exactly as it was given: only its own domain knows what it means. The domain is brought to the
- * form in which DNS knows it: A-labels, lower case. Where the local part is not ASCII, the message needs SMTPUTF8.
+ * What a mailbox is, @danelaw/smtp knows (`parseMailbox`). Here the refusal is put into words, by the rule that was
+ * broken - and what would be accepted there and could never work, a literal without an address or an address without
+ * brackets, is refused before anything is sent.
  */
-import { isIPv4, isIPv6 } from 'node:net';
-import { domainToASCII } from 'node:url';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { type Mailbox, parseDomain, parseMailbox } from '@danelaw/smtp';
 
-export interface MailAddress {
-  /** As it goes into MAIL FROM and RCPT TO, without angle brackets: local part as given, domain in A-labels. */
-  readonly mailbox: string;
-  readonly localPart: string;
-  /** `example.org` in A-labels and lower case, or an address literal in brackets: `[192.0.2.1]`, `[IPv6:2001:db8::1]`. */
-  readonly domain: string;
-  /** True where the local part is not ASCII: every server on the way must offer SMTPUTF8 (RFC 6531 section 3.4). */
-  readonly internationalized: boolean;
+export type ParsedAddress = { readonly ok: true; readonly mailbox: Mailbox } | Refusal;
+export type ParsedDomain = { readonly ok: true; readonly domain: string } | Refusal;
+
+export interface Refusal {
+  readonly ok: false;
+  readonly reason: string;
 }
-
-export type ParsedAddress =
-  | { readonly ok: true; readonly address: MailAddress }
-  | { readonly ok: false; readonly reason: string };
-
-/** RFC 5321 section 4.5.3.1.1, in octets. */
-const MAX_LOCAL_PART = 64;
-/** RFC 5321 section 4.5.3.1.2 says 255 octets; DNS leaves 253 of them for text (RFC 1035 section 2.3.4). */
-const MAX_DOMAIN = 253;
-/** RFC 5321 section 4.5.3.1.3: a path is at most 256 octets, and two of them are its angle brackets. */
-const MAX_MAILBOX = 254;
-
-const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\-\\u{80}-\\u{10FFFF}]";
-const DOT_STRING = new RegExp(`^${ATEXT}+(?:\\.${ATEXT}+)*`, 'u');
-const QUOTED_STRING = /^"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u{80}-\u{10ffff}]|\\[\x20-\x7e])*"/u;
-const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** Control characters could end the command line or the terminal's good order; U+FFFD is what was not UTF-8. */
-const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u{FFFD}]/u;
 
 /** Reads `local@domain` or `<local@domain>`. */
 export function parseAddress(text: string): ParsedAddress {
-  const mailbox = text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text;
-  if (mailbox === '') return refuse('it is empty');
-  if (FORBIDDEN.test(mailbox)) return refuse('it contains a control character or is not valid UTF-8');
-  const localPart = (QUOTED_STRING.exec(mailbox) ?? DOT_STRING.exec(mailbox))?.[0];
-  if (localPart === undefined) {
-    return refuse(
-      'its local part is neither dot-separated words nor a quoted string (RFC 5321 section 4.1.2)',
-    );
-  }
-  const rest = mailbox.slice(localPart.length);
-  if (rest === '') return refuse('it has no domain; write user@domain');
-  if (!rest.startsWith('@')) {
-    return refuse(`its local part has "${[...rest][0]}" outside of quotes (RFC 5321 section 4.1.2)`);
-  }
-  if (Buffer.byteLength(localPart) > MAX_LOCAL_PART) {
-    return refuse(`its local part is longer than ${MAX_LOCAL_PART} octets (RFC 5321 section 4.5.3.1.1)`);
-  }
-  const domain = parseMailDomain(rest.slice(1));
-  return domain.ok ? assemble(localPart, domain.domain) : domain;
+  const bare = text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text;
+  const mailbox = parseMailbox(bare);
+  if (mailbox === undefined) return { ok: false, reason: whyNoMailbox(bare) };
+  const reason = whyUnreachable(mailbox.domain);
+  return reason === undefined ? { ok: true, mailbox } : { ok: false, reason };
 }
 
-function assemble(localPart: string, domain: string): ParsedAddress {
-  const mailbox = `${localPart}@${domain}`;
-  if (Buffer.byteLength(mailbox) > MAX_MAILBOX) {
-    return refuse(`it is longer than ${MAX_MAILBOX} octets (RFC 5321 section 4.5.3.1.3)`);
-  }
-  const internationalized = Buffer.byteLength(localPart) !== localPart.length;
-  return { ok: true, address: { mailbox, localPart, domain, internationalized } };
-}
-
-export type ParsedDomain =
-  | { readonly ok: true; readonly domain: string }
-  | { readonly ok: false; readonly reason: string };
-
-/** A domain in A-labels and lower case, or an address literal in its brackets. */
+/** Reads a domain, or an address literal in its brackets. */
 export function parseMailDomain(text: string): ParsedDomain {
-  if (text.startsWith('[')) return parseAddressLiteral(text);
-  if (text === '') return refuse('its domain is empty');
-  if (isIPv4(text) || isIPv6(text)) {
-    const literal = isIPv4(text) ? `[${text}]` : `[IPv6:${text}]`;
-    return refuse(`its domain is an IP address; write ${literal} (RFC 5321 section 4.1.3)`);
-  }
-  // domainToASCII also reads numbers and percent signs as URLs do, so it sees only what it alone can convert.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant.
-  const ascii = /^[\x00-\x7f]*$/.test(text) ? text.toLowerCase() : domainToASCII(text);
-  if (ascii === '') return refuse(`its domain "${text}" can't be written in A-labels (RFC 5891)`);
-  if (ascii.length > MAX_DOMAIN)
-    return refuse(`its domain is longer than ${MAX_DOMAIN} octets (RFC 1035 section 2.3.4)`);
-  const labels = ascii.split('.');
-  if (labels.at(-1) === '')
-    return refuse('its domain ends in a dot; leave the dot out (RFC 5321 section 4.1.2)');
-  const wrong = labels.find((label) => !LABEL.test(label));
-  if (wrong !== undefined) {
-    const why = wrong === '' ? 'has an empty label' : `has the label "${wrong}"`;
-    return refuse(
-      `its domain ${why}: a label is 1 to 63 letters, digits and inner hyphens (RFC 5321 section 4.1.2)`,
-    );
-  }
-  if (/^[0-9]+$/.test(labels.at(-1) ?? ''))
-    return refuse('its domain ends in a number, as no top-level domain does');
-  return { ok: true, domain: ascii };
+  const domain = parseDomain(text);
+  if (domain === undefined) return { ok: false, reason: whyNoDomain(text) };
+  const reason = whyUnreachable(domain);
+  return reason === undefined ? { ok: true, domain } : { ok: false, reason };
 }
 
-function parseAddressLiteral(text: string): ParsedDomain {
-  const inner = /^\[([^\]]*)\]$/.exec(text)?.[1];
-  if (inner === undefined)
-    return refuse('its address literal has no closing bracket (RFC 5321 section 4.1.3)');
-  if (isIPv4(inner)) return { ok: true, domain: `[${inner}]` };
-  const ipv6 = /^IPv6:([0-9a-f:.]+)$/i.exec(inner)?.[1];
-  if (ipv6 !== undefined && isIPv6(ipv6)) return { ok: true, domain: `[IPv6:${ipv6.toLowerCase()}]` };
-  return refuse(`its address literal "${text}" is neither [IPv4] nor [IPv6:...] (RFC 5321 section 4.1.3)`);
+/** RFC 5321 section 4.5.3.1.1, in octets. */
+const MAX_LOCAL_PART = 64;
+/** RFC 1035 section 2.3.4, in octets of text. */
+const MAX_DOMAIN = 253;
+const MAX_LABEL = 63;
+
+function whyNoMailbox(text: string): string {
+  if (text === '') return 'it is empty';
+  if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u{FFFD}]/u.test(text))
+    return 'it has a control character in it, or is not UTF-8';
+  const at = text.lastIndexOf('@');
+  if (at === -1) return 'it has no domain; write user@domain';
+  const [local, domain] = [text.slice(0, at), text.slice(at + 1)];
+  if (Buffer.byteLength(local) > MAX_LOCAL_PART) {
+    return `its local part is longer than ${MAX_LOCAL_PART} octets (RFC 5321 section 4.5.3.1.1)`;
+  }
+  // With a local part that is beyond doubt, only the domain can be at fault.
+  if (parseMailbox(`x@${domain}`) === undefined) return whyNoDomain(domain);
+  if (parseMailbox(`${local}@x`) !== undefined) return 'it is too long (RFC 5321 section 4.5.3.1.3)';
+  return 'its local part is neither words with single dots between them nor a quoted string (RFC 5321 section 4.1.2)';
 }
 
-function refuse(reason: string): { readonly ok: false; readonly reason: string } {
-  return { ok: false, reason };
+function whyNoDomain(text: string): string {
+  if (text === '') return 'its domain is empty';
+  if (text.startsWith('[')) return whyNoLiteral(text);
+  if (isIPv6(text)) return withoutBrackets(text);
+  if (text.length > MAX_DOMAIN)
+    return `its domain is longer than ${MAX_DOMAIN} octets (RFC 1035 section 2.3.4)`;
+  const wrong = text.split('.').find((label) => parseDomain(label) === undefined);
+  const which = wrong === undefined || wrong === '' ? 'an empty label' : `the label "${wrong}"`;
+  return `its domain has ${which}: a label is 1 to ${MAX_LABEL} letters, digits and inner hyphens (RFC 5321 section 4.1.2)`;
+}
+
+/** What has the form of a domain or of a literal, and can lead to no server. */
+function whyUnreachable(domain: string): string | undefined {
+  if (domain.startsWith('[')) return isAddressLiteral(domain) ? undefined : whyNoLiteral(domain);
+  if (isIPv4(domain)) return withoutBrackets(domain);
+  return /(?:^|\.)[0-9]+$/.test(domain)
+    ? 'its domain ends in a number, as no top-level domain does'
+    : undefined;
+}
+
+function withoutBrackets(address: string): string {
+  const literal = isIP(address) === 6 ? `[IPv6:${address}]` : `[${address}]`;
+  return `its domain is an IP address; write ${literal} (RFC 5321 section 4.1.3)`;
+}
+
+function whyNoLiteral(text: string): string {
+  return `its address literal "${text}" is neither [192.0.2.1] nor [IPv6:2001:db8::1] (RFC 5321 section 4.1.3)`;
+}
+
+function isAddressLiteral(text: string): boolean {
+  const inside = text.slice(1, -1);
+  const ipv6 = /^IPv6:(.+)$/i.exec(inside)?.[1];
+  return ipv6 === undefined ? isIPv4(inside) : isIPv6(ipv6);
 }

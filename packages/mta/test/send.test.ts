@@ -261,6 +261,26 @@ describe('danelaw send', () => {
     expect(JSON.parse(out).attempts).toEqual([]);
   });
 
+  it('finds its way from the root with --resolver iterate', async () => {
+    const hints = join(directory, 'root.hints');
+    const lines = internet.rootHints.flatMap(({ name, address }) => [
+      `. NS ${name}.`,
+      `${name}. A ${address}`,
+    ]);
+    await writeFile(hints, lines.join('\n'));
+    const iterate = ['--resolver', 'iterate', '--root-hints', hints, '--dns-port', String(internet.dnsPort)];
+    const anchor = ['--trust-anchor', join(directory, 'root.ds'), '--smtp-port', String(internet.smtpPort)];
+    const { code, out } = await run(
+      ['send', ...iterate, ...anchor, '--json', '-f', '', '-t', 'iterate@good-2-1-1.example'],
+      MESSAGE,
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(out).recipients[0]).toMatchObject({
+      status: 'delivered',
+      tls: { authenticated: { usage: 2 } },
+    });
+  });
+
   it('judges signatures at the time of --at', async () => {
     const { code, result } = await sendJson(['a@good-3-1-1.example'], ['--at', '2001-01-01T00:00:00Z']);
     expect(code).toBe(75);

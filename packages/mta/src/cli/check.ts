@@ -125,7 +125,7 @@ async function bogusHosts(hosts: readonly HostProbe[], resolver: Resolver): Prom
 }
 
 function domainArgument(text: string): string {
-  const parsed = parseMailDomain(text.replace(/\.$/, ''));
+  const parsed = parseMailDomain(text);
   if (!parsed.ok) throw new CommandError(EXIT.USAGE, `${text}: ${parsed.reason}`);
   return parsed.domain;
 }

@@ -19,8 +19,10 @@ export interface JudgeInput {
   readonly octets: Uint8Array;
   readonly delivery: Delivery;
   /** All servers of the lab, by host name; their records must be complete. */
-  readonly servers: ReadonlyMap<string, MailServer>;
+  readonly servers: ReadonlyMap<string, ServerRecord>;
 }
+
+export type ServerRecord = Pick<MailServer, 'host' | 'addresses' | 'tlsa' | 'received'>;
 
 /** @returns what is not as it should be, a sentence each; nothing where all is well */
 export function judge(input: JudgeInput): string[] {
@@ -73,7 +75,7 @@ function wrongArrivals(
   { scenario, recipient, octets, servers }: JudgeInput,
   outcome: RecipientOutcome,
 ): string[] {
-  const arrived: { server: MailServer; message: ReceivedMessage }[] = [];
+  const arrived: { server: ServerRecord; message: ReceivedMessage }[] = [];
   for (const server of servers.values()) {
     for (const message of server.received.messages) {
       const isFor = message.recipients.some(({ address }) => address === recipient);

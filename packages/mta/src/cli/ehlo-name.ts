@@ -5,7 +5,7 @@ import { hostname, type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
 import { parseMailDomain } from '../address.js';
 import { CommandError, EXIT } from './exit.js';
 
-/** A name of one label is known to nobody else, and many servers refuse it. */
+/** A name of one label is known to nobody else; that and an underscore are what many servers refuse. */
 export function ehloName(
   given: string | undefined,
   machine = { name: hostname(), interfaces: networkInterfaces() },
@@ -16,7 +16,7 @@ export function ehloName(
     return domain.domain;
   }
   const own = parseMailDomain(machine.name);
-  if (own.ok && own.domain.includes('.')) return own.domain;
+  if (own.ok && own.domain.includes('.') && !own.domain.includes('_')) return own.domain;
   return addressLiteral(Object.values(machine.interfaces).flatMap((addresses) => addresses ?? []));
 }
 

@@ -3,7 +3,7 @@
  */
 import { checkMessage, deliver, type Message } from '@danelaw/smtp';
 import type { Command } from 'commander';
-import { type MailAddress, parseAddress } from '../address.js';
+import { parseAddress } from '../address.js';
 import { describeDelivery } from './delivery-report.js';
 import { ehloName } from './ehlo-name.js';
 import { CommandError, EXIT, type ExitCode, worstOf } from './exit.js';
@@ -46,11 +46,12 @@ Examples:
   delivered  you@example.org: handed over under TLS to mx.example.org, which DANE proved to be a
              server for example.org.
 
-  $ danelaw send -f '' -t postmaster@example.org - < report.eml       # null sender; from standard input
-  $ danelaw send --policy dane-only --json -f me@example.net -t a@example.org -t b@example.com mail.eml
+  $ danelaw send -f '' -t postmaster@example.org < report.eml          # null sender, standard input
+  $ danelaw send --policy dane-only --json -f me@example.net -t a@example.org -t b@example.com m.eml
 
 Exit codes: 0 delivered to all, 69 failed for good for at least one, 75 deferred for at least one
-            64 usage    65 malformed message    66 unreadable file    78 unusable trust anchors or hints`;
+            64 usage    65 malformed message    66 unreadable file
+            78 unusable trust anchors or hints`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
@@ -101,15 +102,15 @@ function envelopeOf({ from, to }: SendOptions): { from: string; to: string[] } {
   if (to === undefined) throw new CommandError(EXIT.USAGE, '-t is missing: a recipient');
   const isNull = from === '' || from === '<>';
   return {
-    from: isNull ? '' : addressOption('-f', from).mailbox,
-    to: to.map((text) => addressOption('-t', text).mailbox),
+    from: isNull ? '' : addressOption('-f', from),
+    to: to.map((text) => addressOption('-t', text)),
   };
 }
 
-function addressOption(option: string, text: string): MailAddress {
+function addressOption(option: string, text: string): string {
   const parsed = parseAddress(text);
   if (!parsed.ok) throw new CommandError(EXIT.USAGE, `${option} ${text}: ${parsed.reason}`);
-  return parsed.address;
+  return parsed.mailbox.address;
 }
 
 async function readMessage(file: string | undefined, io: Io): Promise<Message> {
