@@ -195,7 +195,6 @@ export function faultStatus(fault: SmtpFault): string {
       return fault.failureType === undefined && fault.reply !== undefined ? temporary(fault.reply) : '4.7.4';
     case 'starttls-not-offered':
       return '4.7.4';
-    case 'starttls-injection':
     case 'handshake':
     case 'unauthenticated':
       return '4.7.5';

@@ -104,11 +104,6 @@ export class Connection {
     return this.#ended !== undefined;
   }
 
-  /** True where the server has said something that has not been asked for or not been read. */
-  get hasUnread(): boolean {
-    return this.#unread.length > 0 || this.#parser.hasRest;
-  }
-
   /** Sends one command and waits for its reply. `line` has no line end. */
   async command(stage: Stage, line: string): Promise<Reply> {
     this.send([line]);
@@ -168,15 +163,8 @@ export class Connection {
    * connection ends.
    */
   detach(): Socket {
-    if (this.hasUnread || this.#ended?.kind === 'protocol') {
-      throw new SmtpFault(
-        'starttls-injection',
-        'starttls',
-        'the server sent clear text after its reply to STARTTLS, where only the TLS handshake may follow ' +
-          '(RFC 3207 section 4.2): an attack, or a broken server',
-        { failureType: 'validation-failure' },
-      );
-    }
+    // Not even junk in clear may end what is to be a session under TLS: it is thrown away with the rest.
+    if (this.#ended?.kind === 'protocol') this.#ended = undefined;
     if (this.#ended !== undefined) {
       const words = `the TLS handshake failed: ${this.#ended.happened}`;
       throw new SmtpFault('handshake', 'handshake', words, { failureType: 'validation-failure' });

@@ -19,7 +19,6 @@ export type FaultKind =
   /** The policy asks for TLS and the server does not offer it. */
   | 'starttls-not-offered'
   /** Clear text after STARTTLS's reply: somebody tries to put words into the encrypted session. */
-  | 'starttls-injection'
   /** The TLS handshake failed. */
   | 'handshake'
   /** The TLS session stands, but the certificate chain does not match the TLSA records. */

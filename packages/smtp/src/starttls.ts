@@ -1,8 +1,8 @@
 /**
  * From clear text to TLS (RFC 3207), and from a TLS session to a verdict about who is at its other end.
  *
- * `upgrade` runs between the server's 220 and our second EHLO: everything that came in clear is refused or
- * forgotten, the handshake runs with the policy's server name and minimum version, and the chain that the
+ * `upgrade` runs between the server's 220 and our second EHLO: everything that came in clear after the 220
+ * is thrown away (RFC 3207 section 4.2), the handshake runs with the policy's server name and minimum version, and the chain that the
  * server sent is taken and judged. Not one octet of SMTP is sent over the session before that judgement
  * stands (RFC 3207 section 4.1).
  *
@@ -89,7 +89,7 @@ export interface Upgraded {
 /**
  * Negotiates TLS on a connection whose STARTTLS was answered with 220.
  *
- * @throws SmtpFault `starttls-injection`, `handshake`, `timeout`, `deadline`
+ * @throws SmtpFault `handshake`, `timeout`, `deadline`
  */
 export async function upgrade(connection: Connection, options: UpgradeOptions): Promise<Upgraded> {
   const { policy } = options;
