@@ -145,6 +145,15 @@ function processIo(): Io {
     if (error.code !== 'EPIPE') throw error;
     process.exit(EXIT.OK);
   });
-  const { stdout, stderr, stdin, env } = process;
-  return { stdout, stderr, env, signal: interrupted.signal, stdin };
+  const { stdout, stderr, env } = process;
+  return {
+    stdout,
+    stderr,
+    env,
+    signal: interrupted.signal,
+    // Opened only by who reads it: that alone takes milliseconds.
+    get stdin() {
+      return process.stdin;
+    },
+  };
 }

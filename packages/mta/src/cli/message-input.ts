@@ -1,11 +1,14 @@
 /** Reads the message that is to be sent, from a file or from standard input, within a bound. */
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { CommandError, EXIT } from './exit.js';
 import { fileErrorText } from './network-options.js';
 import type { Io } from './terminal.js';
 
 /** What large providers accept at most is 25 to 50 MB; a message is held in memory whole. */
 export const MAX_MESSAGE_OCTETS = 50 * 1024 * 1024;
+
+/** Read at a time. */
+const PIECE_OCTETS = 64 * 1024;
 
 /**
  * @param file a file name; `-` or undefined for standard input
@@ -15,7 +18,7 @@ export async function readMessageInput(file: string | undefined, io: Io): Promis
   const source = file === undefined || file === '-' ? 'standard input' : file;
   const parts: Uint8Array[] = [];
   let octets = 0;
-  for await (const part of open(file, io)) {
+  for await (const part of pieces(file, io)) {
     octets += part.length;
     if (octets > MAX_MESSAGE_OCTETS) {
       throw new CommandError(
@@ -28,16 +31,32 @@ export async function readMessageInput(file: string | undefined, io: Io): Promis
   return Buffer.concat(parts, octets);
 }
 
-async function* open(file: string | undefined, io: Io): AsyncGenerator<Uint8Array> {
-  const input = file === undefined || file === '-' ? io.stdin : createReadStream(file, { signal: io.signal });
+async function* pieces(file: string | undefined, io: Io): AsyncGenerator<Uint8Array> {
   try {
-    for await (const part of input) yield typeof part === 'string' ? Buffer.from(part) : part;
+    if (file === undefined || file === '-') {
+      for await (const part of io.stdin) yield typeof part === 'string' ? Buffer.from(part) : part;
+    } else {
+      yield* filePieces(file, io.signal);
+    }
   } catch (error) {
     if (io.signal.aborted) throw error;
-    throw new CommandError(
-      EXIT.NO_INPUT,
-      `can't read ${file ?? 'standard input'}: ${fileErrorText(error)}${hint(file)}`,
-    );
+    const reason = `${fileErrorText(error)}${hint(file)}`;
+    throw new CommandError(EXIT.NO_INPUT, `can't read ${file ?? 'standard input'}: ${reason}`);
+  }
+}
+
+/** By hand, because a stream costs more to set up than a short message to read. */
+async function* filePieces(file: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const handle = await open(file);
+  try {
+    while (true) {
+      signal.throwIfAborted();
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(PIECE_OCTETS), 0, PIECE_OCTETS);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
   }
 }
 

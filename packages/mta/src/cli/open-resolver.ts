@@ -12,7 +12,7 @@ export function openResolver(options: DnsOptions, clock: () => number): Resolver
   try {
     return createResolver(settings);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
+    if (!(error instanceof TypeError)) throw error;
     throw new CommandError(
       settings.upstream === 'system' ? EXIT.CONFIG : EXIT.USAGE,
       `--resolver: ${error.message}`,
