@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Internet, SCENARIOS, type Scenario, startInternet } from '@danelaw/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dnsOptions, type Ended, run } from './program.js';
+import { dnsOptions, type Ended, run, start } from './program.js';
 
 const HOSTILE: Scenario = {
   domain: 'hostile.example',
@@ -240,6 +241,18 @@ describe('danelaw send', () => {
     const { code, err } = await send(['missing@good-3-1-1.example'], [join(directory, 'missing.eml')]);
     expect(code).toBe(66);
     expect(err).toMatch(/missing\.eml: there is no such file/);
+  });
+
+  it('ends at once when it is interrupted while it waits for its input', async () => {
+    const child = start('send', ...options, '-f', '', '-t', 'interrupted@good-3-1-1.example');
+    let err = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text));
+    // More than any pipe holds: once it is taken, the program is reading.
+    const much = Buffer.alloc(1024 * 1024, 'A: b\r\n');
+    await new Promise((taken) => child.stdin?.write(much, taken));
+    child.kill('SIGINT');
+    const [code] = await once(child, 'close');
+    expect({ code, err }).toEqual({ code: 130, err: 'danelaw: interrupted\n' });
   });
 
   it('ends with 78 where the trust anchor is none', async () => {

@@ -153,7 +153,11 @@ function processIo(): Io {
     signal: interrupted.signal,
     // Opened only by who reads it: that alone takes milliseconds.
     get stdin() {
-      return process.stdin;
+      const { stdin } = process;
+      interrupted.signal.addEventListener('abort', () => stdin.destroy(new Error('interrupted')), {
+        once: true,
+      });
+      return stdin;
     },
   };
 }
