@@ -1,4 +1,7 @@
-/** The example zones and responses of RFC 4035 (appendices A and B) and RFC 5155 (the same letters), answered by the lab. */
+/**
+ * The example zones and responses of RFC 4035 (appendices A and B) and RFC 5155 (the same letters), answered
+ * by the lab.
+ */
 import { formatRdata, Name, RCODE, type ResourceRecord, RRTYPE, requireType, typeName } from '@danelaw/dns';
 import { describe, expect, it } from 'vitest';
 import { answerFromZones, type Reply, type ServedZone } from './authority.js';

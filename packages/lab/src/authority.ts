@@ -1,6 +1,6 @@
 /**
- * What an authoritative server answers from its zones: the algorithm of RFC 1034 section 4.3.2 with the additions of
- * RFC 4035 section 3.1, RFC 5155 section 7.2, RFC 4592 (wildcards) and RFC 6672 (DNAME).
+ * What an authoritative server answers from its zones: the algorithm of RFC 1034 section 4.3.2 with the
+ * additions of RFC 4035 section 3.1, RFC 5155 section 7.2, RFC 4592 (wildcards) and RFC 6672 (DNAME).
  *
  * No sockets here; `nameserver.ts` puts the answer into a message.
  */
@@ -24,7 +24,10 @@ export interface Reply {
   readonly additional: ResourceRecord[];
 }
 
-/** Steps of aliases that are followed inside one server's zones; a loop ends here and the client must see to it. */
+/**
+ * Steps of aliases that are followed inside one server's zones; a loop ends here and the client must see to
+ * it.
+ */
 const MAX_ALIASES = 16;
 
 /** Pseudo-type 0 of RFC 2931 is not ours; these four ask for a transfer or mail types that nobody has. */
@@ -48,7 +51,10 @@ export function answerFromZones(zones: readonly ServedZone[], question: Question
   return reply;
 }
 
-/** The deepest zone that holds the name; a DS is the parent's to answer where this server has it (section 3.1.4.1). */
+/**
+ * The deepest zone that holds the name; a DS is the parent's to answer where this server has it (section
+ * 3.1.4.1).
+ */
 function zoneFor(zones: readonly ServedZone[], name: Name, type: number): ServedZone | undefined {
   let deepest: ServedZone | undefined;
   let above: ServedZone | undefined;
@@ -100,7 +106,10 @@ class ZoneAnswer {
     return this.#atNode(name, wildcard, type);
   }
 
-  /** @param node where the data lies: the name itself, or the wildcard that matches it (RFC 4592 section 3.3.1) */
+  /**
+   * @param node where the data lies: the name itself, or the wildcard that matches it (RFC 4592 section
+   * 3.3.1)
+   */
   #atNode(name: Name, node: Name, type: number): Name | undefined {
     const closestEncloser = node.parent();
     const isWildcard = !node.equals(name);
@@ -148,7 +157,10 @@ class ZoneAnswer {
     return target;
   }
 
-  /** RFC 4035 section 3.1.4: NS, DS or the proof that there is none, and the addresses of servers below the cut. */
+  /**
+   * RFC 4035 section 3.1.4: NS, DS or the proof that there is none, and the addresses of servers below the
+   * cut.
+   */
   #referral(cut: Name): void {
     const { authority, additional } = this.#reply;
     const ns = this.#zone.set(cut, RRTYPE.NS);

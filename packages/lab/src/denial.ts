@@ -1,8 +1,8 @@
 /**
  * How a signed zone proves that something is not there: the sets that go into the authority section.
  *
- * One method for each case of RFC 4035 section 3.1.3 (NSEC) and RFC 5155 section 7.2 (NSEC3); `nsec-chain.ts` and
- * `nsec3-chain.ts` are the two ways.
+ * One method for each case of RFC 4035 section 3.1.3 (NSEC) and RFC 5155 section 7.2 (NSEC3); `nsec-chain.ts`
+ * and `nsec3-chain.ts` are the two ways.
  */
 import type { Name } from '@danelaw/dns';
 import type { Rrset } from './zone.js';
@@ -18,7 +18,10 @@ export interface Denial {
   wildcardNoData(name: Name, closestEncloser: Name): Rrset[];
   /** There is no DS at this delegation point. */
   unsignedReferral(cut: Name): Rrset[];
-  /** The set that may be asked for by name: NSEC lies at names of the zone, NSEC3 does not (RFC 5155 section 7.2.8). */
+  /**
+   * The set that may be asked for by name: NSEC lies at names of the zone, NSEC3 does not (RFC 5155 section
+   * 7.2.8).
+   */
   at(name: Name): Rrset | undefined;
 }
 

@@ -1,8 +1,9 @@
 /**
- * What a name server does instead of answering: it fails, lies, mumbles or keeps silent, for the questions declared.
+ * What a name server does instead of answering: it fails, lies, mumbles or keeps silent, for the questions
+ * declared.
  *
- * RFC 7672 section 2.1.2 turns on these: a server that answers TLSA queries with an error must not look like one that has
- * no TLSA records.
+ * RFC 7672 section 2.1.2 turns on these: a server that answers TLSA queries with an error must not look like
+ * one that has no TLSA records.
  */
 import {
   type Flags,

@@ -1,4 +1,6 @@
-/** The Internet as a whole, asked by software that is not ours: Node's own stub resolver (c-ares) and sockets. */
+/**
+ * The Internet as a whole, asked by software that is not ours: Node's own stub resolver (c-ares) and sockets.
+ */
 import { Resolver } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { createResolver, parseRootHints } from '@danelaw/dns';

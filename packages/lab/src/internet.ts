@@ -1,17 +1,17 @@
 /**
- * A private Internet in one process: a signed root, top-level domains, the zones and mail hosts of the scenarios, and a
- * resolver for stubs.
+ * A private Internet in one process: a signed root, top-level domains, the zones and mail hosts of the
+ * scenarios, and a resolver for stubs.
  *
- * Everything listens on loopback and needs no privileges: name servers on addresses of their own with one port, mail hosts
- * on addresses of their own with another one, the resolver on 127.0.0.1. Keys, certificates and addresses are made at
- * start; signatures when they are asked for.
+ * Everything listens on loopback and needs no privileges: name servers on addresses of their own with one
+ * port, mail hosts on addresses of their own with another one, the resolver on 127.0.0.1. Keys, certificates
+ * and addresses are made at start; signatures when they are asked for.
  */
 
 import { formatTlsa } from '@danelaw/dane';
 import { createResolver, formatRdata, type Question, type RootHint, RRTYPE, typeName } from '@danelaw/dns';
 import type { DnsSocket } from './dns-socket.js';
 import type { Habit } from './habit.js';
-import { Loopback, listenEverywhere } from './loopback.js';
+import { type Everywhere, Loopback, listenEverywhere } from './loopback.js';
 import { makeAuthorities } from './mail-identity.js';
 import { type MailServer, startMailServer } from './mailserver.js';
 import { NameServer } from './nameserver.js';
@@ -20,7 +20,10 @@ import { RecursiveFace } from './recursive.js';
 import type { HostSpec, Scenario } from './scenario.js';
 
 export interface InternetOptions {
-  /** Milliseconds since the epoch; the machine's clock by default. Signatures and certificates are made around it. */
+  /**
+   * Milliseconds since the epoch; the machine's clock by default. Signatures and certificates are made around
+   * it.
+   */
   readonly clock?: () => number;
   /** Any free ports by default. */
   readonly dnsPort?: number;
@@ -39,7 +42,10 @@ export interface Endpoint {
 
 /** A question that reached a name server, or the resolver. */
 export interface AskedQuestion {
-  /** The zone whose server was asked (`.` for the root), or `resolver`. Walks of the resolver itself are counted too. */
+  /**
+   * The zone whose server was asked (`.` for the root), or `resolver`. Walks of the resolver itself are
+   * counted too.
+   */
   readonly server: string;
   readonly name: string;
   readonly type: string;
@@ -66,7 +72,11 @@ export interface Internet {
   readonly clock: () => number;
   /** The latest questions, oldest first. */
   questions(): readonly AskedQuestion[];
-  /** A second resolver over the same Internet that validates by the given function, as the first one does not. */
+  /**
+   * A second resolver over the same Internet, which validates (by danelaw's own resolver) and says so with
+   * the AD bit: what clients with `trust: 'ad'` want. It is closed with the Internet.
+   */
+  startValidatingResolver(): Promise<Endpoint>;
   close(): Promise<void>;
 }
 
@@ -75,81 +85,84 @@ const MAX_QUESTIONS = 10_000;
 
 /**
  * Starts the Internet of these scenarios.
- * @throws LabError (rejects) where the system lacks loopback addresses or a port is taken; RangeError or WireError where
- * two scenarios have the same zone or host, or one is malformed
+ * @throws LabError (rejects) where the system lacks loopback addresses or a port is taken; RangeError or
+ * WireError where two scenarios have the same zone or host, or one is malformed
  */
 export async function startInternet(
   scenarios: readonly Scenario[],
   options: InternetOptions = {},
 ): Promise<Internet> {
-  const { clock = Date.now } = options;
-  const closers: (() => Promise<void>)[] = [];
-  const close = async () => {
-    await Promise.all(closers.splice(0).map((closer) => closer()));
-  };
+  const open = new Open();
   try {
-    const loopback = new Loopback();
-    const hosts = joined(scenarios.map(({ hosts = {} }) => hosts));
-    const mail = await startMailServers(scenarios, loopback, options.smtpPort ?? 0, clock);
-    closers.push(...mail.servers.map((server) => () => server.close()));
-    const zones = buildNamespace({
-      zones: joined([TOP_LEVEL, ...scenarios.map((scenario) => scenario.zones)]),
-      addressOf: (zone) => loopback.nameServer(zone),
-      records: mail.servers.flatMap((server) => hostRecords(server, hosts[server.host] ?? {})),
-      smtpPort: mail.port,
-      clock,
-    });
-    const log = new QuestionLog();
-    const servers = new Map(zones.map((zone) => [zone.origin.key, nameServerOf(zone, log)]));
-    const dns = await listenEverywhere(
-      zones.map(({ address }) => address),
-      options.dnsPort ?? 0,
-      (address, port) => listenAs(zones, servers, address, port),
-    );
-    closers.push(...dns.listeners.map((listener) => () => listener.close()));
-    const face = new RecursiveFace({
-      servers,
-      stripSignatures: options.stripSignatures ?? false,
-      habits: options.resolverHabits ?? [],
-      onQuery: (question, protocol) => log.add('resolver', question, protocol),
-    });
-    const resolver = await face.listen(RESOLVER_ADDRESS, options.resolverPort ?? 0);
-    closers.push(() => resolver.close());
-    const root = rootOf(zones);
-    return {
-      scenarios,
-      resolver: endpoint(resolver),
-      ...root,
-      dnsPort: dns.port,
-      smtpPort: mail.port,
-      mailServers: new Map(mail.servers.map((server) => [server.host, server])),
-      nameServers: new Map(zones.map(({ origin, address }) => [origin.toString(), address])),
-      clock,
-      questions: () => log.questions,
-      startValidatingResolver: async () => {
-        const upstream = `${resolver.address}#${resolver.port}`;
-        const validator = createResolver({ upstream, trustAnchors: root.trustAnchors, clock });
-        closers.push(() => validator.close());
-        const validating = new RecursiveFace({
-          servers,
-          validate: (name, type) => validator.resolve(name, type),
-        });
-        const socket = await validating.listen(RESOLVER_ADDRESS, 0);
-        closers.push(() => socket.close());
-        return endpoint(socket);
-      },
-      close,
-    };
+    return await start(scenarios, options, open);
   } catch (error) {
-    await close();
+    await open.close();
     throw error;
   }
+}
+
+async function start(
+  scenarios: readonly Scenario[],
+  options: InternetOptions,
+  open: Open,
+): Promise<Internet> {
+  const { clock = Date.now } = options;
+  const loopback = new Loopback();
+  const hosts = joined(scenarios.map(({ hosts = {} }) => hosts));
+  const mail = await startMailServers(scenarios, loopback, options.smtpPort ?? 0, clock);
+  for (const server of mail.listeners) open.keep(server);
+  const zones = buildNamespace({
+    zones: joined([TOP_LEVEL, ...scenarios.map((scenario) => scenario.zones)]),
+    addressOf: (zone) => loopback.nameServer(zone),
+    records: mail.listeners.flatMap((server) => hostRecords(server, hosts[server.host] ?? {})),
+    smtpPort: mail.port,
+    clock,
+  });
+  const root = rootOf(zones);
+  const log = new QuestionLog();
+  const servers = new Map(zones.map((zone) => [zone.origin.key, nameServerOf(zone, log)]));
+  const dns = await listenAsNameServers(zones, servers, options.dnsPort ?? 0);
+  for (const socket of dns.listeners) open.keep(socket);
+  const face = new RecursiveFace({
+    servers,
+    stripSignatures: options.stripSignatures ?? false,
+    habits: options.resolverHabits ?? [],
+    onQuery: (question, protocol) => log.add('resolver', question, protocol),
+  });
+  const resolver = open.keep(await face.listen(RESOLVER_ADDRESS, options.resolverPort ?? 0));
+  return {
+    scenarios,
+    resolver: endpoint(resolver),
+    ...root,
+    dnsPort: dns.port,
+    smtpPort: mail.port,
+    mailServers: new Map(mail.listeners.map((server) => [server.host, server])),
+    nameServers: new Map(zones.map(({ origin, address }) => [origin.toString(), address])),
+    clock,
+    questions: () => log.questions,
+    startValidatingResolver: () => startValidatingResolver(servers, root, dns.port, clock, open),
+    close: () => open.close(),
+  };
 }
 
 const RESOLVER_ADDRESS = '127.0.0.1';
 
 function endpoint({ address, port }: DnsSocket): Endpoint {
   return { address, port };
+}
+
+/** All that listens, to be closed together; also when only a part of it could be started. */
+class Open {
+  readonly #things: { close(): Promise<void> }[] = [];
+
+  keep<T extends { close(): Promise<void> }>(thing: T): T {
+    this.#things.push(thing);
+    return thing;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#things.splice(0).map((thing) => thing.close()));
+  }
 }
 
 /** @throws RangeError where two of them have a key in common */
@@ -162,18 +175,13 @@ function joined<T>(tables: readonly Readonly<Record<string, T>>[]): Record<strin
   return all;
 }
 
-interface MailServers {
-  readonly port: number;
-  readonly servers: readonly MailServer[];
-}
-
 /** Before the zones, since TLSA records name the port. */
 async function startMailServers(
   scenarios: readonly Scenario[],
   loopback: Loopback,
   wanted: number,
   clock: () => number,
-): Promise<MailServers> {
+): Promise<Everywhere<MailServer>> {
   const starts = new Map<string, (port: number) => Promise<MailServer>>();
   for (const { hosts = {}, authorities: specs = {} } of scenarios) {
     const authorities = makeAuthorities(specs, clock());
@@ -184,12 +192,11 @@ async function startMailServers(
       );
     }
   }
-  const { port, listeners } = await listenEverywhere([...starts.keys()], wanted, (address, at) => {
+  return listenEverywhere([...starts.keys()], wanted, (address, at) => {
     const start = starts.get(address);
     if (start === undefined) throw new RangeError(`no mail host has the address ${address}`);
     return start(at);
   });
-  return { port, servers: listeners };
 }
 
 /** A and TLSA records of a mail host, as lines. */
@@ -212,16 +219,31 @@ function nameServerOf(zone: PlacedZone, log: QuestionLog): NameServer {
   });
 }
 
-function listenAs(
+function listenAsNameServers(
   zones: readonly PlacedZone[],
   servers: ReadonlyMap<string, NameServer>,
-  address: string,
+  wanted: number,
+): Promise<Everywhere<DnsSocket>> {
+  const byAddress = new Map(zones.map(({ address, origin }) => [address, servers.get(origin.key)]));
+  return listenEverywhere([...byAddress.keys()], wanted, (address, port) => {
+    const server = byAddress.get(address);
+    if (server === undefined) throw new RangeError(`no name server has the address ${address}`);
+    return server.listen(address, port);
+  });
+}
+
+/** It iterates, so that what the first resolver does to its answers does not matter to this one. */
+async function startValidatingResolver(
+  servers: ReadonlyMap<string, NameServer>,
+  { rootHints, trustAnchors }: RootFacts,
   port: number,
-): Promise<DnsSocket> {
-  const zone = zones.find((placed) => placed.address === address);
-  const server = zone === undefined ? undefined : servers.get(zone.origin.key);
-  if (server === undefined) throw new RangeError(`no name server has the address ${address}`);
-  return server.listen(address, port);
+  clock: () => number,
+  open: Open,
+): Promise<Endpoint> {
+  const validator = open.keep(createResolver({ upstream: 'iterate', rootHints, port, trustAnchors, clock }));
+  const validate = (name: string, type: string) => validator.resolve(name, type);
+  const socket = await new RecursiveFace({ servers, validate }).listen(RESOLVER_ADDRESS, 0);
+  return endpoint(open.keep(socket));
 }
 
 type RootFacts = Pick<Internet, 'rootHints' | 'rootHintsFile' | 'trustAnchors'>;

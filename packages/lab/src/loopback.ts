@@ -1,8 +1,10 @@
 /**
- * Addresses of the lab: every name server and every mail host has one of its own in 127.0.0.0/8, all with the same port.
+ * Addresses of the lab: every name server and every mail host has one of its own in 127.0.0.0/8, all with the
+ * same port.
  *
- * That is what the real Internet looks like to a client (one port, many addresses), and needs no privileges on Linux, where
- * the whole of 127.0.0.0/8 is loopback. Other systems have only 127.0.0.1 until more are added by hand.
+ * That is what the real Internet looks like to a client (one port, many addresses), and needs no privileges
+ * on Linux, where the whole of 127.0.0.0/8 is loopback. Other systems have only 127.0.0.1 until more are
+ * added by hand.
  */
 import { createHash } from 'node:crypto';
 import { isPortTaken } from './dns-socket.js';
@@ -48,6 +50,11 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+export interface Everywhere<T> {
+  readonly port: number;
+  readonly listeners: readonly T[];
+}
+
 /** With no port given: how often a port that is free on one address and taken on another is given up. */
 const PORT_ATTEMPTS = 20;
 
@@ -61,7 +68,7 @@ export async function listenEverywhere<T extends Listening>(
   addresses: readonly string[],
   port: number,
   listen: (address: string, port: number) => Promise<T>,
-): Promise<{ readonly port: number; readonly listeners: readonly T[] }> {
+): Promise<Everywhere<T>> {
   for (let attempt = 1; ; attempt++) {
     const listeners: T[] = [];
     try {
@@ -87,14 +94,16 @@ function explained(error: unknown, addresses: readonly string[]): unknown {
   switch (error.code) {
     case 'EADDRNOTAVAIL':
       return new LabError(
-        `This system has not all of 127.0.0.0/8 as loopback, as Linux does; the lab needs ${addresses.length} addresses ` +
-          `in it (${addresses.slice(0, 3).join(', ')}...). Run it on Linux (a container or a virtual machine will do), or ` +
-          `add each address, on macOS with: sudo ifconfig lo0 alias ${addresses[0]}`,
+        `This system has not all of 127.0.0.0/8 as loopback, as Linux does; the lab needs ` +
+          `${addresses.length} addresses in it (${addresses.slice(0, 3).join(', ')}...). Run it on Linux (a ` +
+          `container or a virtual machine will do), or add each address, on macOS with: ` +
+          `sudo ifconfig lo0 alias ${addresses[0]}`,
         { cause: error },
       );
     case 'EADDRINUSE':
       return new LabError(
-        `${error.message}: another lab may be running with this port. Give another one, or none to take any that is free.`,
+        `${error.message}: another lab may be running with this port. Give another one, or none to take any ` +
+          'that is free.',
         { cause: error },
       );
     case 'EACCES':

@@ -1,4 +1,7 @@
-/** The server as a client on the network sees it: real sockets, octets in and octets out (RFC 8906's questions). */
+/**
+ * The server as a client on the network sees it: real sockets, octets in and octets out (RFC 8906's
+ * questions).
+ */
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { encodeMessage, encodeQuery, type Message, Name, parseMessage, RCODE, RRTYPE } from '@danelaw/dns';

@@ -1,8 +1,9 @@
 /**
  * An authoritative name server for one or more zones, over UDP and TCP.
  *
- * It behaves as real ones do (RFC 8906 says how): EDNS is answered with EDNS, unknown versions with BADVERS, foreign names
- * with REFUSED, other operations with NOTIMP; what does not fit is truncated. Declared habits come after the true answer.
+ * It behaves as real ones do (RFC 8906 says how): EDNS is answered with EDNS, unknown versions with BADVERS,
+ * foreign names with REFUSED, other operations with NOTIMP; what does not fit is truncated. Declared habits
+ * come after the true answer.
  */
 import {
   CLASS_IN,

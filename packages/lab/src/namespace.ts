@@ -1,8 +1,9 @@
 /**
  * The name space of the lab: from the zones of the scenarios to a tree of zones that delegate to one another.
  *
- * The root and three top-level domains are always there: `example` is signed with NSEC, `optout` with NSEC3 and opt-out,
- * `unsigned` not at all. (The reserved `test` won't do: resolvers like Unbound answer for it themselves.)
+ * The root and three top-level domains are always there: `example` is signed with NSEC, `optout` with NSEC3
+ * and opt-out, `unsigned` not at all. (The reserved `test` won't do: resolvers like Unbound answer for it
+ * themselves.)
  */
 import { Name, parseName, RRTYPE } from '@danelaw/dns';
 import type { ServedZone } from './authority.js';
@@ -30,7 +31,9 @@ export interface PlacedZone {
 export interface NamespaceOptions {
   readonly zones: Readonly<Record<string, ZoneSpec>>;
   readonly addressOf: (zone: string) => string;
-  /** Further records, absolute: hosts' addresses and TLSA. Each goes to the deepest zone that holds its name. */
+  /**
+   * Further records, absolute: hosts' addresses and TLSA. Each goes to the deepest zone that holds its name.
+   */
   readonly records: readonly string[];
   /** Stands for `{port}`. */
   readonly smtpPort: number;

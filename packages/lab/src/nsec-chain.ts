@@ -1,4 +1,7 @@
-/** Denial by NSEC: each name points to the next one in canonical order, and says its types (RFC 4034 section 4). */
+/**
+ * Denial by NSEC: each name points to the next one in canonical order, and says its types (RFC 4034 section
+ * 4).
+ */
 import { concatBytes, type Name, RRTYPE } from '@danelaw/dns';
 import { type Denial, distinct } from './denial.js';
 import { type Rrset, typeBitmap, wildcardBelow, type Zone } from './zone.js';

@@ -1,8 +1,8 @@
 /**
  * Denial by NSEC3: the same chain over hashes of the names (RFC 5155).
  *
- * With opt-out, delegations without DS are left out of the chain; the span they fall into says with a flag that it may
- * hide such ones (section 6). What is proved of them is only that they are not secure.
+ * With opt-out, delegations without DS are left out of the chain; the span they fall into says with a flag
+ * that it may hide such ones (section 6). What is proved of them is only that they are not secure.
  */
 import { createHash } from 'node:crypto';
 import { concatBytes, formatBase32hex, Name, RRTYPE } from '@danelaw/dns';
@@ -92,7 +92,10 @@ export class Nsec3Chain implements Denial {
     return undefined;
   }
 
-  /** Sections 7.2.3 and 7.2.4; a name that opt-out left out of the chain is proved by its closest provable encloser. */
+  /**
+   * Sections 7.2.3 and 7.2.4; a name that opt-out left out of the chain is proved by its closest provable
+   * encloser.
+   */
   noData(name: Name): Rrset[] {
     const matching = this.#matching(name);
     return distinct(matching === undefined ? this.#closestProvableEncloser(name).proof : [matching]);
@@ -134,7 +137,9 @@ function namesInChain(zone: Zone, optOut: boolean): Name[] {
   return [...names.values()];
 }
 
-/** An RRSIG is there where something is signed: not at a delegation without DS, nor at an empty non-terminal. */
+/**
+ * An RRSIG is there where something is signed: not at a delegation without DS, nor at an empty non-terminal.
+ */
 function typesAt(zone: Zone, name: Name, apexTypes: readonly number[]): number[] {
   const types = zone.authoritativeTypes(name);
   if (name.equals(zone.origin)) return [...types, ...apexTypes, RRTYPE.RRSIG];

@@ -1,4 +1,7 @@
-/** What a stub gets from the recursive face: the whole chain in one answer, with every proof, and failures as SERVFAIL. */
+/**
+ * What a stub gets from the recursive face: the whole chain in one answer, with every proof, and failures as
+ * SERVFAIL.
+ */
 import { encodeQuery, type Message, Name, parseMessage, RCODE, RRTYPE, requireType } from '@danelaw/dns';
 import { describe, expect, it } from 'vitest';
 import { NameServer } from './nameserver.js';

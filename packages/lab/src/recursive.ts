@@ -1,9 +1,9 @@
 /**
  * The recursive face: a resolver that forwards to nobody, for stubs that ask with RD.
  *
- * It walks the lab's own name servers from the root, in the process, and gives the whole chain of aliases with all
- * signatures and proofs in one answer, as Unbound does. It never validates: it is a resolver asked with CD, and what is
- * bogus is passed on for the client to find out. A server that fails is a SERVFAIL here.
+ * It walks the lab's own name servers from the root, in the process, and gives the whole chain of aliases
+ * with all signatures and proofs in one answer, as Unbound does. It never validates: it is a resolver asked
+ * with CD, and what is bogus is passed on for the client to find out. A server that fails is a SERVFAIL here.
  */
 import {
   type Lookup,
@@ -35,8 +35,8 @@ export interface RecursiveOptions {
   /** What this resolver itself does instead of answering. */
   readonly habits?: readonly Habit[];
   /**
-   * Makes it a validating resolver: AD on secure answers for clients that set DO or AD (RFC 6840 section 5.7), SERVFAIL for
-   * bogus ones unless CD is set (RFC 4035 section 3.2.2).
+   * Makes it a validating resolver: AD on secure answers for clients that set DO or AD (RFC 6840 section
+   * 5.7), SERVFAIL for bogus ones unless CD is set (RFC 4035 section 3.2.2).
    */
   readonly validate?: (name: string, type: string) => Promise<Pick<Lookup, 'status'>>;
   readonly onQuery?: (question: Question, protocol: 'udp' | 'tcp') => void;
@@ -188,7 +188,10 @@ function endOfAliases(answer: readonly ResourceRecord[], start: Name, type: numb
   return name;
 }
 
-/** Proofs of wildcards belong to the answer at every step; the SOA to the last one; referrals are not passed on. */
+/**
+ * Proofs of wildcards belong to the answer at every step; the SOA to the last one; referrals are not passed
+ * on.
+ */
 function belongs(record: ResourceRecord, last: boolean): boolean {
   const covered = record.type === RRTYPE.RRSIG ? coveredType(record) : record.type;
   if (covered === RRTYPE.NSEC || covered === RRTYPE.NSEC3) return true;

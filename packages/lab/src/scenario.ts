@@ -1,8 +1,9 @@
 /**
- * What a scenario is: one domain that mail goes to, the zones and mail hosts around it, and what RFC 7672 asks of a sender.
+ * What a scenario is: one domain that mail goes to, the zones and mail hosts around it, and what RFC 7672
+ * asks of a sender.
  *
- * All of it is data. `{port}` in a line stands for the SMTP port of the lab, which is known only when it runs: TLSA records
- * lie at `_{port}._tcp.` the host (RFC 7672 section 2.2.3).
+ * All of it is data. `{port}` in a line stands for the SMTP port of the lab, which is known only when it
+ * runs: TLSA records lie at `_{port}._tcp.` the host (RFC 7672 section 2.2.3).
  */
 import type { Habit } from './habit.js';
 import type { AuthoritySpec, MailHostSpec } from './mail-habits.js';
@@ -17,7 +18,10 @@ export interface Scenario {
   readonly rule: string;
   /** Zones by their origin. Each must lie below `example`, `optout` or `unsigned`, or below another one. */
   readonly zones: Readonly<Record<string, ZoneSpec>>;
-  /** Mail hosts by their name. Each gets an address of its own, and an A record in the zone that holds its name. */
+  /**
+   * Mail hosts by their name. Each gets an address of its own, and an A record in the zone that holds its
+   * name.
+   */
   readonly hosts?: Readonly<Record<string, HostSpec>>;
   /** Certification authorities for these hosts, by name. */
   readonly authorities?: Readonly<Record<string, AuthoritySpec>>;
@@ -25,7 +29,10 @@ export interface Scenario {
 }
 
 export interface ZoneSpec {
-  /** Lines as in a zone file, relative to the zone; SOA, NS, glue, hosts' A and TLSA records are added to them. */
+  /**
+   * Lines as in a zone file, relative to the zone; SOA, NS, glue, hosts' A and TLSA records are added to
+   * them.
+   */
   readonly records?: readonly string[];
   /** `unsigned`, or how it is signed; by default ECDSA P-256 with NSEC. */
   readonly signing?: Signing | 'unsigned';

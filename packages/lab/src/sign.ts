@@ -1,8 +1,8 @@
 /**
  * A zone signed, and - where a scenario asks for it - signed wrongly.
  *
- * Nothing is signed before it is asked for: a private Internet of many zones starts at once, and pays for the answers
- * that it gives. Signatures made once are kept.
+ * Nothing is signed before it is asked for: a private Internet of many zones starts at once, and pays for the
+ * answers that it gives. Signatures made once are kept.
  */
 import { type Name, parseName, parseRdata, RRTYPE, requireType } from '@danelaw/dns';
 import type { Denial } from './denial.js';

@@ -1,4 +1,7 @@
-/** The RRSIGs are checked here with node:crypto from the RFCs' words, sharing nothing with the code that made them. */
+/**
+ * The RRSIGs are checked here with node:crypto from the RFCs' words, sharing nothing with the code that made
+ * them.
+ */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { Name, RRTYPE } from '@danelaw/dns';
 import { describe, expect, it } from 'vitest';
@@ -67,7 +70,10 @@ function readSignature(rdata: Buffer): ReadSignature {
   };
 }
 
-/** RFC 4034 section 3.1.8.1; `canonical` puts letters of names in RDATA into lower case, by hand for each type. */
+/**
+ * RFC 4034 section 3.1.8.1; `canonical` puts letters of names in RDATA into lower case, by hand for each
+ * type.
+ */
 function signedOctets(set: Rrset, head: Buffer, canonical: (rdata: Buffer) => Buffer): Buffer {
   const records = set.rdatas.map((rdata) => {
     const octets = canonical(Buffer.from(rdata));

@@ -38,7 +38,10 @@ function canonicalRrset(set: Rrset): Uint8Array {
   return concatBytes(distinct.flatMap((rdata) => [owner, u16(rdata.length), rdata]));
 }
 
-/** Where the names begin in the types of RFC 4034 section 6.2 that this lab has; to the end of the names all is letters. */
+/**
+ * Where the names begin in the types of RFC 4034 section 6.2 that this lab has; to the end of the names all
+ * is letters.
+ */
 const LETTERS: ReadonlyMap<number, { readonly from: number; readonly names: number }> = new Map([
   [RRTYPE.NS, { from: 0, names: 1 }],
   [RRTYPE.CNAME, { from: 0, names: 1 }],

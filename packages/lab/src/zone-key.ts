@@ -1,7 +1,8 @@
 /**
  * Keys that sign zones, and their public forms: DNSKEY and DS (RFC 4034 sections 2 and 5, appendix B).
  *
- * How the key and the signature look is each algorithm's own: RFC 3110 and 5702 (RSA), 6605 (ECDSA), 8080 (EdDSA).
+ * How the key and the signature look is each algorithm's own: RFC 3110 and 5702 (RSA), 6605 (ECDSA), 8080
+ * (EdDSA).
  */
 import {
   createHash,
@@ -12,7 +13,10 @@ import {
 } from 'node:crypto';
 import { concatBytes, type Name } from '@danelaw/dns';
 
-/** DNSSEC algorithm numbers. Others may be used too, for zones that no validator can check (RFC 4035 section 5.2). */
+/**
+ * DNSSEC algorithm numbers. Others may be used too, for zones that no validator can check (RFC 4035 section
+ * 5.2).
+ */
 export const ALGORITHM = {
   RSASHA1: 5,
   'RSASHA1-NSEC3-SHA1': 7,
@@ -122,7 +126,9 @@ export class ZoneKey {
     }
   }
 
-  /** RDATA of the DS record that points to this key. Digest types that do not exist get 32 octets of SHA-256. */
+  /**
+   * RDATA of the DS record that points to this key. Digest types that do not exist get 32 octets of SHA-256.
+   */
   ds(owner: Name, digestType: number): Uint8Array {
     const hash = digestType === DIGEST.SHA1 ? 'sha1' : digestType === DIGEST.SHA384 ? 'sha384' : 'sha256';
     const digest = createHash(hash).update(owner.canonical()).update(this.dnskey).digest();

@@ -1,7 +1,9 @@
 /**
- * Zones written down as in a zone file (RFC 1035 section 5.1): one record a line, `owner [TTL] [IN] TYPE RDATA`.
+ * Zones written down as in a zone file (RFC 1035 section 5.1): one record a line, `owner [TTL] [IN] TYPE
+ * RDATA`.
  *
- * `@` is the zone's origin, names without a last dot are relative to it, in RDATA too. A zone that gives no SOA gets one.
+ * `@` is the zone's origin, names without a last dot are relative to it, in RDATA too. A zone that gives no
+ * SOA gets one.
  */
 import { Name, parseRecordText, RRTYPE } from '@danelaw/dns';
 import { type Rrset, Zone } from './zone.js';

@@ -1,13 +1,17 @@
 /**
- * The data of one zone: RRsets by owner name, with the places where it is cut (RFC 1034 section 4.2, RFC 2181 section 6).
+ * The data of one zone: RRsets by owner name, with the places where it is cut (RFC 1034 section 4.2, RFC 2181
+ * section 6).
  *
  * What exists is more than what owns records: `_tcp.mx.example` exists as an *empty non-terminal* because
- * `_25._tcp.mx.example` does (RFC 4592 section 2.2.2). Names at and below a delegation are not the zone's own; the
- * addresses kept there are glue.
+ * `_25._tcp.mx.example` does (RFC 4592 section 2.2.2). Names at and below a delegation are not the zone's
+ * own; the addresses kept there are glue.
  */
 import { concatBytes, Name, RRTYPE } from '@danelaw/dns';
 
-/** Records of one owner name and type. Their RDATA may be made late (a getter): a DS waits for the child's keys. */
+/**
+ * Records of one owner name and type. Their RDATA may be made late (a getter): a DS waits for the child's
+ * keys.
+ */
 export interface Rrset {
   readonly name: Name;
   readonly type: number;
@@ -34,7 +38,10 @@ export class Zone {
     this.#node(origin);
   }
 
-  /** Adds a set; records of a set that is already there are joined to it. @throws RangeError outside of the zone */
+  /**
+   * Adds a set; records of a set that is already there are joined to it. @throws RangeError outside of the
+   * zone
+   */
   add(set: Rrset): void {
     if (!set.name.isAtOrBelow(this.origin)) {
       throw new RangeError(`${set.name.toAbsolute()} does not lie in the zone ${this.origin.toAbsolute()}`);
@@ -99,7 +106,10 @@ export class Zone {
     return encloser;
   }
 
-  /** Names that own records and are this zone's to speak for: delegation points are, what lies below them is not. */
+  /**
+   * Names that own records and are this zone's to speak for: delegation points are, what lies below them is
+   * not.
+   */
   authoritativeNames(): Name[] {
     const names: Name[] = [];
     for (const { name, sets } of this.#nodes.values()) {
@@ -110,7 +120,10 @@ export class Zone {
     return names;
   }
 
-  /** The types that a denial may tell of: at a delegation point only NS and DS are the parent's (RFC 4035 section 2.3). */
+  /**
+   * The types that a denial may tell of: at a delegation point only NS and DS are the parent's (RFC 4035
+   * section 2.3).
+   */
   authoritativeTypes(name: Name): number[] {
     const types = [...(this.sets(name) ?? NO_SETS).keys()];
     return this.isCut(name) ? types.filter((type) => type === RRTYPE.NS || type === RRTYPE.DS) : types;

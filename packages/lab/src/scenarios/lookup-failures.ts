@@ -5,7 +5,9 @@ import { authenticated, deferred, oneHost, unauthenticated } from './one-host.js
 
 const TLSA_NAME = '_{port}._tcp.mx';
 
-/** A signed zone whose server does this when asked for the TLSA records; the host speaks TLS and would match. */
+/**
+ * A signed zone whose server does this when asked for the TLSA records; the host speaks TLS and would match.
+ */
 function tlsaTrouble(domain: string, shows: string, does: Deed): Scenario {
   return {
     ...oneHost(domain, { host: { tlsa: ['3 1 1'] }, habits: [{ name: TLSA_NAME, type: 'TLSA', does }] }),
