@@ -103,7 +103,9 @@ export class AnswerBuilder {
     const name = part.name.toString();
     const type = typeName(part.type);
     this.#ttl = Math.min(this.#ttl, part.ttl);
-    for (const rdata of part.rdatas) {
+    for (const view of part.rdatas) {
+      // A copy, so that an answer that is kept does not keep the whole message.
+      const rdata = view.slice();
       this.#records.push({ name, type, ttl: part.ttl, data: parseRdata(part.type, rdata), rdata });
     }
   }

@@ -1,20 +1,15 @@
-/** The resolver that everything above uses: one question in, one of four states out; cached, and asked once at a time. */
+/** The resolver that everything above uses, made from options: one question in, one of four states out. */
 
 import { isIP } from 'node:net';
-import { believedLookup } from './believe-ad.js';
-import { AnswerCache } from './cache.js';
-import { TrustChain } from './dnssec/trust-chain.js';
+import { type CachedResolver, CachingResolver } from './caching-resolver.js';
 import { forwardingSource, requireLoopback, upstreamServers } from './forwarding.js';
 import { createIterator } from './iterate.js';
-import type { Lookup, ResolveOptions, Resolver } from './lookup.js';
 import { Name } from './name.js';
-import { requireType } from './record.js';
 import { ROOT_HINTS, type RootHint } from './root-hints.js';
 import type { Source } from './source.js';
 import { DNS_PORT } from './system.js';
 import { createNetworkTransport, type ServerAddress, type Transport } from './transport.js';
 import { parseTrustAnchors, rootTrustAnchors, type TrustAnchor } from './trust-anchor.js';
-import { validatedLookup } from './validate.js';
 import { WireError } from './wire.js';
 
 export interface ResolverOptions {
@@ -36,13 +31,15 @@ export interface ResolverOptions {
   readonly port?: number;
   /** Believe the AD bit of a resolver that is not on loopback: only where the way to it can't be tampered with. */
   readonly trustRemoteAd?: boolean;
+  /** Octets of memory for answers, by estimate; 64 MiB where absent. */
+  readonly maxCacheOctets?: number;
 }
 
 /**
  * Makes a resolver.
  * @throws TypeError where an option is not valid; the message says which and why
  */
-export function createResolver(options: ResolverOptions = {}): Resolver {
+export function createResolver(options: ResolverOptions = {}): CachedResolver {
   const trust = options.trust ?? 'validate';
   const clock = options.clock ?? Date.now;
   const network = options.transport === undefined ? createNetworkTransport() : undefined;
@@ -50,7 +47,16 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
   if (transport === undefined) throw new TypeError('no transport');
   const source = chooseSource(options, transport, clock);
   const anchors = readAnchors(options.trustAnchors);
-  return new CachingResolver({ source, clock, anchors, trust, close: async () => network?.close() });
+  const { maxCacheOctets } = options;
+  const bound = maxCacheOctets === undefined ? {} : { maxCacheOctets };
+  return new CachingResolver({
+    source,
+    clock,
+    anchors,
+    trust,
+    ...bound,
+    close: async () => network?.close(),
+  });
 }
 
 function chooseSource(options: ResolverOptions, transport: Transport, clock: () => number): Source {
@@ -97,86 +103,4 @@ function readAnchors(texts: readonly string[] | undefined): readonly TrustAnchor
     if (error instanceof WireError) throw new TypeError(`trustAnchors: ${error.message}`);
     throw error;
   }
-}
-
-interface Parts {
-  readonly source: Source;
-  readonly clock: () => number;
-  readonly anchors: readonly TrustAnchor[];
-  readonly trust: 'validate' | 'ad';
-  readonly close: () => Promise<void>;
-}
-
-class CachingResolver implements Resolver {
-  readonly #parts: Parts;
-  readonly #chain: TrustChain;
-  readonly #cache: AnswerCache;
-  readonly #underWay = new Map<string, Promise<Lookup>>();
-
-  constructor(parts: Parts) {
-    this.#parts = parts;
-    this.#chain = new TrustChain(parts);
-    this.#cache = new AnswerCache(parts);
-  }
-
-  async resolve(name: string, type: string, options: ResolveOptions = {}): Promise<Lookup> {
-    options.signal?.throwIfAborted();
-    const key = cacheKey(name, type);
-    const known = this.#cache.get(key);
-    if (known !== undefined) return known;
-    const lookup = this.#shared(key, name, type);
-    return options.signal === undefined ? lookup : abortable(lookup, options.signal);
-  }
-
-  async close(): Promise<void> {
-    this.#cache.clear();
-    this.#chain.forget();
-    await this.#parts.source.close();
-    await this.#parts.close();
-  }
-
-  /** Equal look-ups at the same time are one; it goes on where one of those who wait for it gives up. */
-  #shared(key: string, name: string, type: string): Promise<Lookup> {
-    const underWay = this.#underWay.get(key);
-    if (underWay !== undefined) return underWay;
-    const lookup = this.#lookUp(key, name, type).finally(() => this.#underWay.delete(key));
-    this.#underWay.set(key, lookup);
-    return lookup;
-  }
-
-  async #lookUp(key: string, nameText: string, typeText: string): Promise<Lookup> {
-    const { name, type } = readQuestion(nameText, typeText);
-    const { source, clock, trust } = this.#parts;
-    const chain = this.#chain;
-    const lookup =
-      trust === 'ad'
-        ? await believedLookup(name, type, source)
-        : await validatedLookup(name, type, { source, chain, clock });
-    this.#cache.set(key, lookup);
-    return lookup;
-  }
-}
-
-/** Names that differ only in case or in a last dot are one; other spellings of one name are merely kept twice. */
-function cacheKey(name: string, type: string): string {
-  const end = name.length > 1 && name.endsWith('.') ? name.length - 1 : name.length;
-  return `${name.slice(0, end).toLowerCase()}/${type}`;
-}
-
-function readQuestion(nameText: string, typeText: string): { name: Name; type: number } {
-  try {
-    return { name: Name.parse(nameText), type: requireType(typeText) };
-  } catch (error) {
-    if (error instanceof WireError) throw new TypeError(error.message);
-    throw error;
-  }
-}
-
-/** Leaves off waiting when the signal aborts; the work itself has its own bounds. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

@@ -18,6 +18,7 @@ import type { Answered, ExtendedError, Lookup } from './lookup.js';
 import type { Message } from './message.js';
 import type { Name } from './name.js';
 import { negativeTtl } from './negative-ttl.js';
+import type { ProofCache } from './proof-cache.js';
 import { RCODE, RRTYPE, typeName } from './rrtype.js';
 import type { Source } from './source.js';
 import { WireError } from './wire.js';
@@ -30,6 +31,8 @@ export interface ValidatorParts {
   readonly chain: TrustChain;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
+  /** Where proofs are kept that may serve for other names. */
+  readonly proofs?: ProofCache;
 }
 
 /** One look-up from question to verdict. Never rejects for anything that the network says. */
@@ -219,6 +222,7 @@ class ValidatedLookup {
       return this.#answer.absent(rcode, ttl, tooManyIterations(denials.reason));
     }
     const { denier, flaw } = denials;
+    this.#parts.proofs?.learn(zone.name, zone.links, denials.nsec, ttl);
     if (rcode === 'NXDOMAIN') {
       const denial = denier.noName(this.#name);
       if (denial.kind !== 'unproved')

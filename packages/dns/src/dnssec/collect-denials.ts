@@ -16,6 +16,8 @@ export type Denials =
   | {
       readonly kind: 'records';
       readonly denier: Denier;
+      /** The NSEC records by themselves: they may deny other names too (RFC 8198). */
+      readonly nsec: readonly VerifiedNsec[];
       /** Seconds for which what they prove may be believed; 0 where there are none. */
       readonly ttl: number;
       /** Why a record that came was left out, for people. */
@@ -43,7 +45,7 @@ export function collectDenials(message: Message, zone: SigningZone, now: number,
       ? nsecDenier(zone.name, verifiedNsec)
       : nsec3Denier(zone.name, verifiedNsec3, budget);
   const { ttl, flaw } = collected;
-  return { kind: 'records', denier, ttl, ...(flaw === undefined ? {} : { flaw }) };
+  return { kind: 'records', denier, nsec: verifiedNsec, ttl, ...(flaw === undefined ? {} : { flaw }) };
 }
 
 class Collector {

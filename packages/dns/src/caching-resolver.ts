@@ -1,0 +1,175 @@
+/** What is between a caller and the network: answers kept, equal questions asked once, and what is in use kept fresh. */
+import { createHash } from 'node:crypto';
+import { untilAbort } from './abort.js';
+import { believedLookup } from './believe-ad.js';
+import { AnswerCache, type CacheCounters } from './cache.js';
+import { readDump, writeDump } from './cache-dump.js';
+import { Budget } from './dnssec/bounds.js';
+import { EDE, ede } from './dnssec/extended-error.js';
+import { TrustChain } from './dnssec/trust-chain.js';
+import type { Answered, Lookup, ResolveOptions, Resolver } from './lookup.js';
+import { Name } from './name.js';
+import { ProofCache } from './proof-cache.js';
+import { requireType } from './record.js';
+import { RRTYPE } from './rrtype.js';
+import type { Source } from './source.js';
+import type { TrustAnchor } from './trust-anchor.js';
+import { validatedLookup } from './validate.js';
+import { WireError } from './wire.js';
+
+/** Seconds for which an answer past its time is handed on (RFC 8767 section 4). */
+const STALE_TTL = 30;
+
+/** A resolver whose cache can be watched, saved and loaded. */
+export interface CachedResolver extends Resolver {
+  /** How the cache does. */
+  readonly counters: CacheCounters;
+  /** The cached answers as text, for `loadCache` of a later run. */
+  saveCache(): string;
+  /**
+   * Takes the answers of an earlier run that still hold. What the dump says is believed, so it must come from a place where
+   * only this program can write; one made under other trust anchors is left out as a whole.
+   * @returns how many answers were taken
+   */
+  loadCache(dump: string): number;
+}
+
+export interface CachingParts {
+  readonly source: Source;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly anchors: readonly TrustAnchor[];
+  readonly trust: 'validate' | 'ad';
+  readonly maxCacheOctets?: number;
+  readonly close: () => Promise<void>;
+}
+
+export class CachingResolver implements CachedResolver {
+  readonly #parts: CachingParts;
+  readonly #chain: TrustChain;
+  readonly #cache: AnswerCache;
+  readonly #proofs: ProofCache;
+  readonly #underWay = new Map<string, Promise<Lookup>>();
+  /** What answers rest on: they mean nothing under other anchors. */
+  readonly #origin: string;
+
+  constructor(parts: CachingParts) {
+    const { clock, maxCacheOctets } = parts;
+    this.#parts = parts;
+    this.#chain = new TrustChain(parts);
+    this.#proofs = new ProofCache(clock);
+    const refresh = ({ name, type }: Answered) => this.#refresh(name, type);
+    this.#cache = new AnswerCache({
+      clock,
+      refresh,
+      ...(maxCacheOctets === undefined ? {} : { maxOctets: maxCacheOctets }),
+    });
+    this.#origin = originOf(parts);
+  }
+
+  resolve(name: string, type: string, options?: ResolveOptions): Promise<Lookup> {
+    const signal = options?.signal;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const key = cacheKey(name, type);
+    const known = this.#cache.get(key);
+    if (known !== undefined) return Promise.resolve(known);
+    const lookup = this.#shared(key, name, type);
+    return signal === undefined ? lookup : untilAbort(lookup, signal);
+  }
+
+  get counters(): CacheCounters {
+    return this.#cache.counters;
+  }
+
+  saveCache(): string {
+    return writeDump(this.#origin, this.#cache.kept());
+  }
+
+  loadCache(dump: string): number {
+    const answers = readDump(this.#origin, dump);
+    for (const [key, kept] of answers) this.#cache.keep(key, kept);
+    return answers.length;
+  }
+
+  async close(): Promise<void> {
+    this.#cache.clear();
+    this.#proofs.clear();
+    this.#chain.forget();
+    await this.#parts.source.close();
+    await this.#parts.close();
+  }
+
+  /** Equal look-ups at the same time are one; it goes on where one of those who wait for it gives up. */
+  #shared(key: string, name: string, type: string): Promise<Lookup> {
+    const underWay = this.#underWay.get(key);
+    if (underWay !== undefined) return underWay;
+    const lookup = this.#lookUp(key, name, type).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, lookup);
+    return lookup;
+  }
+
+  async #lookUp(key: string, nameText: string, typeText: string): Promise<Lookup> {
+    const { name, type } = readQuestion(nameText, typeText);
+    const fresh = await this.#askFor(name, type);
+    const lookup =
+      fresh.status === 'indeterminate' ? ((await this.#staleAnswer(key, name, type)) ?? fresh) : fresh;
+    if (lookup === fresh) this.#cache.set(key, lookup);
+    return lookup;
+  }
+
+  async #askFor(name: Name, type: number): Promise<Lookup> {
+    const { source, clock, trust } = this.#parts;
+    if (trust === 'ad') return believedLookup(name, type, source);
+    const denied = this.#proofs.deny(name, type, this.#chain.anchorAbove(name));
+    if (denied !== undefined) return denied;
+    return validatedLookup(name, type, { source, clock, chain: this.#chain, proofs: this.#proofs });
+  }
+
+  /**
+   * RFC 8767, for data that nobody signed: the last answer, where its servers can't be reached now. The chain of trust must
+   * say, now, that the zone is insecure: had it been signed meanwhile, old data would be a way around that.
+   */
+  async #staleAnswer(key: string, name: Name, type: number): Promise<Answered | undefined> {
+    const stale = this.#cache.stale(key);
+    if (stale === undefined || this.#parts.trust === 'ad') return undefined;
+    const names = [name, Name.parse(stale.canonicalName)];
+    for (const each of names) {
+      const within = type === RRTYPE.DS ? each.parent() : each;
+      const zone = await this.#chain.zoneOf(within, false, new Budget(`${each}`));
+      if (zone.status !== 'insecure') return undefined;
+    }
+    const records = stale.records.map((record) => ({ ...record, ttl: STALE_TTL }));
+    return {
+      ...stale,
+      records,
+      ttl: STALE_TTL,
+      ede: ede(EDE.STALE_ANSWER, 'its servers can not be reached now'),
+    };
+  }
+
+  #refresh(name: string, type: string): void {
+    // A failure leaves what is there until its time is over.
+    void this.#shared(cacheKey(name, type), name, type).catch(() => {});
+  }
+}
+
+function originOf({ trust, anchors }: CachingParts): string {
+  if (trust === 'ad') return 'ad';
+  const texts = anchors.map(({ name, rdata }) => `${name.key} ${Buffer.from(rdata).toString('hex')}`).sort();
+  return createHash('sha256').update(texts.join('\n')).digest('hex');
+}
+
+/** Names that differ only in case or in a last dot are one; other spellings of one name are merely kept twice. */
+function cacheKey(name: string, type: string): string {
+  const end = name.length > 1 && name.endsWith('.') ? name.length - 1 : name.length;
+  return `${name.slice(0, end).toLowerCase()}/${type}`;
+}
+
+function readQuestion(nameText: string, typeText: string): { name: Name; type: number } {
+  try {
+    return { name: Name.parse(nameText), type: requireType(typeText) };
+  } catch (error) {
+    if (error instanceof WireError) throw new TypeError(error.message);
+    throw error;
+  }
+}
