@@ -65,6 +65,17 @@ describe('decide: the four actions of RFC 7672 section 2.2', () => {
     },
   );
 
+  it.each<[PolicyLevel, 'secure' | 'insecure', TlsaFinding['status'], string]>([
+    ['dane', 'secure', 'failed', 'dnssec-invalid'],
+    ['dane-only', 'secure', 'failed', 'dnssec-invalid'],
+    ['dane-only', 'secure', 'unusable', 'tlsa-invalid'],
+    ['dane-only', 'secure', 'none', 'dane-required'],
+    ['dane-only', 'insecure', 'usable', 'dane-required'],
+  ])('"%s", MX %s, TLSA %s is reported as %s (RFC 8460 section 4.3)', (level, mx, status, failureType) => {
+    const decision = decide({ level, route: { ...route, mx }, host, finding: reachable(TLSA[status]) });
+    expect(decision).toMatchObject({ action: 'skip', failureType });
+  });
+
   it('sends the base domain as SNI (RFC 7672 section 8.1)', () => {
     const tlsa = { ...TLSA.usable, baseDomain: 'expanded.example' } as TlsaFinding;
     expect(decide({ level: 'dane', route, host, finding: reachable(tlsa) })).toMatchObject({
