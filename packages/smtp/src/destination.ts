@@ -272,8 +272,7 @@ class Destination {
 /**
  * RFC 7672 section 2.2, pre-DANE rules: "The MTA MAY retry in cleartext when delivery via TLS fails during
  * the handshake". Some servers break off at the word STARTTLS already; under TLS 1.3 others do when our side
- * of the handshake has ended, which shows at EHLO. A STARTTLS injection is not answered so: somebody is at
- * work on this connection.
+ * of the handshake has ended, which shows at EHLO.
  */
 function clearInstead(
   policy: TlsPolicy,

@@ -18,7 +18,6 @@ export type FaultKind =
   | 'refused'
   /** The policy asks for TLS and the server does not offer it. */
   | 'starttls-not-offered'
-  /** Clear text after STARTTLS's reply: somebody tries to put words into the encrypted session. */
   /** The TLS handshake failed. */
   | 'handshake'
   /** The TLS session stands, but the certificate chain does not match the TLSA records. */
