@@ -13,8 +13,9 @@ import { encodeQuery, type Message, parseMessage } from './message.js';
 import type { Name } from './name.js';
 import { isReplyTo } from './reply-match.js';
 import { RCODE, rcodeName } from './rrtype.js';
+import type { ServerAddress } from './server-address.js';
 import type { NoReply } from './source.js';
-import type { ServerAddress, Transport } from './transport.js';
+import type { Endpoint, Transport } from './transport.js';
 import { TransportError } from './transport-error.js';
 import { sameBytes, WireError } from './wire.js';
 
@@ -56,7 +57,7 @@ export interface AskingParts {
 export type Trouble =
   | { readonly kind: 'rcode'; readonly rcode: number; readonly ede?: ExtendedError }
   | { readonly kind: 'malformed'; readonly reason: string }
-  | { readonly kind: 'network'; readonly reason: string; readonly isOurs: boolean }
+  | { readonly kind: 'network'; readonly reason: string; readonly isLasting: boolean }
   | { readonly kind: 'silent' };
 
 export type Tried = { readonly kind: 'reply'; readonly message: Message } | Trouble;
@@ -73,20 +74,27 @@ export async function askServer(
   patience: number,
   deadline: AbortSignal,
 ): Promise<Tried> {
-  const once = (protocol: 'udp' | 'tcp', milliseconds: number) =>
+  const once = (protocol: Endpoint['protocol'], milliseconds: number) =>
     exchangeOnce(parts, server, protocol, question, flags, milliseconds, deadline);
+  if (server.tls !== undefined) return unlessTruncated(await once('tls', TCP_TRY_MS));
+  if (server.tcpOnly) return unlessTruncated(await once('tcp', TCP_TRY_MS));
   let tried = await once('udp', patience);
   const isTruncated = tried.kind === 'reply' && tried.message.flags.tc;
   if (isTruncated || tried.kind === 'malformed') tried = await once('tcp', TCP_TRY_MS);
-  if (tried.kind === 'reply' && tried.message.flags.tc)
-    return { kind: 'malformed', reason: 'truncated over TCP' };
-  return tried;
+  return unlessTruncated(tried);
+}
+
+/** What is cut off where there is room for everything is no reply. */
+function unlessTruncated(tried: Tried): Tried {
+  return tried.kind === 'reply' && tried.message.flags.tc
+    ? { kind: 'malformed', reason: 'truncated over TCP' }
+    : tried;
 }
 
 async function exchangeOnce(
   parts: AskingParts,
   server: ServerAddress,
-  protocol: 'udp' | 'tcp',
+  protocol: Endpoint['protocol'],
   question: Question,
   flags: QueryFlags,
   patience: number,
@@ -98,9 +106,9 @@ async function exchangeOnce(
   const stopListening = onAbort(deadline, () => end.abort());
   const stopTimer = parts.timer(patience, () => end.abort());
   try {
-    const { address, port } = server;
-    const exchange = async () =>
-      parts.transport.exchange(mixed ?? query, { address, port, protocol }, end.signal);
+    const { address, port, tls } = server;
+    const endpoint = { address, port, protocol, ...(tls === undefined ? {} : { tls }) };
+    const exchange = async () => parts.transport.exchange(mixed ?? query, endpoint, end.signal);
     const reply = await untilAbort(exchange(), end.signal);
     return readReply(query, mixed === undefined ? reply : restoreCase(reply, mixed, query, question.name));
   } catch (error) {
@@ -166,7 +174,7 @@ function readReply(query: Uint8Array, octets: Uint8Array): Tried {
 
 function asTrouble(error: unknown): Trouble {
   if (error instanceof WireError) return { kind: 'malformed', reason: `malformed reply: ${error.message}` };
-  if (!(error instanceof TransportError)) return { kind: 'network', reason: String(error), isOurs: false };
+  if (!(error instanceof TransportError)) return { kind: 'network', reason: String(error), isLasting: false };
   switch (error.failure) {
     case 'junk':
     case 'malformed':
@@ -175,11 +183,12 @@ function asTrouble(error: unknown): Trouble {
       return { kind: 'silent' };
     case 'unreachable':
     case 'cut-off':
-      return { kind: 'network', reason: error.message, isOurs: false };
+      return { kind: 'network', reason: error.message, isLasting: false };
     case 'limit':
     case 'closed':
     case 'unsupported':
-      return { kind: 'network', reason: error.message, isOurs: true };
+    case 'unauthenticated':
+      return { kind: 'network', reason: error.message, isLasting: true };
     default: {
       const never: never = error.failure;
       return never;

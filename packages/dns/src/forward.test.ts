@@ -10,11 +10,13 @@ import {
   MAX_TRIES,
   PENALTY_MS,
   QUESTION_MS,
+  TCP_ONLY_MS,
   UDP_TRY_MS,
 } from './forward.js';
 import { encodeMessage, type Message, parseMessage } from './message.js';
 import { Name } from './name.js';
 import { RRTYPE } from './rrtype.js';
+import { parseServer } from './server-address.js';
 import { FrameReader } from './tcp.js';
 import { createNetworkTransport, type Endpoint, formatServer, type Transport } from './transport.js';
 import { TransportError } from './transport-error.js';
@@ -214,7 +216,9 @@ describe('a failure', () => {
       reason: '192.0.2.1#53: no answer in time',
       ede: { code: 22, text: '192.0.2.1#53: no answer in time' },
     });
-    expect(elapsed).toEqual([...UDP_TRY_MS]);
+    // After the first silence UDP may be blocked: TCP is tried beside it.
+    const [first, ...later] = UDP_TRY_MS;
+    expect(elapsed).toEqual([first, ...later.flatMap((patience) => [patience, TCP_TRY_MS])]);
     expect(new Set(net.queries.map(({ id }) => id)).size).toBeGreaterThan(1);
   });
 
@@ -285,7 +289,8 @@ describe('a failure', () => {
     });
     const got = await forwarder(net, ['192.0.2.1'], { timer: impatient(elapsed) }).ask(QUESTION, VALIDATE);
     expect(got).toMatchObject({ kind: 'failure' });
-    expect(elapsed).toEqual([TCP_TRY_MS, TCP_TRY_MS, TCP_TRY_MS]);
+    // In the second and third round TCP is tried beside UDP, which leads to TCP again.
+    expect(elapsed).toEqual(Array(5).fill(TCP_TRY_MS));
   });
 
   test('is never made of an abort: that rejects, with its reason', async () => {
@@ -304,6 +309,62 @@ describe('a failure', () => {
     const again = forwarder(net, ['192.0.2.1']).ask(QUESTION, { ...VALIDATE, signal: abort.signal });
     await expect(again).rejects.toThrow('enough');
     expect(net.asked).toHaveLength(1);
+  });
+});
+
+describe('where UDP is blocked', () => {
+  const onlyTcp: Behaviour = (query, { protocol }) => (protocol === 'tcp' ? reply(query) : 'silence');
+
+  test('TCP is tried after the first silence, and kept to for a while', async () => {
+    let now = 0;
+    const net = network({ '192.0.2.1': onlyTcp });
+    const client = forwarder(net, ['192.0.2.1'], { clock: () => now });
+    const ways = async () => {
+      const before = net.asked.length;
+      expect(await client.ask(QUESTION, VALIDATE)).toMatchObject({ kind: 'reply', server: '192.0.2.1#53' });
+      return net.asked.slice(before).map((line) => line.slice(-3));
+    };
+    expect(await ways()).toEqual(['udp', 'udp', 'tcp']);
+    expect(await ways()).toEqual(['tcp']);
+    now = TCP_ONLY_MS;
+    expect(await ways()).toEqual(['udp', 'udp', 'tcp']);
+  });
+
+  test('a lost datagram is not taken for that', async () => {
+    let datagrams = 0;
+    const net = network({
+      '192.0.2.1': (query, { protocol }) =>
+        protocol === 'udp' && ++datagrams === 2 ? reply(query) : new TransportError('silent', 'lost'),
+    });
+    const client = forwarder(net, ['192.0.2.1']);
+    await client.ask(QUESTION, VALIDATE);
+    datagrams = 1;
+    await client.ask(QUESTION, VALIDATE);
+    expect(net.asked.map((line) => line.slice(-3))).toEqual(['udp', 'udp', 'tcp', 'udp']);
+  });
+});
+
+describe('a server over TLS', () => {
+  test('is asked over TLS and in no other way, beside plain ones', async () => {
+    const net = network({
+      '192.0.2.1': () => new TransportError('unauthenticated', 'another'),
+      '192.0.2.2': answers,
+    });
+    const servers = [parseServer('tls://192.0.2.1/dns.example'), parseServer('192.0.2.2')];
+    const client = createForwarder({ servers, transport: net, timer: impatient(), clock: () => 0 });
+    expect(await client.ask(QUESTION, VALIDATE)).toMatchObject({ kind: 'reply', server: '192.0.2.2#53' });
+    expect(net.asked).toEqual(['192.0.2.1 tls', '192.0.2.2 udp']);
+  });
+
+  test('that is not who it should be is not asked again', async () => {
+    const net = network({ '192.0.2.1': () => new TransportError('unauthenticated', 'another') });
+    const servers = [parseServer('tls://192.0.2.1/dns.example')];
+    const client = createForwarder({ servers, transport: net, timer: impatient(), clock: () => 0 });
+    expect(await client.ask(QUESTION, VALIDATE)).toMatchObject({
+      kind: 'failure',
+      reason: 'tls://192.0.2.1#853/dns.example: another',
+    });
+    expect(net.asked).toEqual(['192.0.2.1 tls']);
   });
 });
 

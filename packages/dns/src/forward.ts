@@ -6,8 +6,9 @@
 import { onAbort, systemTimer, type Timer, wait } from './abort.js';
 import { askServer, noReply, type Question, type Tried, type Trouble } from './ask-server.js';
 import { RCODE } from './rrtype.js';
+import { formatServer, type ServerAddress } from './server-address.js';
 import type { Exchanged } from './source.js';
-import { formatServer, type ServerAddress, type Transport } from './transport.js';
+import type { Transport } from './transport.js';
 
 /** How long a server may take over UDP, in the first, second and third round. It may have to walk the whole tree for us. */
 export const UDP_TRY_MS = [1_500, 3_000, 5_000] as const;
@@ -19,6 +20,9 @@ export const MAX_TRIES = 12;
 export const ROUND_PAUSE_MS = 250;
 /** A server that gave no answer comes last for this time. */
 export const PENALTY_MS = 30_000;
+
+/** A server that answers over TCP and kept silent over UDP is asked over TCP for this time: a firewall stays where it is. */
+export const TCP_ONLY_MS = 600_000;
 
 /** Weight of the newest measurement in a server's smoothed round-trip time (RFC 6298 has 1/8, for many more samples). */
 const NEWEST = 0.3;
@@ -67,7 +71,11 @@ interface Upstream extends ServerAddress {
   /** Smoothed, milliseconds; 0 until it is known, so that each is tried once. */
   roundTrip: number;
   troubledAt: number;
+  /** Until then UDP is taken to be blocked. */
+  tcpOnlyUntil: number;
 }
+
+type Asking = (how: ServerAddress, deadline: AbortSignal) => Promise<Tried>;
 
 class ForwardingClient implements Forwarder {
   readonly #servers: readonly Upstream[];
@@ -76,12 +84,12 @@ class ForwardingClient implements Forwarder {
   readonly #timer: Timer;
 
   constructor(options: ForwarderOptions) {
-    this.#servers = options.servers.map(({ address, port }) => ({
-      address,
-      port,
-      name: formatServer({ address, port }),
+    this.#servers = options.servers.map((server) => ({
+      ...server,
+      name: formatServer(server),
       roundTrip: 0,
       troubledAt: Number.NEGATIVE_INFINITY,
+      tcpOnlyUntil: Number.NEGATIVE_INFINITY,
     }));
     this.#transport = options.transport;
     this.#clock = options.clock ?? (() => performance.now());
@@ -115,7 +123,8 @@ class ForwardingClient implements Forwarder {
       }
       for (const server of servers) {
         if (asked.deadline.aborted || tries++ >= MAX_TRIES) return noReply(troubles);
-        const tried = await this.#try(server, patience, asked);
+        const wasSilent = troubles.get(server.name)?.kind === 'silent';
+        const tried = await this.#try(server, patience, asked, wasSilent);
         if (tried.kind === 'reply') return { ...tried, server: server.name };
         troubles.set(server.name, tried);
       }
@@ -135,16 +144,46 @@ class ForwardingClient implements Forwarder {
     await wait(milliseconds, this.#timer, deadline).catch(() => {});
   }
 
-  async #try(server: Upstream, patience: number, asked: Asked): Promise<Tried> {
+  /** @param wasSilent it has let this question pass before */
+  async #try(server: Upstream, patience: number, asked: Asked, wasSilent: boolean): Promise<Tried> {
     const parts = { transport: this.#transport, timer: this.#timer };
     const start = this.#clock();
     const flags = { ...asked.options, rd: true };
-    const tried = await askServer(parts, server, asked.question, flags, patience, asked.deadline);
-    if (tried.kind === 'reply' || tried.kind === 'rcode') this.#measure(server, this.#clock() - start);
+    const ask: Asking = (how, deadline) => askServer(parts, how, asked.question, flags, patience, deadline);
+    const tried = await this.#either(server, wasSilent, ask, asked.deadline);
+    if (hasSpoken(tried)) this.#measure(server, this.#clock() - start);
     const isUseless = tried.kind === 'rcode' ? tried.rcode === RCODE.REFUSED : tried.kind !== 'reply';
     if (isUseless) server.troubledAt = this.#clock();
     else if (tried.kind === 'reply') server.troubledAt = Number.NEGATIVE_INFINITY;
     return tried;
+  }
+
+  async #either(server: Upstream, wasSilent: boolean, ask: Asking, deadline: AbortSignal): Promise<Tried> {
+    const isPlain = server.tls === undefined && server.tcpOnly !== true;
+    if (isPlain && this.#clock() < server.tcpOnlyUntil) {
+      const tried = await ask({ ...server, tcpOnly: true }, deadline);
+      if (!hasSpoken(tried)) server.tcpOnlyUntil = Number.NEGATIVE_INFINITY;
+      return tried;
+    }
+    return isPlain && wasSilent ? this.#overBoth(server, ask, deadline) : ask(server, deadline);
+  }
+
+  /** Over UDP and TCP at once: a datagram may have been lost, or UDP be blocked. The first to speak decides. */
+  async #overBoth(server: Upstream, ask: Asking, deadline: AbortSignal): Promise<Tried> {
+    const end = new AbortController();
+    const stopListening = onAbort(deadline, () => end.abort());
+    const overUdp = ask(server, end.signal).then((tried) => ({ tried, isTcp: false }));
+    const overTcp = ask({ ...server, tcpOnly: true }, end.signal).then((tried) => ({ tried, isTcp: true }));
+    try {
+      const first = await Promise.race([overUdp, overTcp]);
+      const other = first.isTcp ? overUdp : overTcp;
+      const { tried, isTcp } = hasSpoken(first.tried) ? first : await other;
+      if (isTcp && hasSpoken(tried)) server.tcpOnlyUntil = this.#clock() + TCP_ONLY_MS;
+      return hasSpoken(tried) ? tried : { kind: 'silent' };
+    } finally {
+      stopListening();
+      end.abort();
+    }
   }
 
   #measure(asked: Upstream, milliseconds: number): void {
@@ -157,9 +196,13 @@ class ForwardingClient implements Forwarder {
 }
 
 /**
- * A server that answered with an error has spoken, and asking again would only meet its cache; a transport of ours that is
- * closed or can't do what it is asked for stays so.
+ * A server that answered with an error has spoken, and asking again would only meet its cache; one that is not who it should
+ * be stays so, and a transport of ours that is closed or can't do what it is asked for.
  */
 function isWorthAnother(trouble: Trouble | undefined): boolean {
-  return trouble?.kind !== 'rcode' && !(trouble?.kind === 'network' && trouble.isOurs);
+  return trouble?.kind !== 'rcode' && !(trouble?.kind === 'network' && trouble.isLasting);
+}
+
+function hasSpoken(tried: Tried): boolean {
+  return tried.kind === 'reply' || tried.kind === 'rcode';
 }

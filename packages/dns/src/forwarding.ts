@@ -2,9 +2,10 @@
 import { isLoopback } from './address.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { createForwarder, type Forwarder } from './forward.js';
+import { parseServer, type ServerAddress } from './server-address.js';
 import type { Source } from './source.js';
-import { parseServer, readSystemServers } from './system.js';
-import type { ServerAddress, Transport } from './transport.js';
+import { readSystemServers } from './system.js';
+import type { Transport } from './transport.js';
 
 export type Servers = () => Promise<readonly ServerAddress[]>;
 
@@ -44,7 +45,11 @@ export function forwardingSource(servers: Servers, transport: Transport, believe
   };
 }
 
-/** RFC 4035 section 4.9.3: the AD bit means nothing on a way that is not secured. @throws TypeError */
+/**
+ * RFC 4035 section 4.9.3: the AD bit means nothing on a way that is not secured. TLS secures the way to a server beyond this
+ * machine, but that server's word is then all there is, so it has to be told to believe it as well.
+ * @throws TypeError
+ */
 export function requireLoopback(servers: readonly ServerAddress[]): void {
   const remote = servers.find((server) => !isLoopback(server.address));
   if (remote === undefined) return;

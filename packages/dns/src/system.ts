@@ -1,10 +1,10 @@
-/** Which resolvers to ask: those of the system (resolv.conf(5)), or the ones that a person wrote down. */
+/** The resolvers of the system (resolv.conf(5)). */
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import type { ServerAddress } from './transport.js';
-import { quote } from './wire.js';
+import { DNS_PORT, type ServerAddress } from './server-address.js';
 
-export const DNS_PORT = 53;
+export { DNS_PORT } from './server-address.js';
+
 /** The C library stops after three; a few more do no harm, hundreds would. */
 const MAX_SYSTEM_SERVERS = 8;
 
@@ -29,33 +29,18 @@ export function parseResolvConf(text: string): ServerAddress[] {
   const servers: ServerAddress[] = [];
   for (const line of text.split('\n')) {
     const [keyword, address = ''] = line.trim().split(/[ \t]+/);
-    if (keyword !== 'nameserver' || isIP(address) === 0) continue;
-    if (servers.some((server) => server.address === address)) continue;
-    servers.push({ address, port: DNS_PORT });
+    const server = keyword === 'nameserver' ? readNameServer(address) : undefined;
+    if (server === undefined) continue;
+    if (servers.some((known) => known.address === server.address && known.port === server.port)) continue;
+    servers.push(server);
     if (servers.length === MAX_SYSTEM_SERVERS) break;
   }
   return servers;
 }
 
-/**
- * Reads `192.0.2.1`, `192.0.2.1#5353`, `2001:db8::1#53` or `[2001:db8::1]#53`.
- * @throws TypeError where it is none of these
- */
-export function parseServer(text: string): ServerAddress {
-  if (text.startsWith('tls://')) {
-    throw new TypeError(
-      `${quote(text)}: DNS over TLS is not supported yet; give a plain address (ADDRESS or ADDRESS#PORT)`,
-    );
-  }
-  const [, bracketed, plain, digits] = /^(?:\[([^\]#]*)\]|([^[\]#]*))(?:#([0-9]{1,5}))?$/.exec(text) ?? [];
-  const address = bracketed ?? plain ?? '';
+/** An address, or `[ADDRESS]:PORT` as OpenBSD has it. */
+function readNameServer(text: string): ServerAddress | undefined {
+  const [, bracketed = text, digits] = /^\[([^\]]*)\]:([0-9]{1,5})$/.exec(text) ?? [];
   const port = digits === undefined ? DNS_PORT : Number(digits);
-  const family = isIP(address);
-  if (family === 0 || (bracketed !== undefined && family !== 6)) {
-    throw new TypeError(
-      `${quote(text)} is not the address of a name server: write ADDRESS or ADDRESS#PORT, as in 192.0.2.1#5353`,
-    );
-  }
-  if (port < 1 || port > 65_535) throw new TypeError(`${quote(text)}: ${port} is not a port (1 to 65535)`);
-  return { address, port };
+  return isIP(bracketed) !== 0 && port >= 1 && port <= 65_535 ? { address: bracketed, port } : undefined;
 }

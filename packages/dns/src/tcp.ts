@@ -5,11 +5,23 @@
 import { createConnection, type Socket } from 'node:net';
 import { onAbort } from './abort.js';
 import { isReplyTo } from './reply-match.js';
+import type { ServerAddress } from './server-address.js';
 import { TransportError } from './transport-error.js';
 
-interface Server {
-  readonly address: string;
-  readonly port: number;
+/** How a connection to a server is begun. */
+export type Dial = (server: ServerAddress) => Dialled;
+
+export interface Dialled {
+  readonly socket: Socket;
+  /** For messages: `TCP to 192.0.2.1#53`. */
+  readonly name: string;
+  /** Queries are held back until the server has proved who it is; rejects with a TransportError where it is another. */
+  readonly authenticated?: Promise<void>;
+}
+
+export function dialTcp({ address, port }: ServerAddress): Dialled {
+  const socket = createConnection({ host: address, port, noDelay: true });
+  return { socket, name: `TCP to ${address}#${port}` };
 }
 
 /** Connections at one time; past it the one that is idle longest makes room. */
@@ -23,17 +35,19 @@ const MIN_MESSAGE_OCTETS = 12;
 
 export class TcpPool {
   readonly #idle: number;
+  readonly #dial: Dial;
   /** Those that take new queries, by server, in the order of their last use. */
   readonly #usable = new Map<string, TcpConnection>();
   /** Those and the ones that only wait for their last replies. */
   readonly #all = new Set<TcpConnection>();
 
   /** @param idle milliseconds for which a connection without queries is kept */
-  constructor(idle: number) {
+  constructor(idle: number, dial: Dial) {
     this.#idle = idle;
+    this.#dial = dial;
   }
 
-  async exchange(query: Uint8Array, server: Server, signal: AbortSignal): Promise<Uint8Array> {
+  async exchange(query: Uint8Array, server: ServerAddress, signal: AbortSignal): Promise<Uint8Array> {
     for (let again = false; ; again = true) {
       const [connection, isNew] = this.#connection(server);
       try {
@@ -47,8 +61,8 @@ export class TcpPool {
   }
 
   /** RFC 7766 section 6.2.2: one connection to one server. */
-  #connection(server: Server): [connection: TcpConnection, isNew: boolean] {
-    const key = `${server.address}#${server.port}`;
+  #connection(server: ServerAddress): [connection: TcpConnection, isNew: boolean] {
+    const key = connectionKey(server);
     const open = this.#usable.get(key);
     this.#usable.delete(key);
     if (open?.isUsable) {
@@ -56,7 +70,7 @@ export class TcpPool {
       return [open, false];
     }
     this.#makeRoom();
-    const connection = new TcpConnection(server, this.#idle, () => {
+    const connection = new TcpConnection(this.#dial(server), this.#idle, () => {
       this.#all.delete(connection);
       if (this.#usable.get(key) === connection) this.#usable.delete(key);
     });
@@ -83,6 +97,11 @@ export class TcpPool {
   }
 }
 
+/** A connection on which one identity was proved is none for another. */
+function connectionKey({ address, port, tls }: ServerAddress): string {
+  return JSON.stringify([address, port, tls?.name, tls?.pins]);
+}
+
 const STALE: ReadonlySet<string> = new Set(['cut-off', 'unreachable']);
 
 interface InFlight {
@@ -104,16 +123,18 @@ class TcpConnection {
   readonly #inFlight = new Map<number, InFlight>();
   readonly #frames = new FrameReader();
   #usable = true;
+  /** Frames that wait until the server has proved who it is; undefined once it has. */
+  #heldBack: Uint8Array[] | undefined;
   #heard = 0;
   #strays = 0;
   #idleTimer: NodeJS.Timeout | undefined;
 
-  constructor(server: Server, idle: number, onEnd: () => void) {
-    this.#name = `${server.address}#${server.port}`;
+  constructor({ socket, name, authenticated }: Dialled, idle: number, onEnd: () => void) {
+    this.#name = name;
     this.#idle = idle;
     this.#onEnd = onEnd;
-    const socket = createConnection({ host: server.address, port: server.port, noDelay: true });
     this.#socket = socket;
+    if (authenticated !== undefined) this.#holdBack(authenticated);
     socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));
     socket.on('error', (error) => this.end(this.#error('unreachable', error.message, error)));
     this.closed = new Promise((resolve) => {
@@ -122,6 +143,17 @@ class TcpConnection {
         resolve();
       });
     });
+  }
+
+  #holdBack(authenticated: Promise<void>): void {
+    this.#heldBack = [];
+    authenticated.then(
+      () => {
+        for (const frame of this.#heldBack ?? []) this.#socket.write(frame);
+        this.#heldBack = undefined;
+      },
+      (error: unknown) => this.end(asTransportError(error)),
+    );
   }
 
   /** New queries may be put on it. */
@@ -161,7 +193,8 @@ class TcpConnection {
         resolve: (reply) => settled(() => resolve(withId(reply, query))),
         reject: (reason) => settled(() => reject(reason)),
       });
-      this.#socket.write(frame);
+      if (this.#heldBack === undefined) this.#socket.write(frame);
+      else this.#heldBack.push(frame);
     });
   }
 
@@ -226,12 +259,12 @@ class TcpConnection {
   }
 
   #error(failure: TransportError['failure'], message: string, cause?: Error): TransportError {
-    return new TransportError(
-      failure,
-      `TCP to ${this.#name}: ${message}`,
-      cause === undefined ? {} : { cause },
-    );
+    return new TransportError(failure, `${this.#name}: ${message}`, cause === undefined ? {} : { cause });
   }
+}
+
+function asTransportError(error: unknown): TransportError {
+  return error instanceof TransportError ? error : new TransportError('unreachable', String(error));
 }
 
 /** The reply, with the id that the asker gave to the query. */

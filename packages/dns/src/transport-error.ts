@@ -5,6 +5,8 @@ export type TransportFailure =
   | 'unreachable'
   /** The server closed the connection before it answered. */
   | 'cut-off'
+  /** The server did not prove to be the one that was asked for (RFC 7858 section 4.2). */
+  | 'unauthenticated'
   /** Nothing came in the time that there was. */
   | 'silent'
   /** More messages that are no reply to the query than can be an accident: someone is guessing. */

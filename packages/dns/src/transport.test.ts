@@ -376,16 +376,6 @@ describe('over TCP', () => {
 });
 
 describe('what a transport refuses', () => {
-  test('TLS, in clear words', async () => {
-    const error = await failureOf(
-      transport().exchange(query('example.com', 1), { address: '192.0.2.1', port: 853, protocol: 'tls' }),
-    );
-    expect(error).toMatchObject({
-      failure: 'unsupported',
-      message: expect.stringMatching(/not supported yet/),
-    });
-  });
-
   test('a host name in place of an address', async () => {
     const error = await failureOf(
       transport().exchange(query('example.com', 1), { address: 'localhost', port: 53, protocol: 'udp' }),

@@ -1,5 +1,5 @@
 /**
- * How queries reach a server and replies come back: UDP, and TCP for what does not fit (RFC 7766).
+ * How queries reach a server and replies come back: UDP, TCP for what does not fit (RFC 7766), and TLS (RFC 7858).
  *
  * A transport moves octets and knows which of those that arrive belong to a query; what they say, whether to ask again
  * and whom, is the business of those who use it. `createNetworkTransport` is the real one; tests and callers may give
@@ -7,16 +7,13 @@
  */
 import { isIP } from 'node:net';
 import { onAbort, systemTimer, type Timer } from './abort.js';
+import { formatServer, type ServerAddress } from './server-address.js';
 import { Slots } from './slots.js';
-import { TcpPool } from './tcp.js';
+import { dialTcp, TcpPool } from './tcp.js';
 import { TransportError } from './transport-error.js';
 import { exchangeUdp } from './udp.js';
 
-export interface ServerAddress {
-  /** An IPv4 or IPv6 address, without brackets; a zone index (`fe80::1%eth0`) is allowed. */
-  readonly address: string;
-  readonly port: number;
-}
+export { formatServer, type ServerAddress } from './server-address.js';
 
 export interface Endpoint extends ServerAddress {
   readonly protocol: 'udp' | 'tcp' | 'tls';
@@ -41,17 +38,14 @@ export interface NetworkTransportOptions {
   /** Milliseconds for which a TCP connection without a query is kept (RFC 7766 section 6.2.3: "on the order of seconds"). */
   readonly idle?: number;
   readonly timer?: Timer;
+  /** Certificates (PEM) under which a DNS-over-TLS server's name is proved, in place of the Web's roots. */
+  readonly tlsRoots?: readonly string[];
 }
 
 const PATIENCE_MS = 30_000;
 const IDLE_MS = 5_000;
 /** Each UDP query holds a socket, and processes are commonly allowed 1024 open files. */
 const MAX_UDP_SOCKETS = 400;
-
-/** `192.0.2.1#53`, as BIND and Unbound print it. */
-export function formatServer(server: ServerAddress): string {
-  return `${server.address}#${server.port}`;
-}
 
 export function createNetworkTransport(options: NetworkTransportOptions = {}): NetworkTransport {
   return new SocketTransport(options);
@@ -60,7 +54,10 @@ export function createNetworkTransport(options: NetworkTransportOptions = {}): N
 class SocketTransport implements NetworkTransport {
   readonly #patience: number;
   readonly #timer: Timer;
+  readonly #idle: number;
+  readonly #tlsRoots: readonly string[] | undefined;
   readonly #tcp: TcpPool;
+  #tls: Promise<TcpPool> | undefined;
   readonly #udpSockets = new Slots(MAX_UDP_SOCKETS);
   readonly #underWay = new Set<AbortController>();
   #closed = false;
@@ -68,7 +65,9 @@ class SocketTransport implements NetworkTransport {
   constructor(options: NetworkTransportOptions) {
     this.#patience = options.patience ?? PATIENCE_MS;
     this.#timer = options.timer ?? systemTimer;
-    this.#tcp = new TcpPool(options.idle ?? IDLE_MS);
+    this.#idle = options.idle ?? IDLE_MS;
+    this.#tlsRoots = options.tlsRoots;
+    this.#tcp = new TcpPool(this.#idle, dialTcp);
   }
 
   async exchange(query: Uint8Array, server: Endpoint, signal?: AbortSignal): Promise<Uint8Array> {
@@ -103,10 +102,7 @@ class SocketTransport implements NetworkTransport {
       case 'tcp':
         return this.#tcp.exchange(query, server, signal);
       case 'tls':
-        throw new TransportError(
-          'unsupported',
-          `DNS over TLS (RFC 7858) to ${formatServer(server)} is not supported yet`,
-        );
+        return this.#overTls(query, server, signal);
       default: {
         const never: never = server.protocol;
         return never;
@@ -114,9 +110,19 @@ class SocketTransport implements NetworkTransport {
     }
   }
 
+  async #overTls(query: Uint8Array, server: Endpoint, signal: AbortSignal): Promise<Uint8Array> {
+    // Loaded where it is needed: most processes never speak DNS over TLS.
+    this.#tls ??= import('./tls.js').then(
+      ({ tlsDialler }) => new TcpPool(this.#idle, tlsDialler(this.#tlsRoots)),
+    );
+    const pool = await this.#tls;
+    signal.throwIfAborted();
+    return pool.exchange(query, server, signal);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const task of this.#underWay) task.abort(new TransportError('closed', 'the transport was closed'));
-    await this.#tcp.close();
+    await Promise.all([this.#tcp.close(), this.#tls?.then((pool) => pool.close())]);
   }
 }
