@@ -1,6 +1,7 @@
 /** What is between a caller and the network: answers kept, equal questions asked once, and what is in use kept fresh. */
 import { createHash } from 'node:crypto';
 import { untilAbort } from './abort.js';
+import { AnswerBuilder } from './answer-builder.js';
 import { believedLookup } from './believe-ad.js';
 import { AnswerCache, type CacheCounters } from './cache.js';
 import { readDump, writeDump } from './cache-dump.js';
@@ -14,6 +15,7 @@ import { requireType } from './record.js';
 import { RRTYPE } from './rrtype.js';
 import type { Source } from './source.js';
 import type { TrustAnchor } from './trust-anchor.js';
+import { AnchorKeeper } from './trust-anchor-keeper.js';
 import { validatedLookup } from './validate.js';
 import { WireError } from './wire.js';
 
@@ -41,6 +43,8 @@ export interface CachingParts {
   readonly anchors: readonly TrustAnchor[];
   readonly trust: 'validate' | 'ad';
   readonly maxCacheOctets?: number;
+  /** File in which the anchors are kept up to date (RFC 5011). */
+  readonly anchorState?: string;
   readonly close: () => Promise<void>;
 }
 
@@ -52,6 +56,7 @@ export class CachingResolver implements CachedResolver {
   readonly #underWay = new Map<string, Promise<Lookup>>();
   /** What answers rest on: they mean nothing under other anchors. */
   readonly #origin: string;
+  #keeper: Promise<AnchorKeeper> | undefined;
 
   constructor(parts: CachingParts) {
     const { clock, maxCacheOctets } = parts;
@@ -110,6 +115,10 @@ export class CachingResolver implements CachedResolver {
 
   async #lookUp(key: string, nameText: string, typeText: string): Promise<Lookup> {
     const { name, type } = readQuestion(nameText, typeText);
+    const unready = await this.#anchorsUnready();
+    if (unready !== undefined) {
+      return new AnswerBuilder(name, type).failed('indeterminate', unready, ede(EDE.OTHER, unready));
+    }
     const fresh = await this.#askFor(name, type);
     const lookup =
       fresh.status === 'indeterminate' ? ((await this.#staleAnswer(key, name, type)) ?? fresh) : fresh;
@@ -145,6 +154,36 @@ export class CachingResolver implements CachedResolver {
       ttl: STALE_TTL,
       ede: ede(EDE.STALE_ANSWER, 'its servers can not be reached now'),
     };
+  }
+
+  /** Reads the anchors' state first of all, and looks after it when it is time to. The reason, where it can't be read. */
+  async #anchorsUnready(): Promise<string | undefined> {
+    const { anchorState: file, anchors: configured, source, clock } = this.#parts;
+    const zone = configured[0]?.name;
+    if (file === undefined || zone === undefined) return undefined;
+    this.#keeper ??= AnchorKeeper.open({ file, configured, zone, source, clock }).then((keeper) => {
+      this.#chain.trust(keeper.anchors);
+      return keeper;
+    });
+    try {
+      const keeper = await this.#keeper;
+      if (keeper.isDue) void this.#follow(keeper);
+      return undefined;
+    } catch (error) {
+      this.#keeper = undefined;
+      return `the trust anchors' state in ${file} can't be used: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  /** RFC 5011 section 2.3. A state that can't be written is tried again when the next look-up comes. */
+  async #follow(keeper: AnchorKeeper): Promise<void> {
+    const before = JSON.stringify(keeper.anchors);
+    try {
+      await keeper.refresh();
+    } catch {
+      return;
+    }
+    if (JSON.stringify(keeper.anchors) !== before) this.#chain.trust(keeper.anchors);
   }
 
   #refresh(name: string, type: string): void {

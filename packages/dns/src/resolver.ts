@@ -31,6 +31,11 @@ export interface ResolverOptions {
   readonly port?: number;
   /** Believe the AD bit of a resolver that is not on loopback: only where the way to it can't be tampered with. */
   readonly trustRemoteAd?: boolean;
+  /**
+   * File in which the trust anchors are kept up to date (RFC 5011): new keys of their zone are trusted after thirty days,
+   * revoked ones never again. All anchors must be of one zone.
+   */
+  readonly trustAnchorState?: string;
   /** Octets of memory for answers, by estimate; 64 MiB where absent. */
   readonly maxCacheOctets?: number;
 }
@@ -47,14 +52,18 @@ export function createResolver(options: ResolverOptions = {}): CachedResolver {
   if (transport === undefined) throw new TypeError('no transport');
   const source = chooseSource(options, transport, clock);
   const anchors = readAnchors(options.trustAnchors);
-  const { maxCacheOctets } = options;
-  const bound = maxCacheOctets === undefined ? {} : { maxCacheOctets };
+  const { maxCacheOctets, trustAnchorState } = options;
+  if (trustAnchorState !== undefined) requireOneZone(anchors);
+  const cache = {
+    ...(maxCacheOctets === undefined ? {} : { maxCacheOctets }),
+    ...(trustAnchorState === undefined || trust === 'ad' ? {} : { anchorState: trustAnchorState }),
+  };
   return new CachingResolver({
     source,
     clock,
     anchors,
     trust,
-    ...bound,
+    ...cache,
     close: async () => network?.close(),
   });
 }
@@ -94,6 +103,12 @@ function readHints(hints: readonly RootHint[]): { name: Name; address: string }[
       throw error;
     }
   });
+}
+
+function requireOneZone(anchors: readonly TrustAnchor[]): void {
+  const [first, ...others] = anchors;
+  if (first === undefined || others.every((anchor) => anchor.name.equals(first.name))) return;
+  throw new TypeError('trustAnchorState: the trust anchors must all be of one zone to be followed');
 }
 
 function readAnchors(texts: readonly string[] | undefined): readonly TrustAnchor[] {

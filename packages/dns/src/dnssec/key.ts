@@ -9,6 +9,7 @@ import { importDnskey } from './algorithm.js';
 const FLAG_ZONE = 0x0100;
 /** RFC 5011 section 7. */
 const FLAG_REVOKE = 0x0080;
+const FLAG_SEP = 0x0001;
 const PROTOCOL_DNSSEC = 3;
 
 export interface ZoneKey {
@@ -24,6 +25,12 @@ export interface ZoneKey {
  * @returns undefined where it may not: malformed, not a zone key, another protocol, or revoked (RFC 5011 section 2.1)
  */
 export function readZoneKey(rdata: Uint8Array): ZoneKey | undefined {
+  const key = readAnyZoneKey(rdata);
+  return key === undefined || isRevoked(key) ? undefined : key;
+}
+
+/** The same for keys that say they are revoked: they still sign that. */
+export function readAnyZoneKey(rdata: Uint8Array): ZoneKey | undefined {
   let data: DnskeyData;
   try {
     data = parseDnskey(rdata);
@@ -31,19 +38,22 @@ export function readZoneKey(rdata: Uint8Array): ZoneKey | undefined {
     if (error instanceof WireError) return undefined;
     throw error;
   }
-  if (
-    (data.flags & FLAG_ZONE) === 0 ||
-    (data.flags & FLAG_REVOKE) !== 0 ||
-    data.protocol !== PROTOCOL_DNSSEC
-  ) {
-    return undefined;
-  }
+  if ((data.flags & FLAG_ZONE) === 0 || data.protocol !== PROTOCOL_DNSSEC) return undefined;
   let imported: { key: KeyObject | undefined } | undefined;
   const publicKey = () => {
     imported ??= { key: importDnskey(data) };
     return imported.key;
   };
   return { data, rdata, tag: keyTag(rdata), publicKey };
+}
+
+export function isRevoked(key: ZoneKey): boolean {
+  return (key.data.flags & FLAG_REVOKE) !== 0;
+}
+
+/** Secure entry point: the zone's owner means the key to be a trust anchor (RFC 4034 section 2.1.1). */
+export function isEntryPoint(key: ZoneKey): boolean {
+  return (key.data.flags & FLAG_SEP) !== 0;
 }
 
 /** RFC 4034 appendix B. (Algorithm 1, which counts otherwise, is not implemented.) */

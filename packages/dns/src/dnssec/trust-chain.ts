@@ -68,7 +68,7 @@ const MAX_LABELS_ASKED_AHEAD = 4;
 type Asked = ReturnType<Source['ask']>;
 
 export class TrustChain {
-  readonly #anchors: ReadonlyMap<string, { readonly name: Name; readonly anchors: readonly TrustAnchor[] }>;
+  #anchors: ReadonlyMap<string, { readonly name: Name; readonly anchors: readonly TrustAnchor[] }>;
   readonly #source: Source;
   readonly #clock: () => number;
   readonly #steps = new Map<string, Exclude<Step, FailedZone>>();
@@ -77,13 +77,13 @@ export class TrustChain {
   constructor(options: { anchors: readonly TrustAnchor[]; source: Source; clock: () => number }) {
     this.#source = options.source;
     this.#clock = options.clock;
-    const byName = new Map<string, { name: Name; anchors: TrustAnchor[] }>();
-    for (const anchor of options.anchors) {
-      const known = byName.get(anchor.name.key);
-      if (known === undefined) byName.set(anchor.name.key, { name: anchor.name, anchors: [anchor] });
-      else known.anchors.push(anchor);
-    }
-    this.#anchors = byName;
+    this.#anchors = byName(options.anchors);
+  }
+
+  /** Starts from other anchors from now on; what was built on the old ones is forgotten. */
+  trust(anchors: readonly TrustAnchor[]): void {
+    this.#anchors = byName(anchors);
+    this.forget();
   }
 
   /** The closest trust anchor at or above the name: the point that its chain of trust starts from. */
@@ -185,6 +185,16 @@ export class TrustChain {
     const oldest = this.#steps.keys().next();
     if (this.#steps.size > MAX_REMEMBERED_STEPS && !oldest.done) this.#steps.delete(oldest.value);
   }
+}
+
+function byName(anchors: readonly TrustAnchor[]) {
+  const found = new Map<string, { name: Name; anchors: TrustAnchor[] }>();
+  for (const anchor of anchors) {
+    const known = found.get(anchor.name.key);
+    if (known === undefined) found.set(anchor.name.key, { name: anchor.name, anchors: [anchor] });
+    else known.anchors.push(anchor);
+  }
+  return found;
 }
 
 function zoneOnly(step: Step): ZoneTrust {
