@@ -436,6 +436,20 @@ describe('host by host, address by address', () => {
     expect(dialled).toEqual(['192.0.2.2']);
   });
 
+  it.each(['bogus', 'indeterminate'] as const)(
+    'skips a host whose addresses are %s and uses the next (RFC 7672 section 2.1.2)',
+    async (status) => {
+      const answers: Record<string, Fixed> = {
+        ...THREE,
+        'mx1.example.org A': { status },
+        'mx1.example.org AAAA': { status },
+      };
+      const { result, dialled } = await send({ '192.0.2.1': {}, '192.0.2.2': {} }, answers);
+      expect(statuses(result)).toEqual(['delivered']);
+      expect(dialled).toEqual(['192.0.2.2']);
+    },
+  );
+
   it('uses the next host where one does not match its TLSA records (RFC 7672 section 2.2)', async () => {
     const answers = { ...THREE, '_25._tcp.mx1.example.org TLSA': { records: [tlsa(other, 3)] } };
     const { result } = await send({ '192.0.2.1': {}, '192.0.2.2': {} }, answers);
