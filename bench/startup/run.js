@@ -1,11 +1,12 @@
 /**
- * What `danelaw send` costs from process start to exit: wall time against the lab, and the time of loading our code.
+ * What `danelaw send` costs from process start to exit: wall time against the lab, and the time of loading
+ * our code.
  *
  *     npm run build && node bench/startup/run.js
  *
- * The lab runs in this process, the program in one of its own, each run with an empty cache: the whole chain of trust is
- * asked for and proved, then one TCP connection and one TLS handshake. `node -e 0` runs in between as the reference: no
- * program on Node.js can be faster than that on this machine, at this moment.
+ * The lab runs in this process, the program in one of its own, each run with an empty cache: the whole chain
+ * of trust is asked for and proved, then one TCP connection and one TLS handshake. `node -e 0` runs in
+ * between as the reference: no program on Node.js can be faster than that on this machine, at this moment.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +25,10 @@ const PROGRAM = fileURLToPath(new URL('../../packages/mta/bin/danelaw.js', impor
 const SEND = new URL('../../packages/mta/dist/cli/send.js', import.meta.url).href;
 const MAIN = new URL('../../packages/mta/dist/cli/main.js', import.meta.url).href;
 
-/** As the program loads it: the compile cache first, then the command line, then the command with all libraries. */
+/**
+ * As the program loads it: the compile cache first, then the command line, then the command with all
+ * libraries.
+ */
 const LOAD = `
   const begun = performance.now();
   const { default: module } = await import('node:module');
@@ -80,7 +84,7 @@ function report(times) {
   console.log(`Node.js ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} x ${model}`);
   console.log(`${RUNS} runs each, milliseconds of wall time\n`);
   console.log(
-    `${'what'.padEnd(44)} ${'median'.padStart(7)} ${'min'.padStart(7)} ${'max'.padStart(7)} ${'bar'.padStart(6)}`,
+    ['what'.padEnd(44), ...['median', 'min', 'max', 'bar'].map((name) => name.padStart(7))].join(' '),
   );
   const rows = [
     ['node -e 0 (reference)', times.node, undefined],
@@ -95,7 +99,7 @@ function report(times) {
     const verdict =
       bar === undefined
         ? ''
-        : `${(bar * 1000).toFixed(0).padStart(6)} ${median(sorted) <= bar ? 'met' : 'MISSED'}`;
+        : `${(bar * 1000).toFixed(0).padStart(7)} ${median(sorted) <= bar ? 'met' : 'MISSED'}`;
     console.log(`${what.padEnd(44)} ${cells.join(' ')} ${verdict}`);
     if (bar !== undefined && median(sorted) > bar) process.exitCode = 1;
   }

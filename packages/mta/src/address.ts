@@ -1,9 +1,9 @@
 /**
  * Mail addresses and domains that a person gave, and what is wrong with one that is none.
  *
- * What a mailbox is, @danelaw/smtp knows (`parseMailbox`). Here the refusal is put into words, by the rule that was
- * broken - and what would be accepted there and could never work, a literal without an address or an address without
- * brackets, is refused before anything is sent.
+ * What a mailbox is, @danelaw/smtp knows (`parseMailbox`). Here the refusal is put into words, by the rule
+ * that was broken - and what would be accepted there and could never work, a literal without an address or an
+ * address without brackets, is refused before anything is sent.
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { type Mailbox, parseDomain, parseMailbox } from '@danelaw/smtp';
@@ -52,7 +52,10 @@ function whyNoMailbox(text: string): string {
   // With a local part that is beyond doubt, only the domain can be at fault.
   if (parseMailbox(`x@${domain}`) === undefined) return whyNoDomain(domain);
   if (parseMailbox(`${local}@x`) !== undefined) return 'it is too long (RFC 5321 section 4.5.3.1.3)';
-  return 'its local part is neither words with single dots between them nor a quoted string (RFC 5321 section 4.1.2)';
+  return (
+    'its local part is neither words with single dots between them nor a quoted string (RFC 5321 ' +
+    'section 4.1.2)'
+  );
 }
 
 function whyNoDomain(text: string): string {
@@ -63,7 +66,10 @@ function whyNoDomain(text: string): string {
     return `its domain is longer than ${MAX_DOMAIN} octets (RFC 1035 section 2.3.4)`;
   const wrong = text.split('.').find((label) => parseDomain(label) === undefined);
   const which = wrong === undefined || wrong === '' ? 'an empty label' : `the label "${wrong}"`;
-  return `its domain has ${which}: a label is 1 to ${MAX_LABEL} letters, digits and inner hyphens (RFC 5321 section 4.1.2)`;
+  return (
+    `its domain has ${which}: a label is 1 to ${MAX_LABEL} letters, digits and inner hyphens (RFC 5321 ` +
+    'section 4.1.2)'
+  );
 }
 
 /** What has the form of a domain or of a literal, and can lead to no server. */
@@ -81,7 +87,10 @@ function withoutBrackets(address: string): string {
 }
 
 function whyNoLiteral(text: string): string {
-  return `its address literal "${text}" is neither [192.0.2.1] nor [IPv6:2001:db8::1] (RFC 5321 section 4.1.3)`;
+  return (
+    `its address literal "${text}" is neither [192.0.2.1] nor [IPv6:2001:db8::1] (RFC 5321 section ` +
+    '4.1.3)'
+  );
 }
 
 function isAddressLiteral(text: string): boolean {

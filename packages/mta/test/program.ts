@@ -1,4 +1,7 @@
-/** The compiled program, started as a person starts it: a process of its own, against a lab that the test started. */
+/**
+ * The compiled program, started as a person starts it: a process of its own, against a lab that the test
+ * started.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Internet } from '@danelaw/lab';

@@ -1,4 +1,7 @@
-/** The resolver on the lab's Internet: forwarding and iterating must say the same of every name of every scenario. */
+/**
+ * The resolver on the lab's Internet: forwarding and iterating must say the same of every name of every
+ * scenario.
+ */
 import { createResolver, type Lookup, type Resolver } from '@danelaw/dns';
 import { type Internet, SCENARIOS, startInternet } from '@danelaw/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -96,7 +99,9 @@ describe('one Internet, two ways to ask', () => {
   });
 });
 
-/** What must not depend on the way: the verdict and the data. Failures may be told in other words and codes. */
+/**
+ * What must not depend on the way: the verdict and the data. Failures may be told in other words and codes.
+ */
 function essence(lookup: Lookup) {
   if (lookup.status === 'bogus' || lookup.status === 'indeterminate') return { status: lookup.status };
   const records = lookup.records.map(

@@ -1,6 +1,6 @@
 /**
- * Rules of RFC 7672 that show only where all packages work together, on zones and servers made for each rule. What one
- * package decides alone is tested beside its code; docs/conformance.md says where.
+ * Rules of RFC 7672 that show only where all packages work together, on zones and servers made for each rule.
+ * What one package decides alone is tested beside its code; docs/conformance.md says where.
  */
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { type HostSpec, type Internet, type Scenario, startInternet, type ZoneSpec } from '@danelaw/lab';
@@ -18,7 +18,9 @@ function scenario(
   return { domain, shows: '', rule: 'RFC 7672', zones, hosts, authorities: AUTHORITIES, expected };
 }
 
-/** A server whose certificate is for `name` and was issued by a private CA, which a TLSA record names at `at`. */
+/**
+ * A server whose certificate is for `name` and was issued by a private CA, which a TLSA record names at `at`.
+ */
 const issuedFor = (name: string, at: string): HostSpec => ({
   certificate: { issuer: 'Issuer', names: [name] },
   tlsa: ['2 0 1'],

@@ -1,6 +1,7 @@
 /**
- * Whoever changes answers on their way can make look-ups fail, and nothing else: never a secure answer with other data,
- * never a signed name that becomes insecure, never a crash. The generator is seeded; a failure prints its seed.
+ * Whoever changes answers on their way can make look-ups fail, and nothing else: never a secure answer with
+ * other data, never a signed name that becomes insecure, never a crash. The generator is seeded; a failure
+ * prints its seed.
  */
 import { randomInt } from 'node:crypto';
 import {
@@ -164,7 +165,9 @@ function essence(lookup: Lookup): string {
   return JSON.stringify([lookup.status, lookup.rcode, records.sort()]);
 }
 
-/** What a signature covers: the letters of names in MX and CNAME count without case (RFC 4034 section 6.2). */
+/**
+ * What a signature covers: the letters of names in MX and CNAME count without case (RFC 4034 section 6.2).
+ */
 function signed(type: string, rdata: Uint8Array): string {
   const lowered = rdata.map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet));
   return Buffer.from(type === 'MX' || type === 'CNAME' ? lowered : rdata).toString('hex');

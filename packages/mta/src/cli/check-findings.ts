@@ -1,26 +1,11 @@
 /**
- * What is worth telling the owner of a domain: each fault or weakness with the rule that makes it one, and the remedy.
- *
- * Severity is about senders with DANE. `error`: they refuse a server, or the mail. `unclear`: it could not be found out
- * now; they would try again later. `warning`: mail flows and is less protected than it could be. `note`: nothing is wrong.
+ * What is worth telling about a domain's mail servers: their TLSA records, and the sessions that were tried
+ * with them.
  */
-import type { AddressProbe, HostProbe, ProbeReport, Route, TlsaSummary } from '@danelaw/smtp';
+import type { AddressProbe, HostProbe, ProbeReport, TlsaSummary } from '@danelaw/smtp';
 import { shortTlsa } from './delivery-report.js';
-
-export type Severity = 'error' | 'unclear' | 'warning' | 'note';
-
-export interface Finding {
-  readonly severity: Severity;
-  /** Stable, for machines. */
-  readonly code: string;
-  /** Where it was found; null where it is about the domain. */
-  readonly host: string | null;
-  readonly address: string | null;
-  readonly text: string;
-  /** `RFC 7672 section 2.2` */
-  readonly rule: string;
-  readonly remedy: string;
-}
+import { DOMAIN, type Finding, finding, type Place, REPAIR_DNSSEC } from './finding.js';
+import { routeFindings } from './route-findings.js';
 
 /** Hosts whose look-ups were found to be bogus, and not just unanswered. */
 export type BogusHosts = ReadonlySet<string>;
@@ -31,132 +16,6 @@ export function findingsOf({ route, hosts }: ProbeReport, bogusHosts: BogusHosts
     ...hosts.flatMap((host) => hostFindings(host, bogusHosts)),
     ...mixedFindings(hosts),
   ];
-}
-
-type Place = Pick<Finding, 'host' | 'address'>;
-const DOMAIN: Place = { host: null, address: null };
-
-function finding(
-  severity: Severity,
-  code: string,
-  place: Place,
-  rule: string,
-  text: string,
-  remedy: string,
-): Finding {
-  return { severity, code, ...place, text, rule, remedy };
-}
-
-const REPAIR_DNSSEC =
-  'Repair the zone: a DS record at the parent must match a key of the zone, and every signature must be in date.';
-
-function routeFindings(route: Route): Finding[] {
-  switch (route.status) {
-    case 'null-mx':
-      return [
-        finding(
-          'error',
-          'null-mx',
-          DOMAIN,
-          'RFC 7505 section 4.1',
-          route.reason,
-          'Nothing, if the domain is to have no mail; otherwise replace the null MX record by those of its mail servers.',
-        ),
-      ];
-    case 'no-such-domain':
-      return [
-        finding(
-          'error',
-          'no-such-domain',
-          DOMAIN,
-          'RFC 5321 section 5.1',
-          route.reason,
-          'Check how the name is spelt.',
-        ),
-      ];
-    case 'no-usable-host':
-      return [
-        finding(
-          'error',
-          'no-usable-host',
-          DOMAIN,
-          'RFC 5321 section 5.1',
-          route.reason,
-          'Let each MX record name a host that has address records.',
-        ),
-      ];
-    case 'invalid-domain':
-      return [
-        finding(
-          'error',
-          'invalid-domain',
-          DOMAIN,
-          'RFC 5321 section 4.1.2',
-          route.reason,
-          'Check how the name is spelt.',
-        ),
-      ];
-    case 'failed':
-      return [
-        finding(
-          route.cause === 'bogus' ? 'error' : 'unclear',
-          `mx-${route.cause}`,
-          DOMAIN,
-          'RFC 7672 section 2.1.2',
-          `${route.reason}; mail to the domain waits`,
-          route.cause === 'bogus'
-            ? REPAIR_DNSSEC
-            : "Try again; if it stays so, look after the zone's name servers.",
-        ),
-      ];
-    case 'hosts':
-      return hostsRouteFindings(route);
-    default: {
-      const never: never = route;
-      return never;
-    }
-  }
-}
-
-function hostsRouteFindings(route: Extract<Route, { status: 'hosts' }>): Finding[] {
-  const findings: Finding[] = [];
-  if (route.mx === 'insecure') {
-    findings.push(
-      finding(
-        'warning',
-        'mx-insecure',
-        DOMAIN,
-        'RFC 7672 section 2.2.1',
-        `the MX records of ${route.domain} are not signed: whoever can forge them can name servers of their own`,
-        'Sign the zone with DNSSEC and have its DS record published by the parent.',
-      ),
-    );
-  }
-  if (route.via === 'implicit-mx') {
-    findings.push(
-      finding(
-        'note',
-        'implicit-mx',
-        DOMAIN,
-        'RFC 5321 section 5.1',
-        `${route.domain} has no MX record, so it is taken for its own mail server`,
-        'Publish an MX record if that is not meant, or a null MX record if there is to be no mail.',
-      ),
-    );
-  }
-  for (const note of route.notes) {
-    findings.push(
-      finding(
-        'warning',
-        'mx-record',
-        DOMAIN,
-        'RFC 5321 section 5.1',
-        note,
-        'Correct or remove that MX record.',
-      ),
-    );
-  }
-  return findings;
 }
 
 function hostFindings(probe: HostProbe, bogusHosts: BogusHosts): Finding[] {
@@ -193,7 +52,8 @@ function decisionFindings({ decision, host }: HostProbe, place: Place, bogusHost
           decision.reason,
           isBogus
             ? REPAIR_DNSSEC
-            : "Try again; if it stays so, look after the name servers of the host's zone: they must answer TLSA too.",
+            : "Try again; if it stays so, look after the name servers of the host's zone: they must answer " +
+                'TLSA too.',
         ),
       ];
     }
@@ -272,7 +132,10 @@ function recordFindings({ records }: TlsaSummary, place: Place): Finding[] {
   });
 }
 
-/** Set aside for a stronger digest of the same usage and selector, which is as it should be (RFC 7671 section 9). */
+/**
+ * Set aside for a stronger digest of the same usage and selector, which is as it should be (RFC 7671 section
+ * 9).
+ */
 function hasStronger(record: string, records: TlsaSummary['records']): boolean {
   const [usage, selector, matchingType] = record.split(' ');
   const stronger = `${usage} ${selector} 2 `;
@@ -307,7 +170,8 @@ function sessionFindings(place: Place, { tls, policy }: AddressProbe): Finding[]
         place,
         'RFC 8996 section 4',
         `it speaks ${tls.protocol}, which must not be used any more`,
-        'Let the server speak TLS 1.2 or later; senders with DANE may ask for no less (RFC 9325 section 3.1.1).',
+        'Let the server speak TLS 1.2 or later; senders with DANE may ask for no less (RFC 9325 section ' +
+          '3.1.1).',
       ),
     ];
   }
@@ -327,7 +191,8 @@ function failureFindings(place: Place, { tls, policy, reason: full, failureType 
           place,
           'RFC 7672 section 2.2',
           reason,
-          'Let the server offer STARTTLS to every client, or remove the TLSA records: they are a promise of TLS.',
+          'Let the server offer STARTTLS to every client, or remove the TLSA records: they are a promise ' +
+            'of TLS.',
         ),
       ];
     case 'certificate-host-mismatch':
@@ -350,7 +215,8 @@ function failureFindings(place: Place, { tls, policy, reason: full, failureType 
           place,
           'RFC 5321 section 5.1',
           reason,
-          'Try again; if it stays so, see that the server can be reached from outside and greets its clients.',
+          'Try again; if it stays so, see that the server can be reached from outside and greets its ' +
+            'clients.',
         ),
       ];
     default: {
@@ -382,7 +248,8 @@ function mismatchFinding(place: Place, code: string, reason: string): Finding {
     place,
     'RFC 7672 section 3.2',
     reason,
-    'Publish a TLSA record for what the server presents, beside the others; and next time before the key changes ' +
+    'Publish a TLSA record for what the server presents, beside the others; and next time before the key ' +
+      'changes ' +
       '(RFC 7672 section 4).',
   );
 }

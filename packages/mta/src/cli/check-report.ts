@@ -1,8 +1,8 @@
 /** A check in words and in JSON. */
 import type { AddressProbe, HostProbe, ProbeReport } from '@danelaw/smtp';
-import type { Finding, Severity } from './check-findings.js';
 import type { CheckStatus } from './check-verdict.js';
 import { describeTls, describeTlsa } from './delivery-report.js';
+import type { Finding, Severity } from './finding.js';
 import { printable } from './printable.js';
 import { hanging, type Paint, type Palette } from './terminal.js';
 

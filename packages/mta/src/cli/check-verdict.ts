@@ -1,8 +1,14 @@
-/** What senders with DANE will do with mail to a domain: the conclusion of a check, in one word and in one sentence. */
+/**
+ * What senders with DANE will do with mail to a domain: the conclusion of a check, in one word and in one
+ * sentence.
+ */
 import type { HostProbe, ProbeReport } from '@danelaw/smtp';
-import type { Finding } from './check-findings.js';
+import type { Finding } from './finding.js';
 
-/** `fine`: every server takes mail. `refused`: a server, or the mail, is refused. `unclear`: it can't be said now. */
+/**
+ * `fine`: every server takes mail. `refused`: a server, or the mail, is refused. `unclear`: it can't be said
+ * now.
+ */
 export type CheckStatus = 'fine' | 'refused' | 'unclear';
 
 export function statusOf(findings: readonly Finding[]): CheckStatus {
@@ -52,7 +58,8 @@ function hostsVerdict(
     const all = out.every(({ standing }) => standing === 'unclear');
     return all
       ? 'No server could be asked; a sender would try again later.'
-      : 'Senders with DANE use none of the servers: they keep the mail back, and return it when their patience ends.';
+      : 'Senders with DANE use none of the servers: they keep the mail back, and return it when their ' +
+          'patience ends.';
   }
   const passed = out.length === 0 ? '' : ` They pass over ${out.map(({ name }) => name).join(', ')}.`;
   return `${howDelivered(
@@ -68,7 +75,10 @@ function howDelivered(standings: readonly HostStanding[], mx: 'secure' | 'insecu
       : 'Senders with DANE authenticate the servers; that these are the servers of the domain is not proved.';
   }
   if (standings.includes('authenticated')) {
-    return 'Senders with DANE deliver, to some of the servers authenticated, to others not: an attacker chooses.';
+    return (
+      'Senders with DANE deliver, to some of the servers authenticated, to others not: an attacker ' +
+      'chooses.'
+    );
   }
   return standings.includes('clear')
     ? 'Senders deliver without proof of whose server it is, and in clear text where there is no TLS.'

@@ -1,6 +1,6 @@
 /**
- * `danelaw check DOMAIN...`: everything that a sender does short of MAIL FROM, for every address of every mail server, and
- * what comes of it for mail from senders with DANE.
+ * `danelaw check DOMAIN...`: everything that a sender does short of MAIL FROM, for every address of every
+ * mail server, and what comes of it for mail from senders with DANE.
  */
 import type { Resolver } from '@danelaw/dns';
 import { type HostProbe, probe } from '@danelaw/smtp';
@@ -31,8 +31,10 @@ const DEFAULT_TIMEOUT_SECONDS = 30;
 /** Domains at a time. */
 const CHECKED_AT_ONCE = 4;
 
-const DESCRIPTION = `Shows what senders with DANE see of each DOMAIN, and what they will do: its MX records, whether they are signed,
-the TLSA records of each server, and for every address of every server a TLS session, authenticated as for mail.
+const DESCRIPTION = `Shows what senders with DANE see of each DOMAIN, and what they will do: its MX records,
+whether they are signed,
+the TLSA records of each server, and for every address of every server a TLS session, authenticated as for
+mail.
 No mail is sent. What is not as it should be is told with its rule and its remedy.`;
 
 const EXAMPLES = `
@@ -109,7 +111,10 @@ async function check(domain: string, context: CheckContext): Promise<Check> {
   return { domain, report, findings, status: statusOf(findings), verdict: verdictOf(report, findings) };
 }
 
-/** Of the hosts whose look-ups failed, those where they are bogus: an attack or a broken zone, not a bad moment. */
+/**
+ * Of the hosts whose look-ups failed, those where they are bogus: an attack or a broken zone, not a bad
+ * moment.
+ */
 async function bogusHosts(hosts: readonly HostProbe[], resolver: Resolver): Promise<Set<string>> {
   const bogus = new Set<string>();
   for (const { host, decision } of hosts) {

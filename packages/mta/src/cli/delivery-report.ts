@@ -1,6 +1,6 @@
 /**
- * A delivery in words: the hosts in order, for each what DNSSEC and TLSA said and how the TLS session was authenticated,
- * and for each recipient the verdict in one sentence.
+ * A delivery in words: the hosts in order, for each what DNSSEC and TLSA said and how the TLS session was
+ * authenticated, and for each recipient the verdict in one sentence.
  *
  * RFC 7672 section 2.2.1: a host found through unsigned MX records is shown as these records name it, and its
  * authentication "MUST NOT be misrepresented" as secure delivery to the domain.
@@ -160,7 +160,7 @@ export function verdictSentence(outcome: RecipientOutcome, delivery: Delivery): 
       return deliveredSentence(outcome, delivery);
     case 'deferred':
     case 'failed':
-      return `${outcome.reason}${outcome.status === 'deferred' ? '. Nothing was delivered; try again later' : ''}.`;
+      return `${outcome.reason}.${outcome.status === 'deferred' ? ' Nothing was delivered; try again later.' : ''}`;
     default: {
       const never: never = outcome.status;
       return never;
@@ -181,7 +181,7 @@ function deliveredSentence(outcome: RecipientOutcome, delivery: Delivery): strin
   if (mx === 'secure')
     return `handed over under TLS to ${host}, which DANE proved to be a server for ${domain}.`;
   return (
-    `handed over under TLS to ${host}, which DANE authenticated; that it is a server for ${domain} is not proved, ` +
-    'because the MX records are not signed.'
+    `handed over under TLS to ${host}, which DANE authenticated; that it is a server for ${domain} is not ` +
+    'proved, because the MX records are not signed.'
   );
 }

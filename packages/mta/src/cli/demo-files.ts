@@ -1,4 +1,6 @@
-/** Files that the options of other commands name: trust anchor and root hints of the demonstration's Internet. */
+/**
+ * Files that the options of other commands name: trust anchor and root hints of the demonstration's Internet.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Did a delivery come to what RFC 7672 asks for? Judged from both ends: by what danelaw says, and by what the mail servers
- * of the lab saw. A sender that only claims to have refused is found out.
+ * Did a delivery come to what RFC 7672 asks for? Judged from both ends: by what danelaw says, and by what the
+ * mail servers of the lab saw. A sender that only claims to have refused is found out.
  */
 import type {
   CommandRecord,
@@ -70,7 +70,10 @@ function expectedTlsText(tls: ExpectedDelivery['tls']): string {
   return typeof tls === 'string' ? tls : `authenticated by ${tls.by} of ${tls.baseDomain}`;
 }
 
-/** A delivered message lies at the server that danelaw names, once, octet for octet; a refused one lies nowhere. */
+/**
+ * A delivered message lies at the server that danelaw names, once, octet for octet; a refused one lies
+ * nowhere.
+ */
 function wrongArrivals(
   { scenario, recipient, octets, servers }: JudgeInput,
   outcome: RecipientOutcome,
@@ -101,8 +104,8 @@ function wrongArrivals(
 const ENVELOPE = /^(?:MAIL|RCPT|DATA|BDAT)\b/i;
 
 /**
- * No envelope may have gone in clear: neither where the delivery had to be under TLS, nor to a host that publishes TLSA
- * records and was refused.
+ * No envelope may have gone in clear: neither where the delivery had to be under TLS, nor to a host that
+ * publishes TLSA records and was refused.
  */
 function sentInClear({ scenario, servers }: JudgeInput): string[] {
   const { expected, hosts = {} } = scenario;

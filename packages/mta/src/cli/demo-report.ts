@@ -19,7 +19,8 @@ export interface DemoTable {
 export function describeDemo({ rows, seconds, verbose }: DemoTable, paint: Palette, width: number): string[] {
   const domainWidth = Math.max(...rows.map(({ scenario }) => scenario.domain.length));
   const columns = { domain: domainWidth, indent: ' '.repeat(domainWidth + STATUS_WIDTH + 6), width };
-  const header = `  ${'domain'.padEnd(domainWidth)}  ${'outcome'.padEnd(STATUS_WIDTH)}  what was proved, or which rule stopped it`;
+  const names = [`  ${'domain'.padEnd(domainWidth)}`, 'outcome'.padEnd(STATUS_WIDTH)];
+  const header = [...names, 'what was proved, or which rule stopped it'].join('  ');
   const line = paint.faint('-'.repeat(width));
   const table = rows.flatMap((row) => describeRow(row, columns, verbose, paint));
   return [paint.strong(header), line, ...table, line, summaryOf(rows, seconds, paint)];
@@ -44,6 +45,7 @@ function describeRow(row: DemoRow, columns: Columns, verbose: boolean, paint: Pa
   const { scenario, delivery, faults } = row;
   const outcome = outcomeOf(row);
   const status = outcome?.status ?? 'failed';
+  const word = statusPaint(status, paint)(status.padEnd(STATUS_WIDTH));
   const { indent, width } = columns;
   const below = (text: string) => wrap(printable(text), width - indent.length).map((each) => indent + each);
   const [first = '', ...rest] = below(outcome === undefined ? 'no outcome' : shortWords(row, outcome));
@@ -51,8 +53,7 @@ function describeRow(row: DemoRow, columns: Columns, verbose: boolean, paint: Pa
   const full =
     outcome !== undefined && (verbose || faults.length > 0) ? below(verdictSentence(outcome, delivery)) : [];
   return [
-    `${mark} ${scenario.domain.padEnd(columns.domain)}  ${statusPaint(status, paint)(status.padEnd(STATUS_WIDTH))}  ` +
-      first.slice(indent.length),
+    `${mark} ${scenario.domain.padEnd(columns.domain)}  ${word}  ` + first.slice(indent.length),
     ...rest,
     ...full.map(paint.faint),
     ...faults.flatMap((fault) => below(`WRONG: ${fault}`)).map(paint.bad),
@@ -63,7 +64,9 @@ function outcomeOf({ delivery, recipient }: DemoRow): RecipientOutcome | undefin
   return delivery.recipients.find((each) => each.recipient === recipient);
 }
 
-/** What danelaw says was proved; for a refusal that was judged right, the rule in the words of the scenario. */
+/**
+ * What danelaw says was proved; for a refusal that was judged right, the rule in the words of the scenario.
+ */
 function shortWords({ scenario, faults, delivery }: DemoRow, outcome: RecipientOutcome): string {
   if (outcome.status === 'delivered') return provedWords(outcome, delivery);
   const { expected, rule } = scenario;
@@ -79,7 +82,10 @@ function provedWords({ tls, mx, host, address }: RecipientOutcome, { attempts }:
   if (tls.authenticated === null) return `TLS, not authenticated: ${why}`;
   const [usage, selector, matchingType] = tls.authenticated.record.split(' ');
   const kind = tls.authenticated.usage === 3 ? 'DANE-EE' : 'DANE-TA';
-  return `${kind} ${usage} ${selector} ${matchingType}, ${mx === 'secure' ? 'signed MX' : 'but unsigned MX: the host, not the domain'}`;
+  return (
+    `${kind} ${usage} ${selector} ${matchingType}, ` +
+    `${mx === 'secure' ? 'signed MX' : 'but unsigned MX: the host, not the domain'}`
+  );
 }
 
 /** What a person needs to go on alone. */
@@ -92,7 +98,8 @@ export function describeLab(internet: Internet, files: LabFiles): string[] {
     '',
     `  LAB="${options}"`,
     `  danelaw check $LAB --smtp-port ${internet.smtpPort} ${domain}`,
-    `  danelaw send $LAB --smtp-port ${internet.smtpPort} -f me@home.example -t you@${domain} ${files.message}`,
+    `  danelaw send $LAB --smtp-port ${internet.smtpPort} -f me@home.example -t you@${domain} \\`,
+    `    ${files.message}`,
     `  danelaw resolve $LAB _${internet.smtpPort}._tcp.mx.${domain} TLSA`,
     '',
     `Name servers: port ${internet.dnsPort} (root hints: ${files.rootHints})`,

@@ -1,4 +1,6 @@
-/** One message to each domain of the demonstration, as `danelaw send` delivers it, and the judgement on each. */
+/**
+ * One message to each domain of the demonstration, as `danelaw send` delivers it, and the judgement on each.
+ */
 import { createResolver } from '@danelaw/dns';
 import type { Internet, Scenario } from '@danelaw/lab';
 import { checkMessage, type Delivery, deliver, type Message } from '@danelaw/smtp';
@@ -13,7 +15,9 @@ export interface DemoRow {
   readonly faults: readonly string[];
 }
 
-/** Milliseconds for each step of a server: those of the demonstration are near, and some of them never answer. */
+/**
+ * Milliseconds for each step of a server: those of the demonstration are near, and some of them never answer.
+ */
 const PATIENCE = 2000;
 /** Messages under way at once. */
 const AT_ONCE = 8;
@@ -52,7 +56,9 @@ export async function runDemo(internet: Internet, signal: AbortSignal): Promise<
   }));
 }
 
-/** With what is easily damaged on the way: lines that begin with dots, blanks at line ends, text beyond ASCII. */
+/**
+ * With what is easily damaged on the way: lines that begin with dots, blanks at line ends, text beyond ASCII.
+ */
 function messageFor(recipient: string): Message {
   const lines = [
     'From: me@home.example',

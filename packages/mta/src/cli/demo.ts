@@ -1,5 +1,6 @@
 /**
- * `danelaw demo`: a private Internet in this process, one message to each of its domains, and a table that is checked.
+ * `danelaw demo`: a private Internet in this process, one message to each of its domains, and a table that is
+ * checked.
  */
 import { type Internet, LabError, SCENARIOS, startInternet } from '@danelaw/lab';
 import type { Command } from 'commander';
@@ -18,10 +19,14 @@ interface DemoOptions {
   readonly verbose?: true;
 }
 
-const DESCRIPTION = `Starts a private Internet on this machine's loopback addresses: a signed root, top-level domains, name servers and
-mail servers, good ones, broken ones and attacked ones. Sends one message to each domain as "danelaw send" does, and
-shows what came of it: what was proved, or which rule stopped it. Each outcome is compared with the one that RFC 7672
-asks for, and with what the mail servers received. Nothing leaves this machine, and no privileges are needed.`;
+const DESCRIPTION = `Starts a private Internet on this machine's loopback addresses: a signed root, top-level
+domains, name servers and
+mail servers, good ones, broken ones and attacked ones. Sends one message to each domain as "danelaw send"
+does, and
+shows what came of it: what was proved, or which rule stopped it. Each outcome is compared with the one that
+RFC 7672
+asks for, and with what the mail servers received. Nothing leaves this machine, and no privileges are
+needed.`;
 
 const EXAMPLES = `
 Examples:
@@ -62,9 +67,8 @@ async function demo(options: DemoOptions, io: Io): Promise<ExitCode> {
       io.stdout.write(`${printableJson(demoJson(rows, internet, files))}\n`);
     } else {
       const paint = paletteFor(io.stdout, io.env);
-      io.stdout.write(
-        `${describeDemo({ rows, seconds, verbose: options.verbose ?? false }, paint, widthOf(io.stdout)).join('\n')}\n`,
-      );
+      const table = { rows, seconds, verbose: options.verbose ?? false };
+      io.stdout.write(`${describeDemo(table, paint, widthOf(io.stdout)).join('\n')}\n`);
       if (files !== undefined) io.stdout.write(`\n${describeLab(internet, files).join('\n')}\n`);
     }
     if (files !== undefined) await interrupted(io.signal);

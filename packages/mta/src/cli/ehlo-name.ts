@@ -1,5 +1,6 @@
 /**
- * The name that a client gives in EHLO: its full name, or an address literal where it has none (RFC 5321 section 4.1.4).
+ * The name that a client gives in EHLO: its full name, or an address literal where it has none (RFC 5321
+ * section 4.1.4).
  */
 import { hostname, type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { parseMailDomain } from '../address.js';
@@ -20,7 +21,9 @@ export function ehloName(
   return addressLiteral(Object.values(machine.interfaces).flatMap((addresses) => addresses ?? []));
 }
 
-/** IPv4 first, as more servers have seen such a literal; a machine without a network still has its loopback. */
+/**
+ * IPv4 first, as more servers have seen such a literal; a machine without a network still has its loopback.
+ */
 function addressLiteral(addresses: readonly NetworkInterfaceInfo[]): string {
   const outside = addresses.filter(({ internal }) => !internal);
   const ipv4 = outside.find(({ family }) => family === 'IPv4');

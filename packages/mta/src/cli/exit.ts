@@ -1,8 +1,8 @@
 /**
  * How a command ends: the exit codes of sysexits.h, and the error that carries one.
  *
- * Scripts decide by the code alone whether to try again (75), to give up (69) or to wake a person (64, 65, 66, 78), so the
- * code is part of each error, chosen where the error is understood.
+ * Scripts decide by the code alone whether to try again (75), to give up (69) or to wake a person (64, 65,
+ * 66, 78), so the code is part of each error, chosen where the error is understood.
  */
 export const EXIT = {
   OK: 0,

@@ -1,8 +1,8 @@
 /**
  * `danelaw`: finds the command, runs it, and turns whatever comes of it into a message and an exit code.
  *
- * Each command is a file of its own, loaded only when it is used: what `send` costs at start must not grow with what
- * `demo` needs.
+ * Each command is a file of its own, loaded only when it is used: what `send` costs at start must not grow
+ * with what `demo` needs.
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
@@ -35,8 +35,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
   },
 };
 
-const DESCRIPTION = `danelaw sends mail under the rules of RFC 7672 (DANE for SMTP). It asks DNS, and proves by DNSSEC, which
-servers take a domain's mail and which keys they have; it delivers only over channels that match. A domain that
+const DESCRIPTION = `danelaw sends mail under the rules of RFC 7672 (DANE for SMTP). It asks DNS, and proves
+by DNSSEC, which
+servers take a domain's mail and which keys they have; it delivers only over channels that match. A domain
+that
 publishes nothing gets its mail as ever; a proof that fails defers the mail and never weakens it.`;
 
 const EXAMPLES = `

@@ -52,7 +52,8 @@ export function addDnsOptions(command: Command): Command {
     .addOption(
       new Option(
         '--resolver <server>',
-        'who is asked: system, iterate (from the root), or ADDR[#PORT]; addresses may be several (default: system)',
+        'who is asked: system, iterate (from the root), or ADDR[#PORT]; addresses may be several (default: ' +
+          'system)',
       ).argParser(resolverValue),
     )
     .addOption(
@@ -84,7 +85,8 @@ export function addMailOptions(command: Command, timeoutWords: string): Command 
     .addOption(
       new Option(
         '--policy <level>',
-        'none: never TLS; may: TLS if offered; encrypt: TLS always; dane: DANE where published, else may; dane-only: DANE or nothing',
+        'none: never TLS; may: TLS if offered; encrypt: TLS always; dane: DANE where published, else may; ' +
+          'dane-only: DANE or nothing',
       )
         .default('dane')
         .argParser(oneOf(POLICY_LEVELS, LATER_LEVELS)),
@@ -154,7 +156,10 @@ function upstreamOf(options: DnsOptions): 'system' | 'iterate' | string[] {
   );
 }
 
-/** Reads the file behind an option. @throws CommandError (78) where it can't be read, or does not hold what it should */
+/**
+ * Reads the file behind an option. @throws CommandError (78) where it can't be read, or does not hold what it
+ * should
+ */
 function readSetting<T>(option: string, file: string, read: (text: string) => T): T {
   let text: string;
   try {

@@ -4,8 +4,8 @@ import { CommandError, EXIT } from './exit.js';
 import { type DnsOptions, resolverSettings } from './network-options.js';
 
 /**
- * @throws CommandError where the settings can't be used: 64 where the options contradict each other, 78 where the system's
- * own settings are at fault
+ * @throws CommandError where the settings can't be used: 64 where the options contradict each other, 78 where
+ * the system's own settings are at fault
  */
 export function openResolver(options: DnsOptions, clock: () => number): Resolver {
   const settings = resolverSettings(options, clock);

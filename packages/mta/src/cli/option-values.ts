@@ -1,19 +1,25 @@
 /**
- * The values of options, read from text. A wrong one is refused with what was expected, and the nearest right one where
- * there is one: a policy level or a resolver that was guessed at could weaken what a person believes to be protected.
+ * The values of options, read from text. A wrong one is refused with what was expected, and the nearest right
+ * one where there is one: a policy level or a resolver that was guessed at could weaken what a person
+ * believes to be protected.
  */
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 import { parseTime } from './time.js';
 
-/** Where questions go: the system's resolvers, the Internet's own name servers, or these (`ip`, `ip#port`, `tls://ip#port`). */
+/**
+ * Where questions go: the system's resolvers, the Internet's own name servers, or these (`ip`, `ip#port`,
+ * `tls://ip#port`).
+ */
 export type ResolverChoice = 'system' | 'iterate' | readonly string[];
 
 const MAX_PORT = 65535;
 /** At most this many wrong letters still count as a slip of the finger. */
 const MAX_SLIPS = 2;
 
-/** A parser for one of a few words. `later` are words of the vocabulary that this version does not know yet. */
+/**
+ * A parser for one of a few words. `later` are words of the vocabulary that this version does not know yet.
+ */
 export function oneOf<T extends string>(
   choices: readonly T[],
   later: readonly string[] = [],

@@ -1,9 +1,9 @@
 /**
  * Text from the network, made harmless before it reaches a terminal or a log.
  *
- * A server chooses the text of its replies and the octets of its DNS records. An escape sequence in them could recolour,
- * overwrite or retitle the terminal, and a bidirectional control could make a host name read as another one. Such
- * characters are shown as escapes; all other text, in any script, stays as it is.
+ * A server chooses the text of its replies and the octets of its DNS records. An escape sequence in them
+ * could recolour, overwrite or retitle the terminal, and a bidirectional control could make a host name read
+ * as another one. Such characters are shown as escapes; all other text, in any script, stays as it is.
  */
 
 /** Controls (C0, DEL, C1), bidirectional and invisible formatting, line separators, lone surrogates. */
@@ -21,8 +21,8 @@ export function printableWithin(text: string, limit: number): string {
 }
 
 /**
- * JSON that is safe to look at: `JSON.stringify` leaves DEL, C1 and bidirectional controls as they are. They can stand
- * nowhere but in strings, where `\uXXXX` means the same.
+ * JSON that is safe to look at: `JSON.stringify` leaves DEL, C1 and bidirectional controls as they are. They
+ * can stand nowhere but in strings, where `\uXXXX` means the same.
  */
 export function printableJson(value: unknown): string {
   // Indentation is the only control character of the text itself.

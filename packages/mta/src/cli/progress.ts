@@ -1,4 +1,6 @@
-/** A word to whoever waits: one line on standard error where that is a terminal, gone when the work is done. */
+/**
+ * A word to whoever waits: one line on standard error where that is a terminal, gone when the work is done.
+ */
 import { printableWithin } from './printable.js';
 import { type Io, widthOf } from './terminal.js';
 

@@ -82,7 +82,10 @@ function describeAnswer(lookup: Answered, paint: Palette): string[] {
 }
 
 function aliasLine(alias: Alias, paint: Palette): string {
-  return `  ${printable(alias.from)} is an alias of ${printable(alias.to)}: ${paintStatus(alias.status, paint)}`;
+  return (
+    `  ${printable(alias.from)} is an alias of ${printable(alias.to)}: ` +
+    `${paintStatus(alias.status, paint)}`
+  );
 }
 
 function recordTable(records: readonly AnswerRecord[]): string[] {

@@ -11,14 +11,16 @@ import { describeLookup, lookupJson } from './resolve-report.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
 
-const DESCRIPTION = `Looks up NAME and TYPE and says which of the four states of RFC 4035 section 4.3 the answer has:
+const DESCRIPTION = `Looks up NAME and TYPE and says which of the four states of RFC 4035 section 4.3 the
+answer has:
 
   secure         proved, from a trust anchor down to the answer (or to the proof that there is none)
   insecure       proved that the zone is not signed: the answer may be true, and no one can tell
   bogus          it should be provable and is not: forged, stripped, expired or broken
   indeterminate  no answer: a time-out, SERVFAIL, REFUSED, a malformed message
 
-Only the first two carry records. Mail to a name that is bogus or indeterminate waits (RFC 7672 section 2.1).`;
+Only the first two carry records. Mail to a name that is bogus or indeterminate waits (RFC 7672
+section 2.1).`;
 
 const EXAMPLES = `
 Examples:

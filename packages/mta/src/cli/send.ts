@@ -27,11 +27,13 @@ interface SendOptions extends MailOptions {
   readonly to?: readonly string[];
 }
 
-const DESCRIPTION = `Delivers one message now, from FILE or standard input, to each recipient's domain under the rules of RFC 7672,
+const DESCRIPTION = `Delivers one message now, from FILE or standard input, to each recipient's domain under
+the rules of RFC 7672,
 and says what was proved: how the mail servers were found, what their TLSA records ask, and how each TLS
 session was authenticated. There is no queue: what is deferred was not delivered, and is yours to send again.
 
-The message is sent as it is. It must be complete, with its header, and its lines must all end in LF or all in CRLF.`;
+The message is sent as it is. It must be complete, with its header, and its lines must all end in LF or all
+in CRLF.`;
 
 const EXAMPLES = `
 Examples:

@@ -1,8 +1,8 @@
 /**
  * Where a command reads and writes: the process's streams, or a test's.
  *
- * Colour is for people at a terminal only: never in a pipe, never in JSON, and never where `NO_COLOR` asks for none
- * (https://no-color.org).
+ * Colour is for people at a terminal only: never in a pipe, never in JSON, and never where `NO_COLOR` asks
+ * for none (https://no-color.org).
  */
 
 /** What a command needs of its surroundings. */

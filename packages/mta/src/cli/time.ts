@@ -4,7 +4,8 @@ const EPOCH_SECONDS = /^[0-9]{1,12}$/;
 const ISO = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:\d{2})?)?$/i;
 
 /**
- * Reads seconds since the epoch or an ISO 8601 time; one without a zone is UTC, as certificates and signatures are.
+ * Reads seconds since the epoch or an ISO 8601 time; one without a zone is UTC, as certificates and
+ * signatures are.
  * @returns milliseconds since the epoch; undefined where it is neither
  */
 export function parseTime(text: string): number | undefined {
@@ -23,7 +24,9 @@ function isCalendarDate(date: string): boolean {
   return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date);
 }
 
-/** The system's clock, or one that starts at `start` now and runs on from there. Milliseconds since the epoch. */
+/**
+ * The system's clock, or one that starts at `start` now and runs on from there. Milliseconds since the epoch.
+ */
 export function clockFrom(start: number | undefined): () => number {
   if (start === undefined) return Date.now;
   const begun = performance.now();
