@@ -53,7 +53,7 @@ function describeRow(row: DemoRow, columns: Columns, verbose: boolean, paint: Pa
   const full =
     outcome !== undefined && (verbose || faults.length > 0) ? below(verdictSentence(outcome, delivery)) : [];
   return [
-    `${mark} ${scenario.domain.padEnd(columns.domain)}  ${word}  ` + first.slice(indent.length),
+    `${mark} ${scenario.domain.padEnd(columns.domain)}  ${word}  ${first.slice(indent.length)}`,
     ...rest,
     ...full.map(paint.faint),
     ...faults.flatMap((fault) => below(`WRONG: ${fault}`)).map(paint.bad),

@@ -20,7 +20,8 @@ answer has:
   indeterminate  no answer: a time-out, SERVFAIL, REFUSED, a malformed message
 
 Only the first two carry records. Mail to a name that is bogus or indeterminate waits (RFC 7672
-section 2.1).`;
+section 2.1).
+`.trim();
 
 const EXAMPLES = `
 Examples:
