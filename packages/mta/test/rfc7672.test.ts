@@ -21,8 +21,8 @@ function scenario(
 /**
  * A server whose certificate is for `name` and was issued by a private CA, which a TLSA record names at `at`.
  */
-const issuedFor = (name: string, at: string): HostSpec => ({
-  certificate: { issuer: 'Issuer', names: [name] },
+const issuedFor = (names: string | readonly string[], at: string): HostSpec => ({
+  certificate: { issuer: 'Issuer', names: [names].flat() },
   tlsa: ['2 0 1'],
   tlsaAt: [`_{port}._tcp.${at}`],
 });
@@ -136,7 +136,12 @@ const SCENARIOS: readonly Scenario[] = [
   scenario(
     'shared-signed.example',
     { 'shared-signed.example': { records: ['@ MX 10 mx.shared-host.example.'] }, 'shared-host.example': {} },
-    { 'mx.shared-host.example': issuedFor('shared-signed.example', 'mx.shared-host.example') },
+    {
+      'mx.shared-host.example': issuedFor(
+        ['shared-signed.example', 'shared.unsigned'],
+        'mx.shared-host.example',
+      ),
+    },
   ),
   scenario(
     'shared.unsigned',
