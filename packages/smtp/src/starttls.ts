@@ -2,9 +2,9 @@
  * From clear text to TLS (RFC 3207), and from a TLS session to a verdict about who is at its other end.
  *
  * `upgrade` runs between the server's 220 and our second EHLO: everything that came in clear after the 220
- * is thrown away (RFC 3207 section 4.2), the handshake runs with the policy's server name and minimum version, and the chain that the
- * server sent is taken and judged. Not one octet of SMTP is sent over the session before that judgement
- * stands (RFC 3207 section 4.1).
+ * is thrown away (RFC 3207 section 4.2), the handshake runs with the policy's server name and minimum
+ * version, and the chain that the server sent is taken and judged. Not one octet of SMTP is sent over the
+ * session before that judgement stands (RFC 3207 section 4.1).
  *
  * OpenSSL verifies nothing for us (`rejectUnauthorized: false`, no root store): whom to trust is what the
  * TLSA records say, and `verifyCertificate` of @danelaw/dane reads them.
