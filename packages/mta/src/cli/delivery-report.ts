@@ -160,7 +160,9 @@ export function verdictSentence(outcome: RecipientOutcome, delivery: Delivery): 
       return deliveredSentence(outcome, delivery);
     case 'deferred':
     case 'failed':
-      return `${outcome.reason}.${outcome.status === 'deferred' ? ' Nothing was delivered; try again later.' : ''}`;
+      return outcome.status === 'failed'
+        ? `${outcome.reason}.`
+        : `${outcome.reason}. Nothing was delivered; try again later.`;
     default: {
       const never: never = outcome.status;
       return never;

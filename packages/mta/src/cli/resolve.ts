@@ -11,8 +11,8 @@ import { describeLookup, lookupJson } from './resolve-report.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
 
-const DESCRIPTION = `Looks up NAME and TYPE and says which of the four states of RFC 4035 section 4.3 the
-answer has:
+const DESCRIPTION = `
+Looks up NAME and TYPE and says which of the four states of RFC 4035 section 4.3 the answer has:
 
   secure         proved, from a trust anchor down to the answer (or to the proof that there is none)
   insecure       proved that the zone is not signed: the answer may be true, and no one can tell
