@@ -201,7 +201,7 @@ const TELLING: readonly Trouble['kind'][] = ['rcode', 'malformed', 'network', 's
 /** The most telling trouble decides code and error; the reason names every server. */
 export function noReply(troubles: ReadonlyMap<string, Trouble>): NoReply {
   const list = [...troubles].sort(([, a], [, b]) => rank(a) - rank(b));
-  const reason = list.map(([server, trouble]) => `${server}: ${describe(trouble)}`).join('; ');
+  const reason = list.map(([server, trouble]) => `${server}: ${describeTrouble(trouble)}`).join('; ');
   const [, worst] = list[0] ?? [];
   const text = {
     kind: 'failure',
@@ -230,7 +230,8 @@ function rank(trouble: Trouble): number {
   return hasReason ? -1 : TELLING.indexOf(trouble.kind);
 }
 
-function describe(trouble: Trouble): string {
+/** For people, to be put behind a server's name. */
+export function describeTrouble(trouble: Trouble): string {
   switch (trouble.kind) {
     case 'rcode': {
       const { rcode, ede } = trouble;

@@ -8,7 +8,7 @@ import { readDump, writeDump } from './cache-dump.js';
 import { Budget } from './dnssec/bounds.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { TrustChain } from './dnssec/trust-chain.js';
-import type { Answered, Lookup, ResolveOptions, Resolver } from './lookup.js';
+import { type Answered, isAnswered, type Lookup, type ResolveOptions, type Resolver } from './lookup.js';
 import { Name } from './name.js';
 import { ProofCache } from './proof-cache.js';
 import { requireType } from './record.js';
@@ -131,7 +131,11 @@ export class CachingResolver implements CachedResolver {
     if (trust === 'ad') return believedLookup(name, type, source);
     const denied = this.#proofs.deny(name, type, this.#chain.anchorAbove(name));
     if (denied !== undefined) return denied;
-    return validatedLookup(name, type, { source, clock, chain: this.#chain, proofs: this.#proofs });
+    const parts = { source, clock, chain: this.#chain, proofs: this.#proofs };
+    const lookup = await validatedLookup(name, type, parts);
+    // The failure may be the network's: where there is another way by now, it is tried once.
+    if (isAnswered(lookup) || !(await source.reconsider?.())) return lookup;
+    return validatedLookup(name, type, parts);
   }
 
   /**

@@ -4,17 +4,15 @@ import { EDE, ede } from './dnssec/extended-error.js';
 import { createForwarder, type Forwarder } from './forward.js';
 import { parseServer, type ServerAddress } from './server-address.js';
 import type { Source } from './source.js';
-import { readSystemServers } from './system.js';
 import type { Transport } from './transport.js';
 
 export type Servers = () => Promise<readonly ServerAddress[]>;
 
-/** Addresses that were given are checked at once; the system's are read when the first question is asked. */
+/** Addresses that were given are checked at once. @throws TypeError */
 export function upstreamServers(
   upstream: string | readonly string[],
-  check: (servers: readonly ServerAddress[]) => readonly ServerAddress[],
+  check: (servers: readonly ServerAddress[]) => readonly ServerAddress[] = (servers) => servers,
 ): Servers {
-  if (upstream === 'system') return async () => check(await readSystemServers());
   const texts = typeof upstream === 'string' ? [upstream] : upstream;
   if (texts.length === 0) throw new TypeError('upstream: no address given');
   const servers = check(texts.map(parseServer));

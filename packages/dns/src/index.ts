@@ -18,11 +18,14 @@ export {
 } from './message.js';
 export { Name } from './name.js';
 export { formatRdata, formatRecord, parseName } from './presentation.js';
+export { type Probed, type ProbeOptions, probeUpstream } from './probe.js';
 export type { RecordData } from './record.js';
 export { parseRdata, parseTarget, requireType } from './record.js';
 export { createResolver, type ResolverOptions } from './resolver.js';
 export { parseRootHints, type RootHint } from './root-hints.js';
 export { CLASS_IN, RCODE, RRTYPE, rcodeName, typeName, typeNumber } from './rrtype.js';
+export { formatServer, parseServer, type ServerAddress, type TlsIdentity } from './server-address.js';
 export { createNetworkTransport, type NetworkTransport, type Transport } from './transport.js';
 export { parseTrustAnchors, type TrustAnchor } from './trust-anchor.js';
+export type { Notice } from './way-notice.js';
 export { compareBytes, concatBytes, WireError } from './wire.js';

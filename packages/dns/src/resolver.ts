@@ -6,17 +6,30 @@ import { forwardingSource, requireLoopback, upstreamServers } from './forwarding
 import { createIterator } from './iterate.js';
 import { Name } from './name.js';
 import { ROOT_HINTS, type RootHint } from './root-hints.js';
+import { DNS_PORT, parseServer, type ServerAddress } from './server-address.js';
 import type { Source } from './source.js';
-import { DNS_PORT } from './system.js';
-import { createNetworkTransport, type ServerAddress, type Transport } from './transport.js';
+import { readSystemServers } from './system.js';
+import { createNetworkTransport, type Transport } from './transport.js';
 import { parseTrustAnchors, rootTrustAnchors, type TrustAnchor } from './trust-anchor.js';
+import type { Notice } from './way-notice.js';
+import { createWaysOut } from './ways-out.js';
 import { WireError } from './wire.js';
 
 export interface ResolverOptions {
-  /** `'system'` (default): the addresses of the system's configuration; or `'ip'`, `'ip#port'`, several of them. */
+  /**
+   * `'system'` (default): the system's resolvers where DNSSEC survives them, else the root's servers and those below, else
+   * `fallback`. `'iterate'`: from the root. Or resolvers, asked as told: `'192.0.2.1'`, `'192.0.2.1#5353'`, and over TLS
+   * `'tls://ADDRESS[#PORT][/NAME][?pin=sha256-BASE64]'`.
+   */
   readonly upstream?: 'system' | 'iterate' | string | readonly string[];
   /** Who validates: we (`'validate'`, default), or the resolver on this machine whose AD bit is believed (`'ad'`). */
   readonly trust?: 'validate' | 'ad';
+  /** Resolvers for when neither the system's nor the root's servers can be used, best `'tls://...'`; with `'system'` only. */
+  readonly fallback?: readonly string[];
+  /** Hears, once each time it changes, that another way than the system's resolvers is used, or that there is none. */
+  readonly onNotice?: (notice: Notice) => void;
+  /** The resolv.conf(5) that names the system's resolvers. */
+  readonly resolvConf?: string;
   /** DS or DNSKEY records in presentation format; the root's built-in ones where absent. */
   readonly trustAnchors?: readonly string[];
   /** Name servers to start from when iterating. */
@@ -50,8 +63,8 @@ export function createResolver(options: ResolverOptions = {}): CachedResolver {
   const network = options.transport === undefined ? createNetworkTransport() : undefined;
   const transport = options.transport ?? network;
   if (transport === undefined) throw new TypeError('no transport');
-  const source = chooseSource(options, transport, clock);
   const anchors = readAnchors(options.trustAnchors);
+  const source = chooseSource(options, { transport, clock, anchors });
   const { maxCacheOctets, trustAnchorState } = options;
   if (trustAnchorState !== undefined) requireOneZone(anchors);
   const cache = {
@@ -68,21 +81,50 @@ export function createResolver(options: ResolverOptions = {}): CachedResolver {
   });
 }
 
-function chooseSource(options: ResolverOptions, transport: Transport, clock: () => number): Source {
-  const believes = options.trust === 'ad';
-  const upstream = options.upstream ?? 'system';
-  if (upstream !== 'iterate') {
-    const check = (servers: readonly ServerAddress[]) => {
-      if (believes && options.trustRemoteAd !== true) requireLoopback(servers);
-      return servers;
-    };
-    return forwardingSource(upstreamServers(upstream, check), transport, believes);
+interface Surroundings {
+  readonly transport: Transport;
+  readonly clock: () => number;
+  readonly anchors: readonly TrustAnchor[];
+}
+
+function chooseSource(options: ResolverOptions, surroundings: Surroundings): Source {
+  const { upstream = 'system', trust = 'validate', fallback = [] } = options;
+  if (fallback.length > 0 && (upstream !== 'system' || trust === 'ad')) {
+    throw new TypeError(
+      "fallback is for upstream 'system' with trust 'validate': there it is the last way out",
+    );
   }
-  if (believes) {
+  if (trust === 'ad') return believedSource(options, surroundings.transport);
+  if (upstream === 'iterate') return iteratingSource(options, surroundings);
+  if (upstream !== 'system')
+    return forwardingSource(upstreamServers(upstream), surroundings.transport, false);
+  const { resolvConf, onNotice } = options;
+  return createWaysOut({
+    ...surroundings,
+    systemServers: () => readSystemServers(resolvConf),
+    iterator: iteratingSource(options, surroundings),
+    fallback: fallback.map(parseServer),
+    ...(onNotice === undefined ? {} : { onNotice }),
+  });
+}
+
+/** Not probed: whoever believes a resolver has to know which. */
+function believedSource(options: ResolverOptions, transport: Transport): Source {
+  const { upstream = 'system', resolvConf, trustRemoteAd = false } = options;
+  if (upstream === 'iterate') {
     throw new TypeError(
       "trust 'ad' needs a resolver that validates: with upstream 'iterate' there is none, so use 'validate'",
     );
   }
+  const check = (servers: readonly ServerAddress[]) => {
+    if (!trustRemoteAd) requireLoopback(servers);
+    return servers;
+  };
+  if (upstream !== 'system') return forwardingSource(upstreamServers(upstream, check), transport, true);
+  return forwardingSource(async () => check(await readSystemServers(resolvConf)), transport, true);
+}
+
+function iteratingSource(options: ResolverOptions, { transport, clock }: Surroundings): Source {
   return createIterator({
     rootHints: readHints(options.rootHints ?? ROOT_HINTS),
     transport,

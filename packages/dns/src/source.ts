@@ -10,6 +10,13 @@ export interface Source {
    * @throws (rejects) only when `signal` aborts
    */
   ask(question: { readonly name: Name; readonly type: number }, signal?: AbortSignal): Promise<Exchanged>;
+  /**
+   * After a look-up failed: looks whether the network has changed.
+   * @returns true where questions go another way from now on, so that asking again is worth it
+   */
+  reconsider?(): Promise<boolean>;
+  /** Whom the questions go to now, for people. */
+  readonly via?: string;
   close(): Promise<void>;
 }
 

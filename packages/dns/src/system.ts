@@ -3,8 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { DNS_PORT, type ServerAddress } from './server-address.js';
 
-export { DNS_PORT } from './server-address.js';
-
 /** The C library stops after three; a few more do no harm, hundreds would. */
 const MAX_SYSTEM_SERVERS = 8;
 

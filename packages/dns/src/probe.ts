@@ -1,0 +1,142 @@
+/**
+ * Whether one resolver can carry DNSSEC, found out by asking it (`fitness.ts` has the questions): over UDP, and at the same
+ * time over TCP, which large answers need. One that only TCP reaches is fit too.
+ */
+import { onAbort, systemTimer, type Timer } from './abort.js';
+import { askServer, describeTrouble, noReply, type Question } from './ask-server.js';
+import { anchoredZone, type Fault, findFlaw } from './fitness.js';
+import { RRTYPE } from './rrtype.js';
+import { formatServer, parseServer, type ServerAddress } from './server-address.js';
+import type { Exchanged } from './source.js';
+import { createNetworkTransport, type Transport } from './transport.js';
+import { parseTrustAnchors, rootTrustAnchors, type TrustAnchor } from './trust-anchor.js';
+
+export type Probed =
+  | {
+      readonly kind: 'fit';
+      /** How it is to be asked. */
+      readonly server: ServerAddress;
+      /** Milliseconds until the first reply came. */
+      readonly roundTrip: number;
+    }
+  | {
+      readonly kind: 'unfit';
+      readonly server: ServerAddress;
+      readonly fault: Fault;
+      /** In words that follow its name: `leaves DNSSEC signatures out`. */
+      readonly reason: string;
+    };
+
+export interface ProbeParts {
+  readonly transport: Transport;
+  readonly anchors: readonly TrustAnchor[];
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly timer?: Timer;
+  readonly signal?: AbortSignal;
+}
+
+/** All of one server's probe. */
+export const PROBE_MS = 5_000;
+/** How long a question waits over UDP before it is sent again, and then before UDP is given up. */
+export const PROBE_TRY_MS = [800, 1_600] as const;
+/** With CD: give what you have, bogus or not (RFC 4035 section 3.2.2); what comes is validated here. */
+const FLAGS = { rd: true, cd: true, do: true } as const;
+
+export interface ProbeOptions {
+  /** DS or DNSKEY records in presentation format; the root's built-in ones where absent. */
+  readonly trustAnchors?: readonly string[];
+  /** Replaces the network. */
+  readonly transport?: Transport;
+  /** Milliseconds since the epoch. */
+  readonly clock?: () => number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Finds out whether a resolver can carry DNSSEC, in one or two round trips and five seconds at most.
+ * @param upstream as for `createResolver`: `192.0.2.1`, `192.0.2.1#5353`, `tls://192.0.2.1/dns.example`
+ * @throws (rejects) TypeError or WireError for an invalid argument, the signal's reason when it aborts
+ */
+export async function probeUpstream(upstream: string, options: ProbeOptions = {}): Promise<Probed> {
+  const { trustAnchors, clock = Date.now, signal } = options;
+  const server = parseServer(upstream);
+  const anchors = trustAnchors === undefined ? rootTrustAnchors() : parseTrustAnchors(trustAnchors);
+  signal?.throwIfAborted();
+  const network = options.transport === undefined ? createNetworkTransport() : undefined;
+  try {
+    const transport = options.transport ?? network;
+    if (transport === undefined) throw new TypeError('no transport');
+    const probed = await probeServer(server, { transport, anchors, clock, ...(signal && { signal }) });
+    signal?.throwIfAborted();
+    return probed;
+  } finally {
+    await network?.close();
+  }
+}
+
+/** Never rejects; a server that was not heard because the signal aborted counts as unfit. */
+export async function probeServer(server: ServerAddress, parts: ProbeParts): Promise<Probed> {
+  const { timer = systemTimer, signal } = parts;
+  const deadline = new AbortController();
+  const stopListening = onAbort(signal, () => deadline.abort());
+  const stopTimer = timer(PROBE_MS, () => deadline.abort());
+  try {
+    return await new ServerProbe(parts, timer, deadline.signal).run(server);
+  } finally {
+    stopTimer();
+    stopListening();
+    // What a decision did not wait for.
+    deadline.abort();
+  }
+}
+
+class ServerProbe {
+  readonly #parts: ProbeParts;
+  readonly #timer: Timer;
+  readonly #deadline: AbortSignal;
+  readonly #start = performance.now();
+  #roundTrip: number | undefined;
+
+  constructor(parts: ProbeParts, timer: Timer, deadline: AbortSignal) {
+    this.#parts = parts;
+    this.#timer = timer;
+    this.#deadline = deadline;
+  }
+
+  async run(server: ServerAddress): Promise<Probed> {
+    if (server.tls !== undefined || server.tcpOnly) return this.#judge(server);
+    const overTcp: ServerAddress = { ...server, tcpOnly: true };
+    const large = this.#ask(overTcp, { name: anchoredZone(this.#parts.anchors), type: RRTYPE.DNSKEY });
+    const probed = await this.#judge(server);
+    const isSilent = probed.kind === 'unfit' && probed.fault === 'no-answer';
+    if (probed.kind === 'unfit' && !isSilent) return probed;
+    const answer = await large;
+    if (answer.kind === 'failure') {
+      if (isSilent) return probed;
+      const reason = `does not answer over TCP, so that large answers can't be had (${answer.reason})`;
+      return { kind: 'unfit', server, fault: 'no-tcp', reason };
+    }
+    return isSilent ? this.#judge(overTcp) : probed;
+  }
+
+  async #judge(server: ServerAddress): Promise<Probed> {
+    const { anchors, clock } = this.#parts;
+    const flaw = await findFlaw({ ask: (question) => this.#ask(server, question), anchors, clock });
+    if (flaw !== undefined) return { kind: 'unfit', server, ...flaw };
+    return { kind: 'fit', server, roundTrip: this.#roundTrip ?? 0 };
+  }
+
+  async #ask(server: ServerAddress, question: Question): Promise<Exchanged> {
+    const parts = { transport: this.#parts.transport, timer: this.#timer };
+    const isUdp = server.tls === undefined && server.tcpOnly !== true;
+    let tried = await askServer(parts, server, question, FLAGS, PROBE_TRY_MS[0], this.#deadline);
+    if (isUdp && tried.kind === 'silent' && !this.#deadline.aborted) {
+      tried = await askServer(parts, server, question, FLAGS, PROBE_TRY_MS[1], this.#deadline);
+    }
+    const name = formatServer(server);
+    if (tried.kind !== 'reply') return { ...noReply(new Map([['', tried]])), reason: describeTrouble(tried) };
+    this.#roundTrip ??= performance.now() - this.#start;
+    return { ...tried, server: name };
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * `upstream: 'system'`: finds a way to ask DNS whose answers can be validated, from whatever network this is.
+ *
+ * 1. The system's resolvers, as far as DNSSEC survives them (`fitness.ts`); the fastest first.
+ * 2. The root's servers and those below, asked by ourselves.
+ * 3. DNS-over-TLS servers that were configured for this case.
+ *
+ * Each is tried when the one before has failed or taken a second; the first that works is used, and one that is better
+ * takes its place as soon as it is known to work. None of this decides what is true: answers are validated whichever way
+ * they come. It decides only whether there is anything to validate.
+ */
+import { onAbort, systemTimer, type Timer, untilAbort } from './abort.js';
+import { EDE, ede } from './dnssec/extended-error.js';
+import { findFlaw } from './fitness.js';
+import { createForwarder } from './forward.js';
+import { type Probed, probeServer } from './probe.js';
+import { formatServer, type ServerAddress } from './server-address.js';
+import type { Exchanged, NoReply, Source } from './source.js';
+import type { Transport } from './transport.js';
+import type { TrustAnchor } from './trust-anchor.js';
+import { lostText, type Notice, noticeText, type Tries } from './way-notice.js';
+
+/** How long a better way may take before the next is tried beside it. */
+export const HEAD_START_MS = 1_000;
+/** The probe of iterating; it has about two round trips to make. */
+export const ITERATE_PROBE_MS = 5_000;
+/** Ways are looked for again after this time, beside the questions; */
+export const REPROBE_MS = 300_000;
+/** after a failed look-up, but not more often than this; */
+export const RECONSIDER_MS = 10_000;
+/** and for the next question, where there was none. */
+export const RETRY_MS = 3_000;
+
+export interface WaysOutOptions {
+  readonly systemServers: () => Promise<readonly ServerAddress[]>;
+  /** Asks from the root down. */
+  readonly iterator: Source;
+  /** For when nothing else works; may be none. */
+  readonly fallback: readonly ServerAddress[];
+  readonly anchors: readonly TrustAnchor[];
+  readonly transport: Transport;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly timer?: Timer;
+  readonly onNotice?: (notice: Notice) => void;
+}
+
+type Way =
+  | {
+      readonly kind: 'forwarding' | 'fallback';
+      readonly servers: readonly string[];
+      readonly ask: Source['ask'];
+    }
+  | { readonly kind: 'iterating'; readonly ask: Source['ask'] }
+  | { readonly kind: 'no-way-out'; readonly reason: string };
+
+type Found = Exclude<Way, { kind: 'no-way-out' }>;
+type Fit = Extract<Probed, { kind: 'fit' }>;
+
+/** Better ones are smaller. */
+const RANK = { forwarding: 0, iterating: 1, fallback: 2, 'no-way-out': 3 } as const;
+
+export function createWaysOut(options: WaysOutOptions): Source {
+  return new WaysOut(options);
+}
+
+class WaysOut implements Source {
+  readonly #options: WaysOutOptions;
+  readonly #timer: Timer;
+  readonly #closed = new AbortController();
+  #way: Way | undefined;
+  #search: Search | undefined;
+  #searchedAt = Number.NEGATIVE_INFINITY;
+  /** What was said last. That the system's resolvers work needs no saying at first. */
+  #said: Notice['code'] = 'forwarding';
+
+  constructor(options: WaysOutOptions) {
+    this.#options = options;
+    this.#timer = options.timer ?? systemTimer;
+  }
+
+  async ask(question: Parameters<Source['ask']>[0], signal?: AbortSignal): Promise<Exchanged> {
+    signal?.throwIfAborted();
+    const search = this.#searchIfDue();
+    const way =
+      this.#way ?? (await (signal === undefined ? search.firstFound : untilAbort(search.firstFound, signal)));
+    return way.kind === 'no-way-out' ? failure(way.reason) : way.ask(question, signal);
+  }
+
+  async reconsider(): Promise<boolean> {
+    const before = this.#way;
+    if (this.#closed.signal.aborted || this.#age() < RECONSIDER_MS) return false;
+    const now = await this.#startSearch(true).firstFound;
+    return now.kind !== 'no-way-out' && !isSameWay(before, now);
+  }
+
+  get via(): string {
+    const way = this.#way;
+    switch (way?.kind) {
+      case 'forwarding':
+      case 'fallback':
+        return `forwarding to ${way.servers.join(', ')}`;
+      case 'iterating':
+        return 'iterating from the root';
+      case 'no-way-out':
+      case undefined:
+        return 'no way found';
+      default: {
+        const never: never = way;
+        return never;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new Error('the resolver was closed'));
+    await this.#search?.done;
+    await this.#options.iterator.close();
+  }
+
+  #age(): number {
+    return Math.abs(this.#options.clock() - this.#searchedAt);
+  }
+
+  #searchIfDue(): Search {
+    const isLost = this.#way?.kind === 'no-way-out';
+    const isDue = this.#age() >= (isLost ? RETRY_MS : REPROBE_MS);
+    if (this.#search !== undefined && !isDue) return this.#search;
+    // Where there is no way, the question waits for what is found; else it goes where the last ones went.
+    if (isLost) this.#way = undefined;
+    return this.#startSearch(this.#way === undefined);
+  }
+
+  /** One at a time. @param inHaste something waits for it */
+  #startSearch(inHaste: boolean): Search {
+    if (this.#search?.isOver === false) return this.#search;
+    this.#searchedAt = this.#options.clock();
+    const search = new Search(
+      { ...this.#options, timer: this.#timer, signal: this.#closed.signal, inHaste },
+      (way, tried) => {
+        if (this.#closed.signal.aborted) return;
+        this.#way = way;
+        this.#say(way, tried);
+      },
+    );
+    this.#search = search;
+    return search;
+  }
+
+  #say(way: Way, tried: Tries): void {
+    if (way.kind === this.#said) return;
+    this.#said = way.kind;
+    this.#options.onNotice?.({ code: way.kind, text: noticeText(way.kind, serversOf(way), tried) });
+  }
+}
+
+/** Nothing that was not there before: the question would go where it went. */
+function isSameWay(before: Way | undefined, now: Way): boolean {
+  if (before?.kind !== now.kind) return false;
+  const had = serversOf(before);
+  return serversOf(now).every((server) => had.includes(server));
+}
+
+function serversOf(way: Way): readonly string[] {
+  return way.kind === 'forwarding' || way.kind === 'fallback' ? way.servers : [];
+}
+
+function failure(reason: string): NoReply {
+  return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
+}
+
+interface SearchOptions extends WaysOutOptions {
+  readonly timer: Timer;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** A way that is slow does not hold up the next one. */
+  readonly inHaste: boolean;
+}
+
+/** One search for a way: stages in turn, each with a head start before the next. */
+class Search {
+  /** The first way that works, or the news that there is none. */
+  readonly firstFound: Promise<Way>;
+  /** All that was begun has ended; never rejects. */
+  readonly done: Promise<void>;
+  isOver = false;
+  readonly #options: SearchOptions;
+  readonly #adopt: (way: Way, tried: Tries) => void;
+  readonly #tried: Tries = { system: new Map(), iterating: 'was not asked yet', fallback: new Map() };
+  #found: Way | undefined;
+  #tellFirst: (way: Way) => void = () => {};
+
+  constructor(options: SearchOptions, adopt: (way: Way, tried: Tries) => void) {
+    this.#options = options;
+    this.#adopt = adopt;
+    this.firstFound = new Promise((resolve) => {
+      this.#tellFirst = resolve;
+    });
+    this.done = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const stages = [() => this.#trySystem(), () => this.#tryIterating(), () => this.#tryFallback()];
+    const begun: Promise<void>[] = [];
+    for (const stage of stages) {
+      const ended = stage();
+      begun.push(ended);
+      await this.#withHeadStart(ended);
+      if (this.#found !== undefined || this.#options.signal.aborted) break;
+    }
+    await Promise.all(begun);
+    if (this.#found === undefined) this.#take({ kind: 'no-way-out', reason: lostText(this.#tried) });
+    this.isOver = true;
+  }
+
+  /** Waits for a way, for the stage's end, or for the end of its head start. */
+  async #withHeadStart(stage: Promise<void>): Promise<void> {
+    if (!this.#options.inHaste) return stage;
+    let stop = () => {};
+    const headStart = new Promise<void>((resolve) => {
+      stop = this.#options.timer(HEAD_START_MS, resolve);
+    });
+    await Promise.race([stage, headStart, this.firstFound]);
+    stop();
+  }
+
+  #take(way: Way): void {
+    const isWorse = this.#found !== undefined && RANK[this.#found.kind] < RANK[way.kind];
+    if (isWorse) return;
+    this.#found = way;
+    this.#adopt(way, this.#tried);
+    this.#tellFirst(way);
+  }
+
+  async #trySystem(): Promise<void> {
+    let servers: readonly ServerAddress[];
+    try {
+      servers = await this.#options.systemServers();
+    } catch (error) {
+      this.#tried.system.set(
+        "the system's configuration",
+        error instanceof Error ? error.message : String(error),
+      );
+      return;
+    }
+    await this.#tryServers('forwarding', servers, this.#tried.system);
+  }
+
+  async #tryFallback(): Promise<void> {
+    await this.#tryServers('fallback', this.#options.fallback, this.#tried.fallback);
+  }
+
+  /** The first that is fit is used at once; the others join it, in order of speed. */
+  async #tryServers(
+    kind: 'forwarding' | 'fallback',
+    servers: readonly ServerAddress[],
+    tried: Map<string, string>,
+  ): Promise<void> {
+    for (const server of servers) tried.set(formatServer(server), 'has not answered yet');
+    const fit: Fit[] = [];
+    await Promise.all(
+      servers.map(async (server) => {
+        const probed = await probeServer(server, this.#options);
+        if (this.#options.signal.aborted) return;
+        if (probed.kind === 'unfit') {
+          tried.set(formatServer(server), probed.reason);
+          return;
+        }
+        tried.delete(formatServer(server));
+        fit.push(probed);
+        fit.sort((a, b) => a.roundTrip - b.roundTrip);
+        this.#take(this.#forwardingTo(kind, fit));
+      }),
+    );
+  }
+
+  #forwardingTo(kind: 'forwarding' | 'fallback', fit: readonly Fit[]): Found {
+    const { transport, timer } = this.#options;
+    const servers = fit.map(({ server }) => server);
+    const forwarder = createForwarder({ servers, transport, timer });
+    const flags = { cd: true, do: true };
+    return {
+      kind,
+      servers: servers.map(formatServer),
+      ask: (question, signal) => forwarder.ask(question, signal === undefined ? flags : { ...flags, signal }),
+    };
+  }
+
+  async #tryIterating(): Promise<void> {
+    const { iterator, anchors, clock } = this.#options;
+    this.#tried.iterating = 'has not answered yet';
+    const deadline = new AbortController();
+    const stopListening = onAbort(this.#options.signal, () => deadline.abort());
+    const stopTimer = this.#options.timer(ITERATE_PROBE_MS, () => deadline.abort());
+    try {
+      const ask: typeof iterator.ask = (question) => iterator.ask(question, deadline.signal);
+      const flaw = await untilAbort(findFlaw({ ask, anchors, clock }), deadline.signal);
+      if (flaw === undefined)
+        this.#take({ kind: 'iterating', ask: (question, signal) => iterator.ask(question, signal) });
+      else this.#tried.iterating = flaw.reason;
+    } catch (error) {
+      if (!deadline.signal.aborted) throw error;
+      this.#tried.iterating = `does not answer within ${ITERATE_PROBE_MS / 1000} s`;
+    } finally {
+      stopTimer();
+      stopListening();
+    }
+  }
+}
