@@ -32,6 +32,16 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      // The resolver against Unbound, on an Internet generated for it.
+      {
+        resolve: { alias },
+        test: {
+          name: 'differential',
+          include: ['differential/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
     ],
   },
 });

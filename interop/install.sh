@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the interop tests are run against, and starts none of them.
+# Installs the Debian packages that the interop and differential tests are run against, and starts none of them.
 # Needs root on Debian 12. Says nothing and changes nothing where everything is there already.
 set -euo pipefail
 
 packages=(nsd unbound ldnsutils bind9-utils bind9-dnsutils postfix openssl)
+# For the differential test.
+packages+=(bind9 knot knot-dnssecutils pdns-server pdns-backend-bind)
 
 # Debian lets only one mail server be installed, so Exim is unpacked beside Postfix. These are the libraries
 # it is linked with (the rest of its Depends serve the packaged configuration, which the tests don't use).

@@ -28,14 +28,32 @@ export const programs = {
     : '/usr/local/lib/danelaw-interop/exim4/usr/sbin/exim4',
 } as const;
 
+/** What the differential test (`differential/`) needs besides: DNS only, and no root. */
+export const dnsPrograms = {
+  nsd: programs.nsd,
+  unbound: programs.unbound,
+  named: '/usr/sbin/named',
+  knotd: '/usr/sbin/knotd',
+  pdnsServer: '/usr/sbin/pdns_server',
+  pdnsutil: '/usr/bin/pdnsutil',
+  ldnsSignzone: programs.ldnsSignzone,
+  dnssecKeygen: programs.dnssecKeygen,
+  dnssecSignzone: programs.dnssecSignzone,
+  dnssecDsFromKey: programs.dnssecDsFromKey,
+  kzonesign: '/usr/bin/kzonesign',
+} as const;
+
+type Needed = Readonly<Record<string, string>>;
+
 /** Why the tests can't run here; undefined where they can. */
-export function obstacle(): string | undefined {
-  const missing = Object.values(programs).filter((program) => !isExecutable(program));
+export function obstacle(needed: Needed = programs): string | undefined {
+  const missing = Object.values(needed).filter((program) => !isExecutable(program));
   if (missing.length > 0) {
     return `not installed: ${missing.join(', ')} (run interop/install.sh as root on Debian 12)`;
   }
   // Postfix and Exim change to users of their own, which only root can.
-  if (process.getuid?.() !== 0) return 'not root: Postfix and Exim can only be started by root';
+  if (needed === programs && process.getuid?.() !== 0)
+    return 'not root: Postfix and Exim can only be started by root';
   return undefined;
 }
 
@@ -43,13 +61,13 @@ export function obstacle(): string | undefined {
  * A group of tests that needs Debian's servers: run where they are, failed in CI, skipped with the reason
  * elsewhere.
  */
-export function withNeighbours(title: string, tests: () => void): void {
-  const reason = obstacle();
+export function withNeighbours(title: string, tests: () => void, needed: Needed = programs): void {
+  const reason = obstacle(needed);
   if (reason === undefined) {
     describe(title, tests);
   } else if (isCi()) {
     test(title, () => {
-      throw new Error(`the interop tests can't run: ${reason}`);
+      throw new Error(`these tests can't run: ${reason}`);
     });
   } else {
     console.warn(`\n*** SKIPPED: ${title}: ${reason} ***\n`);

@@ -1,0 +1,97 @@
+import { createResolver, type Resolver } from '@danelaw/dns';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dnsPrograms, withNeighbours } from '../interop/neighbours.js';
+import { type Difference, describeDifference } from './difference.js';
+import { explanationOf } from './explained.js';
+import { planInternet } from './internet-plan.js';
+import { inParallel, type PrivateInternet, startPrivateInternet } from './private-internet.js';
+import { run } from './run-size.js';
+import { agree, ourVerdict, unboundVerdict, type Verdict } from './verdict.js';
+import type { Question } from './zone-plan.js';
+
+/** Questions under way at one time. */
+const AT_ONCE = 8;
+
+withNeighbours(
+  `against Unbound (${run.name}, seed ${run.seed})`,
+  () => {
+    const plans = planInternet(run.seed, run.size);
+    const asked = plans.flatMap((zone) => zone.questions.map((question) => ({ zone, question })));
+    let internet: PrivateInternet;
+    let verdicts: ReadonlyMap<Question, Verdict>;
+
+    beforeAll(async () => {
+      const start = performance.now();
+      internet = await startPrivateInternet(plans);
+      const built = performance.now();
+      const pairs = await inParallel(AT_ONCE, asked, async ({ question }) => {
+        return [question, await unboundVerdict(internet.unbound, question)] as const;
+      });
+      verdicts = new Map(pairs);
+      (await import('node:fs')).writeFileSync('/tmp/verdicts.txt', pairs.map(([q,v])=>`${v.status} ${q.name} ${q.type} ${v.reason}`).join('\n'));//DEBUG
+      const counts = countBy(pairs.map(([, { status }]) => status));
+      console.log(
+        `${plans.length} zones in ${seconds(built - start)}; ${asked.length} questions to Unbound in ` +
+          `${seconds(performance.now() - built)}: ${counts}`,
+      );
+    });
+    afterAll(async () => {
+      await internet?.stop();
+    });
+
+    const ways = {
+      'forwarding, through Unbound with CD': () =>
+        createResolver({
+          upstream: `${internet.unbound.address}#${internet.unbound.port}`,
+          trustAnchors: internet.trustAnchors,
+        }),
+      'iterating, from the root of the authoritative servers': () =>
+        createResolver({
+          upstream: 'iterate',
+          port: internet.port,
+          rootHints: internet.rootHints,
+          trustAnchors: internet.trustAnchors,
+        }),
+    };
+    describe.each(Object.entries(ways))('%s', (way, make) => {
+      let resolver: Resolver;
+      const differences: Difference[] = [];
+      beforeAll(async () => {
+        const start = performance.now();
+        resolver = make();
+        await inParallel(AT_ONCE, asked, async ({ zone, question }) => {
+          const theirs = verdicts.get(question);
+          if (theirs === undefined) throw new Error(`Unbound was not asked for ${question.name}`);
+          const ours = ourVerdict(await resolver.resolve(question.name, question.type), question);
+          if (!agree(ours, theirs)) differences.push({ zone, question, ours, theirs, way });
+        });
+        console.log(
+          `${way}: ${asked.length} questions in ${seconds(performance.now() - start)}, ${differences.length} differences`,
+        );
+      });
+      afterAll(async () => {
+        await resolver?.close();
+      });
+
+      for (const server of ['nsd', 'bind', 'knot', 'powerdns'] as const) {
+        test(`the same verdicts for all names that ${server} serves`, () => {
+          const unexplained = differences.filter(
+            (difference) => difference.zone.server === server && explanationOf(difference) === undefined,
+          );
+          expect(unexplained.map(describeDifference)).toEqual([]);
+        });
+      }
+    });
+  },
+  dnsPrograms,
+);
+
+function countBy(words: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].map(([word, count]) => `${count} ${word}`).join(', ');
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}
