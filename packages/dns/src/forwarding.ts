@@ -2,7 +2,7 @@
 import { isLoopback } from './address.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { createForwarder, type Forwarder } from './forward.js';
-import { parseServer, type ServerAddress } from './server-address.js';
+import { formatServer, parseServer, type ServerAddress } from './server-address.js';
 import type { Source } from './source.js';
 import type { Transport } from './transport.js';
 
@@ -51,8 +51,12 @@ export function forwardingSource(servers: Servers, transport: Transport, believe
 export function requireLoopback(servers: readonly ServerAddress[]): void {
   const remote = servers.find((server) => !isLoopback(server.address));
   if (remote === undefined) return;
+  const danger =
+    remote.tls === undefined
+      ? 'anyone between could forge it (RFC 4035 section 4.9.3)'
+      : 'TLS keeps others out at best, and proves nothing of what that server says';
   throw new TypeError(
-    `trust 'ad' believes what ${remote.address} says about DNSSEC, but that is not this machine: anyone between could ` +
-      `forge it (RFC 4035 section 4.9.3). Use trust 'validate', or trustRemoteAd: true where that network is yours`,
+    `trust 'ad' believes what ${formatServer(remote)} says about DNSSEC, but that is not this machine: ${danger}. Use ` +
+      "trust 'validate', or trustRemoteAd: true where server and network are yours",
   );
 }

@@ -40,6 +40,8 @@ export interface ProbeParts {
 export const PROBE_MS = 5_000;
 /** How long a question waits over UDP before it is sent again, and then before UDP is given up. */
 export const PROBE_TRY_MS = [800, 1_600] as const;
+/** How long TCP has for the first answer; UDP, with both of its tries, has as much. */
+export const PROBE_TCP_MS = 2_400;
 /** With CD: give what you have, bogus or not (RFC 4035 section 3.2.2); what comes is validated here. */
 const FLAGS = { rd: true, cd: true, do: true } as const;
 
@@ -107,17 +109,26 @@ class ServerProbe {
   async run(server: ServerAddress): Promise<Probed> {
     if (server.tls !== undefined || server.tcpOnly) return this.#judge(server);
     const overTcp: ServerAddress = { ...server, tcpOnly: true };
-    const large = this.#ask(overTcp, { name: anchoredZone(this.#parts.anchors), type: RRTYPE.DNSKEY });
+    const large = this.#askLarge(overTcp);
     const probed = await this.#judge(server);
     const isSilent = probed.kind === 'unfit' && probed.fault === 'no-answer';
     if (probed.kind === 'unfit' && !isSilent) return probed;
     const answer = await large;
-    if (answer.kind === 'failure') {
-      if (isSilent) return probed;
-      const reason = `does not answer over TCP, so that large answers can't be had (${answer.reason})`;
-      return { kind: 'unfit', server, fault: 'no-tcp', reason };
-    }
-    return isSilent ? this.#judge(overTcp) : probed;
+    if (answer === 'reply') return isSilent ? this.#judge(overTcp) : probed;
+    if (isSilent) return probed;
+    const reason = `does not answer over TCP, so that large answers can't be had (${answer})`;
+    return { kind: 'unfit', server, fault: 'no-tcp', reason };
+  }
+
+  /** Whether a large answer can be had over TCP, or why not. */
+  async #askLarge(server: ServerAddress): Promise<string> {
+    let stop = () => {};
+    const over = new Promise<string>((resolve) => {
+      stop = this.#timer(PROBE_TCP_MS, () => resolve('no answer in time'));
+    });
+    const asked = this.#ask(server, { name: anchoredZone(this.#parts.anchors), type: RRTYPE.DNSKEY });
+    const told = asked.then((answer) => (answer.kind === 'reply' ? 'reply' : answer.reason));
+    return Promise.race([told, over]).finally(() => stop());
   }
 
   async #judge(server: ServerAddress): Promise<Probed> {

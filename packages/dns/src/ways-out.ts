@@ -10,6 +10,7 @@
  * they come. It decides only whether there is anything to validate.
  */
 import { onAbort, systemTimer, type Timer, untilAbort } from './abort.js';
+import type { Question } from './ask-server.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { findFlaw } from './fitness.js';
 import { createForwarder } from './forward.js';
@@ -23,13 +24,16 @@ import { lostText, type Notice, noticeText, type Tries } from './way-notice.js';
 /** How long a better way may take before the next is tried beside it. */
 export const HEAD_START_MS = 1_000;
 /** The probe of iterating; it has about two round trips to make. */
-export const ITERATE_PROBE_MS = 5_000;
+export const ITERATE_PROBE_MS = 4_000;
 /** Ways are looked for again after this time, beside the questions; */
 export const REPROBE_MS = 300_000;
 /** after a failed look-up, but not more often than this; */
 export const RECONSIDER_MS = 10_000;
 /** and for the next question, where there was none. */
 export const RETRY_MS = 3_000;
+
+/** With CD: give what you have, bogus or not (RFC 4035 section 3.2.2); it is validated here. */
+const FLAGS = { cd: true, do: true } as const;
 
 export interface WaysOutOptions {
   readonly systemServers: () => Promise<readonly ServerAddress[]>;
@@ -79,12 +83,20 @@ class WaysOut implements Source {
     this.#timer = options.timer ?? systemTimer;
   }
 
-  async ask(question: Parameters<Source['ask']>[0], signal?: AbortSignal): Promise<Exchanged> {
+  async ask(question: Question, signal?: AbortSignal): Promise<Exchanged> {
     signal?.throwIfAborted();
     const search = this.#searchIfDue();
-    const way =
-      this.#way ?? (await (signal === undefined ? search.firstFound : untilAbort(search.firstFound, signal)));
-    return way.kind === 'no-way-out' ? failure(way.reason) : way.ask(question, signal);
+    if (this.#way !== undefined) return askBy(this.#way, question, signal);
+    const end = new AbortController();
+    const stopListening = onAbort(signal, () => end.abort(signal?.reason));
+    try {
+      const guess = search.guess(question, end.signal);
+      const way = await untilAbort(search.firstFound, end.signal);
+      return (await guess(way)) ?? (await askBy(way, question, signal));
+    } finally {
+      stopListening();
+      end.abort();
+    }
   }
 
   async reconsider(): Promise<boolean> {
@@ -165,6 +177,10 @@ function serversOf(way: Way): readonly string[] {
   return way.kind === 'forwarding' || way.kind === 'fallback' ? way.servers : [];
 }
 
+async function askBy(way: Way, question: Question, signal?: AbortSignal): Promise<Exchanged> {
+  return way.kind === 'no-way-out' ? failure(way.reason) : way.ask(question, signal);
+}
+
 function failure(reason: string): NoReply {
   return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
 }
@@ -189,6 +205,7 @@ class Search {
   readonly #tried: Tries = { system: new Map(), iterating: 'was not asked yet', fallback: new Map() };
   #found: Way | undefined;
   #tellFirst: (way: Way) => void = () => {};
+  readonly #systemServers: Promise<readonly ServerAddress[]>;
 
   constructor(options: SearchOptions, adopt: (way: Way, tried: Tries) => void) {
     this.#options = options;
@@ -196,7 +213,33 @@ class Search {
     this.firstFound = new Promise((resolve) => {
       this.#tellFirst = resolve;
     });
+    this.#systemServers = this.#readSystemServers();
     this.done = this.#run();
+  }
+
+  /**
+   * Asks the system's first resolver without waiting for its probe, so that the first question costs no round trip more
+   * where all is well. What is returned gives the reply if that resolver turned out fit.
+   */
+  guess(question: Question, signal: AbortSignal): (way: Way) => Promise<Exchanged | undefined> {
+    const asked = this.#systemServers.then(async ([first]) => {
+      if (first === undefined) return undefined;
+      const forwarder = createForwarder({
+        servers: [first],
+        transport: this.#options.transport,
+        timer: this.#options.timer,
+      });
+      const reply = forwarder.ask(question, { ...FLAGS, signal });
+      reply.catch(() => {}); // Aborted, and then nobody waits for it.
+      return { server: formatServer(first), reply };
+    });
+    return async (way) => {
+      const { server, reply } = (await asked) ?? {};
+      if (server === undefined || way.kind !== 'forwarding' || !way.servers.includes(server))
+        return undefined;
+      const exchanged = await reply;
+      return exchanged?.kind === 'reply' ? exchanged : undefined;
+    };
   }
 
   async #run(): Promise<void> {
@@ -232,18 +275,18 @@ class Search {
     this.#tellFirst(way);
   }
 
-  async #trySystem(): Promise<void> {
-    let servers: readonly ServerAddress[];
+  async #readSystemServers(): Promise<readonly ServerAddress[]> {
     try {
-      servers = await this.#options.systemServers();
+      return await this.#options.systemServers();
     } catch (error) {
-      this.#tried.system.set(
-        "the system's configuration",
-        error instanceof Error ? error.message : String(error),
-      );
-      return;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#tried.system.set("the system's configuration", `can't be read (${reason})`);
+      return [];
     }
-    await this.#tryServers('forwarding', servers, this.#tried.system);
+  }
+
+  async #trySystem(): Promise<void> {
+    await this.#tryServers('forwarding', await this.#systemServers, this.#tried.system);
   }
 
   async #tryFallback(): Promise<void> {
@@ -278,11 +321,10 @@ class Search {
     const { transport, timer } = this.#options;
     const servers = fit.map(({ server }) => server);
     const forwarder = createForwarder({ servers, transport, timer });
-    const flags = { cd: true, do: true };
     return {
       kind,
       servers: servers.map(formatServer),
-      ask: (question, signal) => forwarder.ask(question, signal === undefined ? flags : { ...flags, signal }),
+      ask: (question, signal) => forwarder.ask(question, signal === undefined ? FLAGS : { ...FLAGS, signal }),
     };
   }
 
