@@ -75,11 +75,20 @@ export class CachingResolver implements CachedResolver {
   resolve(name: string, type: string, options?: ResolveOptions): Promise<Lookup> {
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (options?.explain === true) return untilAborted(this.#explained(name, type), signal);
     const key = cacheKey(name, type);
     const known = this.#cache.get(key);
     if (known !== undefined) return Promise.resolve(known);
     const lookup = this.#shared(key, name, type);
-    return signal === undefined ? lookup : untilAbort(lookup, signal);
+    return untilAborted(lookup, signal);
+  }
+
+  async #explained(nameText: string, typeText: string): Promise<Lookup> {
+    const { name, type } = readQuestion(nameText, typeText);
+    const { source, clock, trust } = this.#parts;
+    if (trust === 'ad') return believedLookup(name, type, source);
+    await this.#anchorsUnready();
+    return validatedLookup(name, type, { source, clock, chain: this.#chain, explain: true });
   }
 
   get counters(): CacheCounters {
@@ -119,11 +128,16 @@ export class CachingResolver implements CachedResolver {
     if (unready !== undefined) {
       return new AnswerBuilder(name, type).failed('indeterminate', unready, ede(EDE.OTHER, unready));
     }
-    const fresh = await this.#askFor(name, type);
+    const fresh = this.#withVia(await this.#askFor(name, type));
     const lookup =
       fresh.status === 'indeterminate' ? ((await this.#staleAnswer(key, name, type)) ?? fresh) : fresh;
     if (lookup === fresh) this.#cache.set(key, lookup);
     return lookup;
+  }
+
+  #withVia(lookup: Lookup): Lookup {
+    const { via } = this.#parts.source;
+    return via === undefined ? lookup : { ...lookup, via };
   }
 
   async #askFor(name: Name, type: number): Promise<Lookup> {
@@ -166,7 +180,7 @@ export class CachingResolver implements CachedResolver {
     const zone = configured[0]?.name;
     if (file === undefined || zone === undefined) return undefined;
     this.#keeper ??= AnchorKeeper.open({ file, configured, zone, source, clock }).then((keeper) => {
-      this.#chain.trust(keeper.anchors);
+      this.#trust(keeper.anchors);
       return keeper;
     });
     try {
@@ -179,6 +193,11 @@ export class CachingResolver implements CachedResolver {
     }
   }
 
+  #trust(anchors: readonly TrustAnchor[]): void {
+    this.#chain.trust(anchors);
+    this.#parts.source.trust?.(anchors);
+  }
+
   /** RFC 5011 section 2.3. A state that can't be written is tried again when the next look-up comes. */
   async #follow(keeper: AnchorKeeper): Promise<void> {
     const before = JSON.stringify(keeper.anchors);
@@ -187,13 +206,17 @@ export class CachingResolver implements CachedResolver {
     } catch {
       return;
     }
-    if (JSON.stringify(keeper.anchors) !== before) this.#chain.trust(keeper.anchors);
+    if (JSON.stringify(keeper.anchors) !== before) this.#trust(keeper.anchors);
   }
 
   #refresh(name: string, type: string): void {
     // A failure leaves what is there until its time is over.
     void this.#shared(cacheKey(name, type), name, type).catch(() => {});
   }
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return signal === undefined ? work : untilAbort(work, signal);
 }
 
 function originOf({ trust, anchors }: CachingParts): string {

@@ -25,10 +25,19 @@ export function upstreamServers(
  */
 export function forwardingSource(servers: Servers, transport: Transport, believes: boolean): Source {
   let forwarder: Promise<Forwarder> | undefined;
+  let names = 'no resolver yet';
+  const open = async () => {
+    const addresses = await servers();
+    names = addresses.map(formatServer).join(', ');
+    return createForwarder({ servers: addresses, transport });
+  };
   return {
+    get via() {
+      return `forwarding to ${names}`;
+    },
     async ask(question, signal) {
       const flags = believes ? { cd: false, do: false, ad: true } : { cd: true, do: true };
-      forwarder ??= servers().then((addresses) => createForwarder({ servers: addresses, transport }));
+      forwarder ??= open();
       let ready: Forwarder;
       try {
         ready = await forwarder;

@@ -84,6 +84,7 @@ interface Errand {
 }
 
 class IteratingSource implements Source {
+  readonly via = 'iterating from the root';
   readonly #options: IteratorOptions;
   readonly #timer: Timer;
   readonly #delegations: Delegations;

@@ -45,6 +45,8 @@ interface Asked {
   readonly ede?: ExtendedError;
   /** How far trust reached, zone by zone from the trust anchor; empty with `trust: 'ad'`. */
   readonly chain: readonly TrustLink[];
+  /** How the answer was got, for people: `forwarding to 127.0.0.1#53`. It says nothing of how true it is. */
+  readonly via?: string;
 }
 
 interface Answer extends Asked {
@@ -93,11 +95,43 @@ export type TrustLink =
       readonly status: 'secure';
       /** Who vouches for its keys. */
       readonly from: 'trust anchor' | 'DS';
+      /** The DS records (or the anchor's) that do. */
+      readonly ds: readonly {
+        readonly tag: number;
+        readonly algorithm: string;
+        readonly digestType: number;
+      }[];
+      /** When the signature over the keys ends: milliseconds since the epoch. */
+      readonly until: number;
       /** Tag of the key that signed the DNSKEY RRset. */
       readonly signedBy: number;
       readonly keys: readonly { readonly tag: number; readonly algorithm: string; readonly flags: number }[];
     }
   | { readonly zone: string; readonly status: 'insecure'; readonly reason: string };
+
+/** What one step of an answer rests on. */
+export type ProofStep =
+  /** A signature of the zone holds over the RRset. */
+  | {
+      readonly kind: 'signed';
+      readonly name: string;
+      readonly type: string;
+      readonly zone: string;
+      /** Tag of the key, and when the signature ends, in milliseconds since the epoch. */
+      readonly signedBy: number;
+      readonly until: number;
+      /** The wildcard that it was made from; that nothing closer exists was proved as well. */
+      readonly wildcard?: string;
+    }
+  /** Signed NSEC or NSEC3 records of the zone deny it. */
+  | {
+      readonly kind: 'denied';
+      readonly name: string;
+      readonly type: string;
+      readonly zone: string;
+      readonly by: 'NSEC' | 'NSEC3';
+    }
+  | { readonly kind: 'unproved'; readonly name: string; readonly type: string; readonly reason: string };
 
 /** RFC 8914. `code` is the INFO-CODE. */
 export interface ExtendedError {
@@ -107,6 +141,8 @@ export interface ExtendedError {
 
 export interface ResolveOptions {
   readonly signal?: AbortSignal;
+  /** Says in `proof` what each step rests on. Such a look-up asks anew, whatever is cached. */
+  readonly explain?: boolean;
 }
 
 export interface Resolver {

@@ -2,6 +2,7 @@
 import type { ExtendedError } from './lookup.js';
 import type { Message } from './message.js';
 import type { Name } from './name.js';
+import type { TrustAnchor } from './trust-anchor.js';
 
 export interface Source {
   /**
@@ -15,6 +16,8 @@ export interface Source {
    * @returns true where questions go another way from now on, so that asking again is worth it
    */
   reconsider?(): Promise<boolean>;
+  /** The trust anchors have changed (RFC 5011): what is probed is probed by these. */
+  trust?(anchors: readonly TrustAnchor[]): void;
   /** Whom the questions go to now, for people. */
   readonly via?: string;
   close(): Promise<void>;

@@ -12,19 +12,11 @@
 import { onAbort, systemTimer, type Timer, untilAbort } from './abort.js';
 import type { Question } from './ask-server.js';
 import { EDE, ede } from './dnssec/extended-error.js';
-import { findFlaw } from './fitness.js';
-import { createForwarder } from './forward.js';
-import { type Probed, probeServer } from './probe.js';
-import { formatServer, type ServerAddress } from './server-address.js';
 import type { Exchanged, NoReply, Source } from './source.js';
-import type { Transport } from './transport.js';
 import type { TrustAnchor } from './trust-anchor.js';
-import { lostText, type Notice, noticeText, type Tries } from './way-notice.js';
+import { type Notice, noticeText, type Tries } from './way-notice.js';
+import { Search, serversOf, type Way, type WaysToTry } from './way-search.js';
 
-/** How long a better way may take before the next is tried beside it. */
-export const HEAD_START_MS = 1_000;
-/** The probe of iterating; it has about two round trips to make. */
-export const ITERATE_PROBE_MS = 4_000;
 /** Ways are looked for again after this time, beside the questions; */
 export const REPROBE_MS = 300_000;
 /** after a failed look-up, but not more often than this; */
@@ -32,37 +24,10 @@ export const RECONSIDER_MS = 10_000;
 /** and for the next question, where there was none. */
 export const RETRY_MS = 3_000;
 
-/** With CD: give what you have, bogus or not (RFC 4035 section 3.2.2); it is validated here. */
-const FLAGS = { cd: true, do: true } as const;
-
-export interface WaysOutOptions {
-  readonly systemServers: () => Promise<readonly ServerAddress[]>;
-  /** Asks from the root down. */
-  readonly iterator: Source;
-  /** For when nothing else works; may be none. */
-  readonly fallback: readonly ServerAddress[];
-  readonly anchors: readonly TrustAnchor[];
-  readonly transport: Transport;
-  /** Milliseconds since the epoch. */
-  readonly clock: () => number;
+export interface WaysOutOptions extends WaysToTry {
   readonly timer?: Timer;
   readonly onNotice?: (notice: Notice) => void;
 }
-
-type Way =
-  | {
-      readonly kind: 'forwarding' | 'fallback';
-      readonly servers: readonly string[];
-      readonly ask: Source['ask'];
-    }
-  | { readonly kind: 'iterating'; readonly ask: Source['ask'] }
-  | { readonly kind: 'no-way-out'; readonly reason: string };
-
-type Found = Exclude<Way, { kind: 'no-way-out' }>;
-type Fit = Extract<Probed, { kind: 'fit' }>;
-
-/** Better ones are smaller. */
-const RANK = { forwarding: 0, iterating: 1, fallback: 2, 'no-way-out': 3 } as const;
 
 export function createWaysOut(options: WaysOutOptions): Source {
   return new WaysOut(options);
@@ -70,6 +35,7 @@ export function createWaysOut(options: WaysOutOptions): Source {
 
 class WaysOut implements Source {
   readonly #options: WaysOutOptions;
+  #anchors: readonly TrustAnchor[];
   readonly #timer: Timer;
   readonly #closed = new AbortController();
   #way: Way | undefined;
@@ -80,6 +46,7 @@ class WaysOut implements Source {
 
   constructor(options: WaysOutOptions) {
     this.#options = options;
+    this.#anchors = options.anchors;
     this.#timer = options.timer ?? systemTimer;
   }
 
@@ -104,6 +71,10 @@ class WaysOut implements Source {
     if (this.#closed.signal.aborted || this.#age() < RECONSIDER_MS) return false;
     const now = await this.#startSearch(true).firstFound;
     return now.kind !== 'no-way-out' && !isSameWay(before, now);
+  }
+
+  trust(anchors: readonly TrustAnchor[]): void {
+    this.#anchors = anchors;
   }
 
   get via(): string {
@@ -148,7 +119,7 @@ class WaysOut implements Source {
     if (this.#search?.isOver === false) return this.#search;
     this.#searchedAt = this.#options.clock();
     const search = new Search(
-      { ...this.#options, timer: this.#timer, signal: this.#closed.signal, inHaste },
+      { ...this.#options, anchors: this.#anchors, timer: this.#timer, signal: this.#closed.signal, inHaste },
       (way, tried) => {
         if (this.#closed.signal.aborted) return;
         this.#way = way;
@@ -173,179 +144,10 @@ function isSameWay(before: Way | undefined, now: Way): boolean {
   return serversOf(now).every((server) => had.includes(server));
 }
 
-function serversOf(way: Way): readonly string[] {
-  return way.kind === 'forwarding' || way.kind === 'fallback' ? way.servers : [];
-}
-
 async function askBy(way: Way, question: Question, signal?: AbortSignal): Promise<Exchanged> {
   return way.kind === 'no-way-out' ? failure(way.reason) : way.ask(question, signal);
 }
 
 function failure(reason: string): NoReply {
   return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
-}
-
-interface SearchOptions extends WaysOutOptions {
-  readonly timer: Timer;
-  /** Ends it. */
-  readonly signal: AbortSignal;
-  /** A way that is slow does not hold up the next one. */
-  readonly inHaste: boolean;
-}
-
-/** One search for a way: stages in turn, each with a head start before the next. */
-class Search {
-  /** The first way that works, or the news that there is none. */
-  readonly firstFound: Promise<Way>;
-  /** All that was begun has ended; never rejects. */
-  readonly done: Promise<void>;
-  isOver = false;
-  readonly #options: SearchOptions;
-  readonly #adopt: (way: Way, tried: Tries) => void;
-  readonly #tried: Tries = { system: new Map(), iterating: 'was not asked yet', fallback: new Map() };
-  #found: Way | undefined;
-  #tellFirst: (way: Way) => void = () => {};
-  readonly #systemServers: Promise<readonly ServerAddress[]>;
-
-  constructor(options: SearchOptions, adopt: (way: Way, tried: Tries) => void) {
-    this.#options = options;
-    this.#adopt = adopt;
-    this.firstFound = new Promise((resolve) => {
-      this.#tellFirst = resolve;
-    });
-    this.#systemServers = this.#readSystemServers();
-    this.done = this.#run();
-  }
-
-  /**
-   * Asks the system's first resolver without waiting for its probe, so that the first question costs no round trip more
-   * where all is well. What is returned gives the reply if that resolver turned out fit.
-   */
-  guess(question: Question, signal: AbortSignal): (way: Way) => Promise<Exchanged | undefined> {
-    const asked = this.#systemServers.then(async ([first]) => {
-      if (first === undefined) return undefined;
-      const forwarder = createForwarder({
-        servers: [first],
-        transport: this.#options.transport,
-        timer: this.#options.timer,
-      });
-      const reply = forwarder.ask(question, { ...FLAGS, signal });
-      reply.catch(() => {}); // Aborted, and then nobody waits for it.
-      return { server: formatServer(first), reply };
-    });
-    return async (way) => {
-      const { server, reply } = (await asked) ?? {};
-      if (server === undefined || way.kind !== 'forwarding' || !way.servers.includes(server))
-        return undefined;
-      const exchanged = await reply;
-      return exchanged?.kind === 'reply' ? exchanged : undefined;
-    };
-  }
-
-  async #run(): Promise<void> {
-    const stages = [() => this.#trySystem(), () => this.#tryIterating(), () => this.#tryFallback()];
-    const begun: Promise<void>[] = [];
-    for (const stage of stages) {
-      const ended = stage();
-      begun.push(ended);
-      await this.#withHeadStart(ended);
-      if (this.#found !== undefined || this.#options.signal.aborted) break;
-    }
-    await Promise.all(begun);
-    if (this.#found === undefined) this.#take({ kind: 'no-way-out', reason: lostText(this.#tried) });
-    this.isOver = true;
-  }
-
-  /** Waits for a way, for the stage's end, or for the end of its head start. */
-  async #withHeadStart(stage: Promise<void>): Promise<void> {
-    if (!this.#options.inHaste) return stage;
-    let stop = () => {};
-    const headStart = new Promise<void>((resolve) => {
-      stop = this.#options.timer(HEAD_START_MS, resolve);
-    });
-    await Promise.race([stage, headStart, this.firstFound]);
-    stop();
-  }
-
-  #take(way: Way): void {
-    const isWorse = this.#found !== undefined && RANK[this.#found.kind] < RANK[way.kind];
-    if (isWorse) return;
-    this.#found = way;
-    this.#adopt(way, this.#tried);
-    this.#tellFirst(way);
-  }
-
-  async #readSystemServers(): Promise<readonly ServerAddress[]> {
-    try {
-      return await this.#options.systemServers();
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#tried.system.set("the system's configuration", `can't be read (${reason})`);
-      return [];
-    }
-  }
-
-  async #trySystem(): Promise<void> {
-    await this.#tryServers('forwarding', await this.#systemServers, this.#tried.system);
-  }
-
-  async #tryFallback(): Promise<void> {
-    await this.#tryServers('fallback', this.#options.fallback, this.#tried.fallback);
-  }
-
-  /** The first that is fit is used at once; the others join it, in order of speed. */
-  async #tryServers(
-    kind: 'forwarding' | 'fallback',
-    servers: readonly ServerAddress[],
-    tried: Map<string, string>,
-  ): Promise<void> {
-    for (const server of servers) tried.set(formatServer(server), 'has not answered yet');
-    const fit: Fit[] = [];
-    await Promise.all(
-      servers.map(async (server) => {
-        const probed = await probeServer(server, this.#options);
-        if (this.#options.signal.aborted) return;
-        if (probed.kind === 'unfit') {
-          tried.set(formatServer(server), probed.reason);
-          return;
-        }
-        tried.delete(formatServer(server));
-        fit.push(probed);
-        fit.sort((a, b) => a.roundTrip - b.roundTrip);
-        this.#take(this.#forwardingTo(kind, fit));
-      }),
-    );
-  }
-
-  #forwardingTo(kind: 'forwarding' | 'fallback', fit: readonly Fit[]): Found {
-    const { transport, timer } = this.#options;
-    const servers = fit.map(({ server }) => server);
-    const forwarder = createForwarder({ servers, transport, timer });
-    return {
-      kind,
-      servers: servers.map(formatServer),
-      ask: (question, signal) => forwarder.ask(question, signal === undefined ? FLAGS : { ...FLAGS, signal }),
-    };
-  }
-
-  async #tryIterating(): Promise<void> {
-    const { iterator, anchors, clock } = this.#options;
-    this.#tried.iterating = 'has not answered yet';
-    const deadline = new AbortController();
-    const stopListening = onAbort(this.#options.signal, () => deadline.abort());
-    const stopTimer = this.#options.timer(ITERATE_PROBE_MS, () => deadline.abort());
-    try {
-      const ask: typeof iterator.ask = (question) => iterator.ask(question, deadline.signal);
-      const flaw = await untilAbort(findFlaw({ ask, anchors, clock }), deadline.signal);
-      if (flaw === undefined)
-        this.#take({ kind: 'iterating', ask: (question, signal) => iterator.ask(question, signal) });
-      else this.#tried.iterating = flaw.reason;
-    } catch (error) {
-      if (!deadline.signal.aborted) throw error;
-      this.#tried.iterating = `does not answer within ${ITERATE_PROBE_MS / 1000} s`;
-    } finally {
-      stopTimer();
-      stopListening();
-    }
-  }
 }
