@@ -226,6 +226,12 @@ describe('authentication', () => {
     ],
     ['TLS 1.2', { maxTls: 'TLSv1.2' }, dane(leaf, 3), { usage: 3 }],
     ['a stranger in the chain', { chain: leaf + other + ca }, dane(ca, 2), { usage: 2 }],
+    [
+      'DANE-EE, however many strangers follow (RFC 7672 section 3.1.1)',
+      { chain: leaf + other.repeat(40) },
+      dane(leaf, 3),
+      { usage: 3 },
+    ],
   ])('succeeds by %s', async (_, script, policy, expected) => {
     expect((await open(script, policy)).opened).toMatchObject({
       session: { tls: { authenticated: expected } },
@@ -237,7 +243,7 @@ describe('authentication', () => {
     ['another anchor', {}, dane(other, 2)],
     ['a name that is not on the certificate', {}, dane(ca, 2, { baseDomain: 'else.example' })],
     ['an anchor that was not sent', { chain: leaf }, dane(ca, 2)],
-    ['too long a chain', { chain: leaf + other.repeat(32) }, dane(leaf, 3)],
+    ['an anchor behind too many strangers', { chain: leaf + other.repeat(31) + ca }, dane(ca, 2)],
   ])(
     'fails with %s, and not a word of SMTP but QUIT is said after the handshake',
     async (_, script, policy) => {

@@ -110,8 +110,8 @@ export async function upgrade(connection: Connection, options: UpgradeOptions): 
     deadline: options.deadline,
   });
   // No await between here and the chain: it is taken once, and at once.
-  const taken = takeChain(socket);
-  const upgraded = judge(socket, taken, options);
+  const chain = takeChain(socket);
+  const upgraded = judge(socket, chain, options);
   connection.attach(socket);
   return upgraded;
 }
@@ -142,7 +142,7 @@ function tlsErrorWords(error: Error & { reason?: string; code?: string }): strin
   return error.reason ?? error.message;
 }
 
-function judge(socket: TLSSocket, taken: ReturnType<typeof takeChain>, options: UpgradeOptions): Upgraded {
+function judge(socket: TLSSocket, chain: readonly Uint8Array[], options: UpgradeOptions): Upgraded {
   const { policy } = options;
   const facts = (authenticated: Authenticated | null, reason: string): TlsFacts => ({
     protocol: socket.getProtocol() ?? 'unknown',
@@ -157,10 +157,8 @@ function judge(socket: TLSSocket, taken: ReturnType<typeof takeChain>, options: 
       return { tls: facts(null, `not authenticated: ${policy.source}`), rejected: undefined };
     case 'dane':
     case 'dane-only': {
-      if (taken.status === 'too-long')
-        return reject(facts(null, taken.reason), taken.reason, 'validation-failure');
       const verdict = options.verify({
-        chain: taken.chain,
+        chain,
         tlsa: policy.tlsa,
         baseDomain: policy.baseDomain,
         otherNames: policy.otherNames,
