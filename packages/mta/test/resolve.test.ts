@@ -98,6 +98,7 @@ describe('danelaw resolve', () => {
       reason: null,
       ede: null,
       chain: expect.any(Array),
+      via: expect.stringMatching(/^forwarding to 127/),
     });
     const bogus = await resolve('expired.example', 'MX', '--json');
     expect(bogus.code).toBe(75);
@@ -109,6 +110,7 @@ describe('danelaw resolve', () => {
       reason: expect.stringContaining('expired'),
       ede: { code: expect.any(Number), text: expect.any(String) },
       chain: expect.any(Array),
+      via: expect.stringMatching(/^forwarding to 127/),
     });
   });
 

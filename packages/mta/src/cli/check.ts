@@ -82,7 +82,7 @@ async function checkAll(texts: readonly string[], options: MailOptions, io: Io):
   };
   const paint = paletteFor(io.stdout, io.env);
   const checks: Check[] = [];
-  await withResolver(options, context.clock, async (resolver) => {
+  await withResolver(options, context.clock, io, async (resolver) => {
     for (let start = 0; start < domains.length; start += CHECKED_AT_ONCE) {
       const some = domains.slice(start, start + CHECKED_AT_ONCE);
       const done = await withProgress(io, `checking ${some.join(', ')} ...`, () =>

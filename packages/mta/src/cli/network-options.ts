@@ -7,6 +7,7 @@ import { DEFAULT_TIMEOUTS, type PolicyLevel, type Timeouts } from '@danelaw/smtp
 import { type Command, Option } from 'commander';
 import { CommandError, EXIT } from './exit.js';
 import {
+  fallbackValue,
   oneOf,
   portValue,
   type ResolverChoice,
@@ -18,6 +19,7 @@ import {
 /** As commander gives them: absent where the command line has none. */
 export interface DnsOptions {
   readonly resolver?: ResolverChoice;
+  readonly dnsFallback?: readonly string[];
   readonly trust?: 'validate' | 'ad';
   readonly trustAnchor?: string;
   readonly rootHints?: string;
@@ -52,9 +54,15 @@ export function addDnsOptions(command: Command): Command {
     .addOption(
       new Option(
         '--resolver <server>',
-        'who is asked: system, iterate (from the root), or ADDR[#PORT]; addresses may be several (default: ' +
-          'system)',
+        "who is asked: system (the system's, else from the root), iterate (from the root), ADDR[#PORT], or " +
+          'tls://ADDR[#PORT][/NAME][?pin=sha256-BASE64]; addresses may be several (default: system)',
       ).argParser(resolverValue),
+    )
+    .addOption(
+      new Option(
+        '--dns-fallback <server>',
+        'tls://ADDR[#PORT][/NAME]: asked where neither the system nor the root can be; may be several',
+      ).argParser(fallbackValue),
     )
     .addOption(
       new Option(
@@ -129,11 +137,12 @@ export function addOutputOptions(command: Command): Command {
 
 /** What `createResolver` is given, made from the options. Reads the files that they name. */
 export function resolverSettings(options: DnsOptions, clock: () => number) {
-  const { trustAnchor, rootHints, dnsPort } = options;
+  const { trustAnchor, rootHints, dnsPort, dnsFallback } = options;
   return {
     upstream: upstreamOf(options),
     trust: options.trust ?? 'validate',
     clock,
+    ...(dnsFallback === undefined ? {} : { fallback: dnsFallback }),
     ...(trustAnchor === undefined
       ? {}
       : { trustAnchors: [readSetting('--trust-anchor', trustAnchor, checkedAnchors)] }),
@@ -152,7 +161,9 @@ function upstreamOf(options: DnsOptions): 'system' | 'iterate' | string[] {
   const choice = options.resolver ?? 'system';
   if (typeof choice === 'string') return choice;
   return choice.map((server) =>
-    options.dnsPort === undefined || server.includes('#') ? server : `${server}#${options.dnsPort}`,
+    options.dnsPort === undefined || server.includes('#') || server.startsWith('tls://')
+      ? server
+      : `${server}#${options.dnsPort}`,
   );
 }
 

@@ -1,16 +1,19 @@
 /** The resolver that the options ask for. */
-import { createResolver, type Resolver } from '@danelaw/dns';
+import { createResolver, type Notice, type Resolver } from '@danelaw/dns';
 import { CommandError, EXIT } from './exit.js';
 import { type DnsOptions, resolverSettings } from './network-options.js';
+import { printable } from './printable.js';
+import { ERASE_LINE } from './progress.js';
+import { hanging, type Io, widthOf } from './terminal.js';
 
 /**
  * @throws CommandError where the settings can't be used: 64 where the options contradict each other, 78 where
  * the system's own settings are at fault
  */
-export function openResolver(options: DnsOptions, clock: () => number): Resolver {
+export function openResolver(options: DnsOptions, clock: () => number, io: Io): Resolver {
   const settings = resolverSettings(options, clock);
   try {
-    return createResolver(settings);
+    return createResolver({ ...settings, onNotice: (notice) => show(notice, io) });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new CommandError(
@@ -20,13 +23,20 @@ export function openResolver(options: DnsOptions, clock: () => number): Resolver
   }
 }
 
+/** On standard error, so that it stands in nobody's data. */
+function show({ text }: Notice, { stderr }: Io): void {
+  if (stderr.isTTY) stderr.write(ERASE_LINE);
+  stderr.write(`${hanging('danelaw: ', printable(text), widthOf(stderr)).join('\n')}\n`);
+}
+
 /** Runs `work` with a resolver that is closed afterwards, whatever happens. */
 export async function withResolver<T>(
   options: DnsOptions,
   clock: () => number,
+  io: Io,
   work: (resolver: Resolver) => Promise<T>,
 ): Promise<T> {
-  const resolver = openResolver(options, clock);
+  const resolver = openResolver(options, clock, io);
   try {
     return await work(resolver);
   } finally {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { nearest, oneOf, portValue, resolverValue, timeValue } from './option-values.js';
+import { fallbackValue, nearest, oneOf, portValue, resolverValue, timeValue } from './option-values.js';
 
 function refusal(work: () => unknown): string {
   try {
@@ -32,11 +32,25 @@ describe('oneOf', () => {
   });
 });
 
+describe('fallbackValue', () => {
+  it('gathers servers over TLS, and refuses others', () => {
+    expect(fallbackValue('tls://192.0.2.1', ['tls://192.0.2.2/x'])).toEqual([
+      'tls://192.0.2.2/x',
+      'tls://192.0.2.1',
+    ]);
+    expect(refusal(() => fallbackValue('192.0.2.1'))).toMatch(/tls:/);
+    expect(refusal(() => fallbackValue('tls://'))).toMatch(/not the address/);
+  });
+});
+
 describe('resolverValue', () => {
   it('takes the two words and addresses', () => {
     expect(resolverValue('system', undefined)).toBe('system');
     expect(resolverValue('iterate', undefined)).toBe('iterate');
     expect(resolverValue('192.0.2.1', undefined)).toEqual(['192.0.2.1']);
+    expect(resolverValue('tls://192.0.2.1#853/dns.example', undefined)).toEqual([
+      'tls://192.0.2.1#853/dns.example',
+    ]);
     expect(resolverValue('2001:db8::1#5353', ['192.0.2.1'])).toEqual(['192.0.2.1', '2001:db8::1#5353']);
   });
 
@@ -48,6 +62,8 @@ describe('resolverValue', () => {
     ['192.0.2.1#', /port is a number/],
     ['192.0.2.1#65536', /port is a number/],
     ['192.0.2', /Expected/],
+    ['tls://dns.example', /not the address of a name server/],
+    ['tls://192.0.2.1?pin=sha1-AAAA', /is not a pin/],
     ['', /Expected/],
   ];
   it.each(wrong)('refuses "%s"', (text, message) => {

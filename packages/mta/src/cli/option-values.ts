@@ -4,6 +4,7 @@
  * believes to be protected.
  */
 import { isIP } from 'node:net';
+import { parseServer } from '@danelaw/dns';
 import { InvalidArgumentError } from 'commander';
 import { parseTime } from './time.js';
 
@@ -70,18 +71,39 @@ export function resolverValue(text: string, previous: ResolverChoice | undefined
   return [...previous, ...value];
 }
 
+/** Where to ask over TLS when nothing else works; may be given several times. */
+export function fallbackValue(text: string, others: readonly string[] = []): readonly string[] {
+  if (!text.startsWith(TLS_SCHEME)) {
+    throw new InvalidArgumentError('Expected tls://ADDR[#PORT][/NAME][?pin=sha256-BASE64].');
+  }
+  return [...others, serverAddress(text)];
+}
+
+const TLS_SCHEME = 'tls://';
+
 function serverAddress(text: string): string {
-  const [, address = '', port] = /^(?:tls:\/\/)?([^#]*)(?:#(.*))?$/.exec(text) ?? [];
+  if (text.startsWith(TLS_SCHEME)) return overTls(text);
+  const [, address = '', port] = /^([^#]*)(?:#(.*))?$/.exec(text) ?? [];
   if (isIP(address) === 0) {
     const near = nearest(text, ['system', 'iterate']);
     const hint = near === undefined ? '' : `Did you mean ${near}? `;
     const colon = /^([0-9.]+):([0-9]+)$/.exec(text);
     const mark = colon === null ? '' : `The port stands behind "#": ${colon[1]}#${colon[2]}. `;
     throw new InvalidArgumentError(
-      `${hint}${mark}Expected system, iterate, or an IP address with an optional #PORT.`,
+      `${hint}${mark}Expected system, iterate, or an IP address with an optional #PORT, or tls://ADDR/NAME.`,
     );
   }
   if (port !== undefined) portValue(port);
+  return text;
+}
+
+function overTls(text: string): string {
+  try {
+    parseServer(text);
+  } catch (error) {
+    if (error instanceof TypeError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
   return text;
 }
 

@@ -7,7 +7,7 @@ import { type Io, widthOf } from './terminal.js';
 /** Milliseconds. What is faster needs no comment. */
 const PATIENCE = 1000;
 
-const ERASE_LINE = '\r\u001b[2K';
+export const ERASE_LINE = '\r\u001b[2K';
 
 export async function withProgress<T>(io: Io, text: string, work: () => Promise<T>): Promise<T> {
   if (io.stderr.isTTY !== true) return await work();

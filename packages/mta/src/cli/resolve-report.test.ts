@@ -126,7 +126,14 @@ describe('lookupJson', () => {
       reason: 'example has no DS record',
       ede: null,
       chain: [],
+      via: null,
     });
+  });
+
+  it('says which way the question went', () => {
+    const via = 'forwarding to 192.0.2.1#53';
+    expect(lookupJson({ ...insecure, via })).toMatchObject({ via });
+    expect(describeLookup({ ...insecure, via }, plain, 100).at(-1)).toBe(`Asked by ${via}.`);
   });
 
   it('has no records for a failure, not even an empty list', () => {
@@ -138,6 +145,7 @@ describe('lookupJson', () => {
       reason: 'expired \u001b[2J',
       ede: { code: 7, text: 'Signature Expired' },
       chain: [],
+      via: null,
     });
   });
 });

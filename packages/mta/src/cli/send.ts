@@ -81,7 +81,7 @@ async function send(file: string | undefined, options: SendOptions, io: Io): Pro
   const message = await readMessage(file, io);
   const clock = clockFrom(options.at);
   const settings = clientSettings(options, clock, io.signal);
-  const delivery = await withResolver(options, clock, (resolver) =>
+  const delivery = await withResolver(options, clock, io, (resolver) =>
     withProgress(io, `sending to ${envelope.to.join(', ')} ...`, () =>
       deliver({ resolver, heloName, envelope, message, ...settings }),
     ),
