@@ -9,6 +9,7 @@ import type { TlsPolicy } from './policy.js';
 import { formatReply, type Reply } from './reply.js';
 import type { HostsRoute, RouteHost } from './route.js';
 import type { OpenedSession, Session } from './session.js';
+import type { Stage } from './timeouts.js';
 import type { Decision } from './tls-policy.js';
 import type { RecipientVerdict, Verdict } from './transaction.js';
 
@@ -43,6 +44,7 @@ export function skippedAttempt(
     address: null,
     policy: null,
     tls: null,
+    stage: null,
     reply: null,
     enhancedStatus: skipStatus(decision.cause),
     reason: decision.reason,
@@ -84,6 +86,7 @@ export function failedAttempt(
     address: context.address,
     policy: policyFacts(context.policy),
     tls: opened.tls,
+    stage: fault.stage,
     reply: fault.reply === undefined ? null : formatReply(fault.reply),
     enhancedStatus: faultStatus(fault),
     reason: `${where(context)}: ${fault.message}`,
@@ -106,6 +109,7 @@ export function completedAttempt(
     address: context.address,
     policy: policyFacts(context.policy),
     tls: session.tls,
+    stage: null,
     reply: null,
     enhancedStatus: null,
     reason: [`${where(context)}: ${sessionWords(session, context)}`, ...session.notes].join('; '),
@@ -138,12 +142,14 @@ export function sessionWords({ tls }: Session, { route, host }: Pick<HostContext
 function attemptRecipient(context: ConnectionContext, recipient: string, verdict: Verdict): AttemptRecipient {
   const facts = (
     status: AttemptRecipient['status'],
+    stage: Stage | undefined,
     reply: Reply | undefined,
     fallback: string | null,
     words: string,
   ) => ({
     recipient,
     status,
+    stage: stage ?? null,
     reply: reply === undefined ? null : formatReply(reply),
     code: reply?.code ?? null,
     enhancedStatus: reply?.enhanced ?? fallback,
@@ -153,19 +159,20 @@ function attemptRecipient(context: ConnectionContext, recipient: string, verdict
     case 'accepted':
       return facts(
         'delivered',
+        'data-end',
         verdict.reply,
         null,
         `the server took the message: ${formatReply(verdict.reply)}`,
       );
     case 'refused':
-      return facts('failed', verdict.reply, verdict.enhanced ?? '5.0.0', verdict.reason);
+      return facts('failed', verdict.stage, verdict.reply, verdict.enhanced ?? '5.0.0', verdict.reason);
     case 'later':
       return {
-        ...facts('deferred', verdict.reply, '4.0.0', verdict.reason),
+        ...facts('deferred', verdict.stage, verdict.reply, '4.0.0', verdict.reason),
         enhancedStatus: temporary(verdict.reply),
       };
     case 'lost':
-      return facts('deferred', undefined, faultStatus(verdict.fault), verdict.reason);
+      return facts('deferred', verdict.fault.stage, undefined, faultStatus(verdict.fault), verdict.reason);
     default: {
       const never: never = verdict;
       return never;

@@ -76,6 +76,7 @@ describe('what is proved', () => {
       {
         recipient: 'b@example.org',
         status: 'delivered',
+        stage: 'data-end',
         reply: '250 2.0.0 taken',
         code: 250,
         enhancedStatus: '2.0.0',

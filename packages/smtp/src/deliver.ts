@@ -71,7 +71,7 @@ function outcomeOf(
 }
 
 function unsent(recipient: string, enhancedStatus: string, reason: string): RecipientOutcome {
-  const nothing = { reply: null, code: null, host: null, address: null, tls: null, mx: null };
+  const nothing = { stage: null, reply: null, code: null, host: null, address: null, tls: null, mx: null };
   return { recipient, status: 'failed', enhancedStatus, reason, ...nothing };
 }
 

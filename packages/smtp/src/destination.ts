@@ -227,7 +227,7 @@ class Destination {
   ): void {
     for (const recipient of this.#pending) {
       const host = this.#lastWord.get(recipient)?.attempt.host ?? null;
-      const nothing = { reply: null, code: null, address: null, tls: null };
+      const nothing = { stage: null, reply: null, code: null, address: null, tls: null };
       this.#outcomes.set(recipient, {
         recipient: recipient.address,
         status,
@@ -249,6 +249,7 @@ class Destination {
       const words = this.#reasons(recipient);
       const told = last.recipient ?? {
         recipient: recipient.address,
+        stage: attempt.stage,
         reply: attempt.reply,
         code: attempt.reply === null ? null : Number(attempt.reply.slice(0, 3)),
         enhancedStatus: attempt.enhancedStatus,

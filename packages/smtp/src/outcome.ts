@@ -7,6 +7,7 @@ import { formatTlsa } from '@danelaw/dane';
 import type { FailureType } from './fault.js';
 import type { TlsPolicy } from './policy.js';
 import type { TlsFacts } from './starttls.js';
+import type { Stage } from './timeouts.js';
 
 /**
  * `delivered`: the server took responsibility. `deferred`: try again later. `failed`: for good; tell the
@@ -24,6 +25,8 @@ export interface Delivery {
 export interface RecipientOutcome {
   readonly recipient: string;
   readonly status: OutcomeStatus;
+  /** The step that decided it; null where no server was asked. */
+  readonly stage: Stage | null;
   /** The server's reply that decided it, on one line: `250 2.0.0 queued`. */
   readonly reply: string | null;
   /** The code of that reply. */
@@ -64,6 +67,8 @@ export interface Attempt {
   /** What the connection had to achieve; null where there was none to be made. */
   readonly policy: { readonly level: TlsPolicy['level']; readonly source: string } | null;
   readonly tls: TlsFacts | null;
+  /** The step that failed; null where the attempt was skipped or completed. */
+  readonly stage: Stage | null;
   readonly reply: string | null;
   readonly enhancedStatus: string | null;
   readonly reason: string;
@@ -75,6 +80,7 @@ export interface Attempt {
 export interface AttemptRecipient {
   readonly recipient: string;
   readonly status: OutcomeStatus;
+  readonly stage: Stage | null;
   readonly reply: string | null;
   readonly code: number | null;
   readonly enhancedStatus: string | null;

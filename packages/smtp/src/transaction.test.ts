@@ -103,7 +103,7 @@ describe.each<[string, Script]>([
 
   it('sends no message where all recipients are refused', async () => {
     const { done, heard } = await send({ ...offers, replies: { RCPT: '550 5.1.1 no', DATA: '554 nobody' } });
-    expect(verdictOf(done)).toMatchObject({ status: 'refused', reply: { enhanced: '5.1.1' } });
+    expect(verdictOf(done)).toMatchObject({ status: 'refused', stage: 'rcpt', reply: { enhanced: '5.1.1' } });
     expect(heard.data).toEqual([]);
   });
 
@@ -186,13 +186,13 @@ describe('PIPELINING (RFC 2920)', () => {
       endOfData: '554 no valid recipients',
     });
     expect(heard.data).toEqual(['.\r\n']);
-    expect(verdictOf(done)).toMatchObject({ status: 'refused', reply: { code: 550 } });
+    expect(verdictOf(done)).toMatchObject({ status: 'refused', stage: 'rcpt', reply: { code: 550 } });
     expect(done.usable).toBe(true);
   });
 
   it('does not take a message to nobody for delivered, though the server says 250', async () => {
     const { done } = await send({ replies: { MAIL: '450 later', RCPT: '550 no' }, endOfData: '250 taken' });
-    expect(verdictOf(done)).toMatchObject({ status: 'later', reply: { code: 450 } });
+    expect(verdictOf(done)).toMatchObject({ status: 'later', stage: 'mail', reply: { code: 450 } });
   });
 
   it('sends the envelope in one write and the message in another', async () => {

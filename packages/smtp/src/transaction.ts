@@ -36,10 +36,12 @@ export type Verdict =
       readonly status: 'refused';
       readonly reply: Reply | undefined;
       readonly enhanced?: string;
+      /** What the reply was to; undefined where nobody was asked. */
+      readonly stage: Stage | undefined;
       readonly reason: string;
     }
   /** Refused for now, with 4yz. */
-  | { readonly status: 'later'; readonly reply: Reply; readonly reason: string }
+  | { readonly status: 'later'; readonly reply: Reply; readonly stage: Stage; readonly reason: string }
   /**
    * The connection was lost. `inDoubt`: after the final dot, so nobody knows whether the server has the
    * message.
@@ -136,7 +138,7 @@ class Run {
     const { from, message, recipients } = this.#input;
     const offered = this.#capabilities;
     const refuse = (enhanced: string, reason: string): void => {
-      this.#decideRest({ status: 'refused', reply: undefined, enhanced, reason });
+      this.#decideRest({ status: 'refused', reply: undefined, enhanced, stage: undefined, reason });
     };
     const limit = offered.sizeLimit;
     if (limit !== undefined && message.octets.length > limit) {
@@ -158,7 +160,13 @@ class Run {
     for (const recipient of recipients) {
       if (!recipient.utf8 || this.#verdicts.has(recipient)) continue;
       const reason = 'the recipient has a UTF-8 address and the server does not offer SMTPUTF8 (RFC 6531)';
-      this.#verdicts.set(recipient, { status: 'refused', reply: undefined, enhanced: '5.6.7', reason });
+      this.#verdicts.set(recipient, {
+        status: 'refused',
+        reply: undefined,
+        enhanced: '5.6.7',
+        stage: undefined,
+        reason,
+      });
     }
   }
 
@@ -274,8 +282,8 @@ function notClosing(stage: Stage, reply: Reply): Reply {
 
 function refusal(stage: Stage, reply: Reply): Verdict {
   const reason = `the server said: ${formatReply(reply)}`;
-  if (reply.code >= 500) return { status: 'refused', reply, reason };
-  if (reply.code >= 400) return { status: 'later', reply, reason };
+  if (reply.code >= 500) return { status: 'refused', reply, stage, reason };
+  if (reply.code >= 400) return { status: 'later', reply, stage, reason };
   throw new SmtpFault('protocol', stage, `the server's reply makes no sense here: ${formatReply(reply)}`, {
     reply,
   });
@@ -288,7 +296,8 @@ function refusal(stage: Stage, reply: Reply): Verdict {
  */
 function rcptRefusal(reply: Reply): Verdict {
   if (reply.code !== 552 || reply.enhanced !== '5.5.3') return refusal('rcpt', reply);
-  return { status: 'later', reply, reason: `too many recipients for one message: ${formatReply(reply)}` };
+  const reason = `too many recipients for one message: ${formatReply(reply)}`;
+  return { status: 'later', reply, stage: 'rcpt', reason };
 }
 
 function faultVerdict(fault: SmtpFault, handedOver: boolean): Verdict {
@@ -296,6 +305,7 @@ function faultVerdict(fault: SmtpFault, handedOver: boolean): Verdict {
     return {
       status: 'later',
       reply: fault.reply,
+      stage: fault.stage,
       reason: `the server is closing: ${formatReply(fault.reply)}`,
     };
   }

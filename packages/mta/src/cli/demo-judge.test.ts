@@ -15,6 +15,7 @@ const delivered: RecipientOutcome = {
   status: 'delivered',
   reply: '250 ok',
   code: 250,
+  stage: null,
   enhancedStatus: null,
   reason: '',
   host: HOST,
