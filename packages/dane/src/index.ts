@@ -1,6 +1,21 @@
 /** @danelaw/dane: which TLSA records apply to a server, and does this certificate chain match them. */
 export { type DiscoverOptions, discover } from './discover.js';
 export type * from './finding.js';
+export {
+  type Fingerprint,
+  type FingerprintVerdict,
+  parseFingerprint,
+  verifyFingerprint,
+} from './fingerprint.js';
+export {
+  type PkixAuthenticated,
+  type PkixInput,
+  type PkixRefused,
+  type PkixVerdict,
+  Roots,
+  verifyPkix,
+  webRoots,
+} from './pkix.js';
 export { matchesName } from './reference-identifier.js';
 export {
   type ImplicitMxOrigin,

@@ -48,16 +48,18 @@ export interface NoPath {
 
 /**
  * @param chain as sent, the server's certificate first
- * @param records the usable DANE-TA(2) records
+ * @param records the usable DANE-TA(2) records, or a store's roots in their form
+ * @param suppliedBy what faults call a certificate that a record supplies
  */
 export function findPath(
   chain: readonly Certificate[],
   records: readonly TrustAnchorRecord[],
   time: Date,
+  suppliedBy = 'the certificate in DNS',
 ): AnchoredPath | NoPath {
   const [leaf] = chain;
   if (!leaf) return { status: 'none', faults: [] };
-  return new PathSearch(leaf, chain, records, time).run();
+  return new PathSearch(leaf, chain, records, time, suppliedBy).run();
 }
 
 class PathSearch {
@@ -75,11 +77,12 @@ class PathSearch {
     chain: readonly Certificate[],
     records: readonly TrustAnchorRecord[],
     time: Date,
+    suppliedBy: string,
   ) {
     this.#leaf = leaf;
     this.#records = records;
     this.#time = time;
-    this.#candidates = this.#collect(chain, records);
+    this.#candidates = this.#collect(chain, records, suppliedBy);
   }
 
   run(): AnchoredPath | NoPath {
@@ -90,7 +93,11 @@ class PathSearch {
   }
 
   /** Every certificate that could be an issuer, once each. */
-  #collect(chain: readonly Certificate[], records: readonly TrustAnchorRecord[]): Candidate[] {
+  #collect(
+    chain: readonly Certificate[],
+    records: readonly TrustAnchorRecord[],
+    suppliedBy: string,
+  ): Candidate[] {
     const seen = new Set<string>();
     const candidates: Candidate[] = [];
     const add = (certificate: Certificate, where: string): void => {
@@ -112,7 +119,7 @@ class PathSearch {
     for (const [index, certificate] of chain.slice(1, MAX_SENT_CERTIFICATES).entries()) {
       add(certificate, `certificate ${index + 1}`);
     }
-    for (const { certificate } of records) if (certificate) add(certificate, 'the certificate in DNS');
+    for (const { certificate } of records) if (certificate) add(certificate, suppliedBy);
     return candidates;
   }
 
