@@ -1,5 +1,5 @@
 /** Gathers the steps of one look-up - aliases, then records or their absence - into the Lookup that its caller gets. */
-import type { Alias, Answered, AnswerRecord, ExtendedError, Failed, TrustLink } from './lookup.js';
+import type { Alias, Answered, AnswerRecord, ExtendedError, Failed, ProofStep, TrustLink } from './lookup.js';
 import type { Name } from './name.js';
 import { parseRdata } from './record.js';
 import { rcodeName, typeName } from './rrtype.js';
@@ -9,7 +9,7 @@ const MAX_NEGATIVE_TTL = 10_800;
 
 /** How far one step of the answer can be trusted. */
 export type Trust =
-  | { readonly status: 'secure' }
+  | { readonly status: 'secure'; readonly step?: ProofStep }
   | { readonly status: 'insecure'; readonly reason: string; readonly ede?: ExtendedError };
 
 /** An RRset to be put into the answer. */
@@ -28,9 +28,13 @@ export class AnswerBuilder {
   #canonicalName: string;
   #ttl = Number.POSITIVE_INFINITY;
   #insecure: Extract<Trust, { status: 'insecure' }> | undefined;
-  #chain: readonly TrustLink[] = [];
+  readonly #chain = new Map<string, TrustLink>();
+  readonly #proof: ProofStep[] = [];
+  readonly #isExplained: boolean;
 
-  constructor(name: Name, type: number) {
+  /** @param isExplained the answer will say by what each of its steps was proved */
+  constructor(name: Name, type: number, isExplained = false) {
+    this.#isExplained = isExplained;
     this.#name = name.toString();
     this.#type = typeName(type);
     this.#canonicalName = this.#name;
@@ -38,7 +42,7 @@ export class AnswerBuilder {
 
   /** One alias step. RFC 7672 section 2.1.3: after an insecure one, all that follows is insecure. */
   alias(cname: Part, target: Name, trust: Trust): void {
-    this.#judge(trust);
+    this.#judge(trust, cname.name, cname.type);
     this.#append(cname);
     const to = target.toString();
     this.#aliases.push({
@@ -49,13 +53,13 @@ export class AnswerBuilder {
     this.#canonicalName = to;
   }
 
-  /** The chain of trust of the step that comes next; that of the last step is the one that is reported. */
+  /** The zones on the way to the one of the step that comes next; each is reported once. */
   reached(chain: readonly TrustLink[]): void {
-    this.#chain = chain;
+    for (const link of chain) this.#chain.set(link.zone, link);
   }
 
   records(part: Part, trust: Trust): Answered {
-    this.#judge(trust);
+    this.#judge(trust, part.name, part.type);
     this.#append(part);
     return this.#answer('NOERROR');
   }
@@ -63,7 +67,7 @@ export class AnswerBuilder {
   /** Several RRsets at once, as an answer to ANY. */
   allRecords(parts: readonly { readonly part: Part; readonly trust: Trust }[]): Answered {
     for (const { part, trust } of parts) {
-      this.#judge(trust);
+      this.#judge(trust, part.name, part.type);
       this.#append(part);
     }
     return this.#answer('NOERROR');
@@ -71,7 +75,7 @@ export class AnswerBuilder {
 
   /** @param ttl seconds for which the absence may be believed */
   absent(rcode: 'NOERROR' | 'NXDOMAIN', ttl: number, trust: Trust): Answered {
-    this.#judge(trust);
+    this.#judge(trust, this.#canonicalName, this.#type);
     this.#ttl = Math.min(this.#ttl, ttl, MAX_NEGATIVE_TTL);
     return this.#answer(rcode);
   }
@@ -88,14 +92,21 @@ export class AnswerBuilder {
       name: this.#name,
       type: this.#type,
       reason,
-      chain: this.#chain,
+      chain: [...this.#chain.values()],
+      ...(this.#isExplained ? { proof: this.#proof } : {}),
       ...(error === undefined ? {} : { ede: error }),
       ...(code === undefined ? {} : { rcode: code }),
     };
   }
 
-  #judge(trust: Trust): void {
-    if (trust.status === 'insecure') this.#insecure ??= trust;
+  #judge(trust: Trust, name: Name | string, type: number | string): void {
+    if (trust.status === 'secure') {
+      if (trust.step !== undefined) this.#proof.push(trust.step);
+      return;
+    }
+    this.#insecure ??= trust;
+    const typeText = typeof type === 'number' ? typeName(type) : type;
+    this.#proof.push({ kind: 'unproved', name: name.toString(), type: typeText, reason: trust.reason });
   }
 
   /** @throws WireError where an RDATA is not of the form of its type */
@@ -119,7 +130,8 @@ export class AnswerBuilder {
       aliases: this.#aliases,
       canonicalName: this.#canonicalName,
       ttl: Number.isFinite(this.#ttl) ? this.#ttl : 0,
-      chain: this.#chain,
+      chain: [...this.#chain.values()],
+      ...(this.#isExplained ? { proof: this.#proof } : {}),
     };
     const insecure = this.#insecure;
     if (insecure === undefined) return { status: 'secure', ...answer };

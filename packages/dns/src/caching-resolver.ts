@@ -88,7 +88,9 @@ export class CachingResolver implements CachedResolver {
     const { source, clock, trust } = this.#parts;
     if (trust === 'ad') return believedLookup(name, type, source);
     await this.#anchorsUnready();
-    return validatedLookup(name, type, { source, clock, chain: this.#chain, explain: true });
+    return this.#withVia(
+      await validatedLookup(name, type, { source, clock, chain: this.#chain, explain: true }),
+    );
   }
 
   get counters(): CacheCounters {

@@ -43,8 +43,10 @@ interface Asked {
   /** The type that was asked for, as a mnemonic (`TLSA`) or `TYPE65280`. */
   readonly type: string;
   readonly ede?: ExtendedError;
-  /** How far trust reached, zone by zone from the trust anchor; empty with `trust: 'ad'`. */
+  /** How far trust reached, zone by zone from the trust anchor, for all steps; empty with `trust: 'ad'`. */
   readonly chain: readonly TrustLink[];
+  /** By what each step of the answer was proved, in order; only where `explain` asked for it. */
+  readonly proof?: readonly ProofStep[];
   /** How the answer was got, for people: `forwarding to 127.0.0.1#53`. It says nothing of how true it is. */
   readonly via?: string;
 }

@@ -12,14 +12,14 @@ import { collectDenials } from './dnssec/collect-denials.js';
 import type { Denial } from './dnssec/denial.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { type RRset, RRsets } from './dnssec/rrset.js';
-import { verifyRRset } from './dnssec/signature.js';
+import { expirationTime, type ValidVerdict, verifyRRset } from './dnssec/signature.js';
 import type { FailedZone, SecureZone, TrustChain } from './dnssec/trust-chain.js';
-import type { Answered, ExtendedError, Lookup } from './lookup.js';
+import type { Answered, ExtendedError, Lookup, ProofStep } from './lookup.js';
 import type { Message } from './message.js';
 import type { Name } from './name.js';
 import { negativeTtl } from './negative-ttl.js';
 import type { ProofCache } from './proof-cache.js';
-import { RCODE, RRTYPE, typeName } from './rrtype.js';
+import { CLASS_IN, RCODE, RRTYPE, typeName } from './rrtype.js';
 import type { Source } from './source.js';
 import { WireError } from './wire.js';
 
@@ -33,6 +33,7 @@ export interface ValidatorParts {
   readonly clock: () => number;
   /** Where proofs are kept that may serve for other names. */
   readonly proofs?: ProofCache;
+  readonly explain?: boolean;
 }
 
 /** One look-up from question to verdict. Never rejects for anything that the network says. */
@@ -71,7 +72,7 @@ class ValidatedLookup {
     this.#name = name;
     this.#type = type;
     this.#parts = parts;
-    this.#answer = new AnswerBuilder(name, type);
+    this.#answer = new AnswerBuilder(name, type, parts.explain ?? false);
     this.#budget = new Budget(`${typeName(type)} of ${name}`);
   }
 
@@ -79,22 +80,31 @@ class ValidatedLookup {
     for (;;) {
       const message = await this.#ask();
       const asked = this.#name;
-      const sets = new RRsets(message.answer);
-      do {
-        const done = await this.#finalAnswer(message, sets);
+      try {
+        const done = await this.#read(message);
         if (done !== undefined) return done;
-        const alias = aliasAt(sets, this.#name);
-        if (alias === undefined) {
-          const absent = await this.#absence(message);
-          if (!(absent instanceof StepFailure)) return absent;
-          // The message may have held the proofs of an alias only: what is at its end is asked for by its own name.
-          if (this.#name === asked) throw absent;
-          break;
-        }
-        await this.#follow(alias, message);
-      } while (speaksOf(message, sets, this.#name));
-      // RFC 7672 section 2.1.3: an alias without the records it leads to; the question is repeated at its target.
+      } catch (error) {
+        // What the message has of names that it was not asked for may be old, or half: they are asked for by their own name.
+        if (!(error instanceof StepFailure) || this.#name === asked) throw error;
+      }
     }
+  }
+
+  /** Follows the message as far as it leads; undefined where it ends at an alias (RFC 7672 section 2.1.3). */
+  async #read(message: Message): Promise<Answered | undefined> {
+    const sets = new RRsets(message.answer);
+    do {
+      const done = await this.#finalAnswer(message, sets);
+      if (done !== undefined) return done;
+      const alias = aliasAt(sets, this.#name);
+      if (alias === undefined) {
+        const absent = await this.#absence(message);
+        if (absent instanceof StepFailure) throw absent;
+        return absent;
+      }
+      await this.#follow(alias, message);
+    } while (speaksOf(message, sets, this.#name));
+    return undefined;
   }
 
   failure(error: unknown): Lookup {
@@ -119,6 +129,7 @@ class ValidatedLookup {
   /** The records that were asked for, if they are at the name reached so far. */
   async #finalAnswer(message: Message, sets: RRsets): Promise<Answered | undefined> {
     if (this.#type === RRTYPE.ANY) return this.#everything(message, sets);
+    if (this.#type === RRTYPE.RRSIG) return this.#signatures(message);
     if (this.#type === RRTYPE.CNAME) {
       // The answer is the alias itself, be it one that a DNAME made.
       const alias = aliasAt(sets, this.#name);
@@ -132,9 +143,30 @@ class ValidatedLookup {
     return this.#answer.records({ ...set, ttl: judged.ttl }, judged);
   }
 
+  /** Signatures asked for as such: they are not signed themselves (RFC 4035 section 2.2), so nothing vouches for them. */
+  #signatures(message: Message): Answered | undefined {
+    const found = message.answer.filter(
+      (record) => record.type === RRTYPE.RRSIG && record.class === CLASS_IN && record.name.equals(this.#name),
+    );
+    const [first] = found;
+    if (first === undefined) return undefined;
+    const ttl = Math.min(...found.map((record) => record.ttl));
+    const rdatas = found.map(({ rdata }) => rdata);
+    const reason = `RRSIG records are not signed: those of ${this.#name} are what the server says`;
+    return this.#answer.records(
+      { name: first.name, type: first.type, ttl, rdatas },
+      { status: 'insecure', reason },
+    );
+  }
+
   async #everything(message: Message, sets: RRsets): Promise<Answered | undefined> {
     const found = sets.at(this.#name);
     if (found.length === 0) return undefined;
+    const alias = aliasAt(sets, this.#name);
+    // Nothing but the alias that a DNAME makes can be there, and the DNAME is what is signed (RFC 6672 section 5.3.1).
+    if (alias?.proof.type === RRTYPE.DNAME) {
+      return this.#answer.records(alias.cname, await this.#judge(alias.proof, message));
+    }
     const parts = [];
     for (const set of found) {
       const trust = await this.#judge(set, message);
@@ -168,12 +200,28 @@ class ValidatedLookup {
         case 'secure': {
           const verdict = verifyRRset(set, zone, this.#parts.clock(), this.#budget);
           if (!verdict.valid) failure ??= new StepFailure({ status: 'bogus', ...verdict });
-          else if (verdict.wildcard === undefined) return { status: 'secure', ttl: verdict.ttl };
-          else return { ...this.#noCloserMatch(set, verdict.wildcard, message, zone), ttl: verdict.ttl };
+          else return this.#verified(set, verdict, message, zone);
         }
       }
     }
     throw failure ?? new Error('a signer was tried and nothing came of it');
+  }
+
+  #verified(set: RRset, verdict: ValidVerdict, message: Message, zone: SecureZone): Trust & { ttl: number } {
+    const { wildcard, ttl, signature } = verdict;
+    const trust: Trust =
+      wildcard === undefined ? { status: 'secure' } : this.#noCloserMatch(set, wildcard, message, zone);
+    if (trust.status === 'insecure') return { ...trust, ttl };
+    const step: ProofStep = {
+      kind: 'signed',
+      name: set.name.toString(),
+      type: typeName(set.type),
+      zone: zone.name.toString(),
+      signedBy: signature.keyTag,
+      until: expirationTime(signature, this.#parts.clock()),
+      ...(wildcard === undefined ? {} : { wildcard: wildcard.toString() }),
+    };
+    return { status: 'secure', ttl, step };
   }
 
   /** RFC 4035 section 5.3.4: an answer from a wildcard counts only where no closer name exists. */
@@ -216,6 +264,7 @@ class ValidatedLookup {
   }
 
   #provenAbsence(message: Message, zone: SecureZone, rcode: 'NOERROR' | 'NXDOMAIN'): Answered {
+    this.#requireSignedSoa(message, zone);
     const denials = collectDenials(message, zone, this.#parts.clock(), this.#budget);
     const ttl = Math.min(negativeTtl(message), denials.ttl);
     if (denials.kind === 'too-many-iterations') {
@@ -223,20 +272,38 @@ class ValidatedLookup {
     }
     const { denier, flaw } = denials;
     this.#parts.proofs?.learn(zone.name, zone.links, denials.nsec, ttl);
+    const step: ProofStep = {
+      kind: 'denied',
+      name: this.#name.toString(),
+      type: typeName(this.#type),
+      zone: zone.name.toString(),
+      by: denials.nsec.length > 0 ? 'NSEC' : 'NSEC3',
+    };
+    const noData = () => denier.noData(this.#name, this.#type);
     if (rcode === 'NXDOMAIN') {
-      const denial = denier.noName(this.#name);
-      if (denial.kind !== 'unproved')
-        return this.#answer.absent('NXDOMAIN', ttl, this.#trustOf(denial, flaw));
+      // A response code is not signed. Where the name is proved to exist without the type, that is what is reported.
+      const noName = denier.noName(this.#name);
+      const existsAfterAll = noName.kind === 'unproved' && noData().kind === 'proved';
+      if (!existsAfterAll) return this.#answer.absent('NXDOMAIN', ttl, this.#trustOf(noName, flaw, step));
     }
-    // A response code is not signed. Where the name is proved to exist without the type, that is what is reported.
-    const denial = denier.noData(this.#name, this.#type);
-    return this.#answer.absent('NOERROR', ttl, this.#trustOf(denial, flaw));
+    return this.#answer.absent('NOERROR', ttl, this.#trustOf(noData(), flaw, step));
   }
 
-  #trustOf(denial: Denial, flaw: string | undefined): Trust {
+  /**
+   * The SOA record says for how long the absence may be believed: one whose signature fails makes the whole answer
+   * doubtful (RFC 4035 section 3.2.3: the relevant records of the authority section have to be authentic).
+   */
+  #requireSignedSoa(message: Message, zone: SecureZone): void {
+    for (const soa of new RRsets(message.authority).ofType(RRTYPE.SOA)) {
+      const verdict = verifyRRset(soa, zone, this.#parts.clock(), this.#budget);
+      if (!verdict.valid) throw new StepFailure({ status: 'bogus', ...verdict });
+    }
+  }
+
+  #trustOf(denial: Denial, flaw: string | undefined, step?: ProofStep): Trust {
     switch (denial.kind) {
       case 'proved':
-        return { status: 'secure' };
+        return step === undefined ? { status: 'secure' } : { status: 'secure', step };
       case 'opted-out':
         return { status: 'insecure', reason: denial.reason };
       case 'unproved': {

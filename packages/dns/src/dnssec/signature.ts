@@ -14,16 +14,18 @@ import { EDE, ede } from './extended-error.js';
 import type { ZoneKey } from './key.js';
 import type { RRset } from './rrset.js';
 
+export interface ValidVerdict {
+  readonly valid: true;
+  /** The signature that held. */
+  readonly signature: RrsigData;
+  /** Seconds for which the RRset may be kept (RFC 4035 section 5.3.3). */
+  readonly ttl: number;
+  /** The wildcard that the RRset was expanded from; undefined where it was not (RFC 4035 section 5.3.4). */
+  readonly wildcard?: Name;
+}
+
 export type Verdict =
-  | {
-      readonly valid: true;
-      /** The signature that held. */
-      readonly signature: RrsigData;
-      /** Seconds for which the RRset may be kept (RFC 4035 section 5.3.3). */
-      readonly ttl: number;
-      /** The wildcard that the RRset was expanded from; undefined where it was not (RFC 4035 section 5.3.4). */
-      readonly wildcard?: Name;
-    }
+  | ValidVerdict
   | { readonly valid: false; readonly reason: string; readonly ede: ExtendedError };
 
 export interface SigningZone {
@@ -136,6 +138,12 @@ function serialDifference(a: number, b: number): number {
   return (a - b) | 0;
 }
 
+/** When a signature ends, in milliseconds since the epoch: of the possible times the one next to `now`. */
+export function expirationTime(signature: RrsigData, now: number): number {
+  const seconds = Math.floor(now / 1000);
+  return (seconds + serialDifference(signature.expiration, seconds)) * 1000;
+}
+
 function isoTime(serial: number, now: number): string {
   return new Date((now + serialDifference(serial, now)) * 1000).toISOString().replace('.000Z', 'Z');
 }
@@ -186,7 +194,7 @@ function canonicalOrder(rrset: RRset): Uint8Array[] {
 
 /** RFC 4034 section 6.2: names in RDATA in lower case; not in NSEC (RFC 6840 section 5.1). */
 function canonicalRdata(type: number, rdata: Uint8Array): Uint8Array {
-  const layout = type === RRTYPE.NSEC ? undefined : namesInRdata(type);
+  const layout = type === RRTYPE.NSEC ? undefined : namesInRdata(type, rdata);
   if (layout === undefined) return rdata;
   const cursor = new Cursor(rdata);
   const parts: Uint8Array[] = [cursor.take(layout.before)];

@@ -22,7 +22,7 @@ import { collectDenials } from './collect-denials.js';
 import { EDE, ede } from './extended-error.js';
 import { dsMatchesKey, isSupportedDigest, readZoneKey, type ZoneKey } from './key.js';
 import { type RRset, RRsets } from './rrset.js';
-import { verifyRRset } from './signature.js';
+import { expirationTime, verifyRRset } from './signature.js';
 
 export type ZoneTrust = SecureZone | InsecureZone | FailedZone;
 
@@ -352,6 +352,12 @@ class ZoneWalk {
       zone: zone.toString(),
       status: 'secure',
       from: trusted.from,
+      ds: trusted.ds.map((ds) => ({
+        tag: ds.keyTag,
+        algorithm: algorithmName(ds.algorithm),
+        digestType: ds.digestType,
+      })),
+      until: expirationTime(verdict.signature, this.#now),
       signedBy: verdict.signature.keyTag,
       keys: keys.map((key) => ({
         tag: key.tag,

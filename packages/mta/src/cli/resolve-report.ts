@@ -9,6 +9,7 @@ import {
   requireType,
   type TrustLink,
 } from '@danelaw/dns';
+import { explainTree } from './explain-tree.js';
 import { printable, printableWithin } from './printable.js';
 import { hanging, type Palette } from './terminal.js';
 
@@ -31,8 +32,10 @@ export function describeLookup(lookup: Lookup, paint: Palette, width: number): s
     );
   }
   if (isAnswered(lookup)) lines.push(...describeAnswer(lookup, paint));
-  if (lookup.chain.length > 0)
+  if (lookup.proof !== undefined && lookup.chain.length > 0) lines.push('', ...explainTree(lookup, paint));
+  else if (lookup.chain.length > 0)
     lines.push('', 'Chain of trust:', ...lookup.chain.flatMap((link) => chainLines(link, paint, width)));
+  if (lookup.via !== undefined) lines.push('', `Asked by ${printable(lookup.via)}.`);
   return lines;
 }
 
@@ -125,7 +128,8 @@ function chainLines(link: TrustLink, paint: Palette, width: number): string[] {
 
 /** One object; `data` is the presentation form, `rdata` the octets in hexadecimal. */
 export function lookupJson(lookup: Lookup): Record<string, unknown> {
-  const { name, type, status, ede, chain } = lookup;
+  const { name, type, status, ede, chain, via = null } = lookup;
+  const proof = lookup.proof === undefined ? {} : { proof: lookup.proof };
   if (!isAnswered(lookup))
     return {
       name,
@@ -135,6 +139,8 @@ export function lookupJson(lookup: Lookup): Record<string, unknown> {
       reason: lookup.reason,
       ede: ede ?? null,
       chain,
+      via,
+      ...proof,
     };
   const { rcode, canonicalName, ttl, aliases } = lookup;
   const reason = lookup.status === 'insecure' ? lookup.reason : null;
@@ -145,5 +151,19 @@ export function lookupJson(lookup: Lookup): Record<string, unknown> {
     data: rdataText(record),
     rdata: Buffer.from(record.rdata).toString('hex'),
   }));
-  return { name, type, status, rcode, records, aliases, canonicalName, ttl, reason, ede: ede ?? null, chain };
+  return {
+    name,
+    type,
+    status,
+    rcode,
+    records,
+    aliases,
+    canonicalName,
+    ttl,
+    reason,
+    ede: ede ?? null,
+    chain,
+    via,
+    ...proof,
+  };
 }

@@ -35,6 +35,7 @@ Examples:
     org  DS -> key 26974 (RSASHA256), which signs 6302
     example.org  DS -> key 370 (ECDSAP256SHA256), which signs 11542
 
+  $ danelaw resolve --explain example.org MX      the same as a tree, with every signature
   $ danelaw resolve --resolver 9.9.9.9 --json example.org MX
   $ danelaw resolve --resolver 127.0.0.1#5353 --trust-anchor root.key broken.example A
   broken.example A is bogus:
@@ -44,23 +45,26 @@ Examples:
 Exit codes: 0 secure or insecure, also where there is no such record or name
             75 bogus or indeterminate    64 usage    78 unusable trust anchors or hints`;
 
+type ResolveOptions = DnsOptions & { readonly explain?: boolean };
+
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
     .description(DESCRIPTION)
     .argument('<name>', 'a domain name; a dot at its end is optional')
     .argument('<type>', 'a mnemonic (A, MX, TLSA, DNSKEY ...) or TYPEnnn')
     .addHelpText('after', EXAMPLES);
+  command.option('--explain', 'draw the chain of trust as a tree, and what each step rests on');
   addDnsOptions(command);
   addOutputOptions(command);
-  command.action(async (name: string, type: string, options: DnsOptions) =>
+  command.action(async (name: string, type: string, options: ResolveOptions) =>
     finish(await resolve(name, type, options, io)),
   );
 }
 
-async function resolve(name: string, type: string, options: DnsOptions, io: Io): Promise<ExitCode> {
-  const lookup = await withResolver(options, clockFrom(options.at), async (resolver) => {
+async function resolve(name: string, type: string, options: ResolveOptions, io: Io): Promise<ExitCode> {
+  const lookup = await withResolver(options, clockFrom(options.at), io, async (resolver) => {
     try {
-      return await resolver.resolve(name, type, { signal: io.signal });
+      return await resolver.resolve(name, type, { signal: io.signal, explain: options.explain === true });
     } catch (error) {
       if (error instanceof TypeError) throw new CommandError(EXIT.USAGE, error.message);
       throw error;
