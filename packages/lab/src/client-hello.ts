@@ -3,7 +3,7 @@
  *
  * A server that breaks the handshake on purpose never gets to know these from its TLS library, and they are
  * just what is to be seen there: the name in SNI (RFC 6066 section 3; RFC 7672 section 8.1 wants the base
- * domain), the versions (RFC 7672 section 7 wants TLS 1.2 at least under DANE), and whether an earlier
+ * domain), the versions (RFC 7671 section 3 wants TLS 1.2 at least under DANE), and whether an earlier
  * session is to be resumed.
  */
 export interface ClientHello {
