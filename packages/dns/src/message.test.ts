@@ -13,7 +13,7 @@ import {
 } from './message.js';
 import { MAX_NAME_OCTETS, Name } from './name.js';
 import { parseRdata } from './record.js';
-import { RRTYPE } from './rrtype.js';
+import { RRTYPE, typeNumber } from './rrtype.js';
 import { concatBytes, WireError } from './wire.js';
 
 const FLAGS = { qr: true, aa: false, tc: false, rd: true, ra: true, ad: true, cd: false };
@@ -146,6 +146,9 @@ describe('compressed names in RDATA', () => {
     ],
     ['RRSIG', RRTYPE.RRSIG, `${'01'.repeat(18)} c00c abcd`, `${'01'.repeat(18)}${EXAMPLE}abcd`],
     ['NSEC', RRTYPE.NSEC, '0161 c00c 000140', `0161${EXAMPLE}000140`],
+    ['MINFO', typeNumber('MINFO') ?? 0, '0161 c00c c00c', `0161${EXAMPLE}${EXAMPLE}`],
+    ['AFSDB', typeNumber('AFSDB') ?? 0, '0001 c00c', `0001${EXAMPLE}`],
+    ['NAPTR', typeNumber('NAPTR') ?? 0, '00010002 0155 00 021234 c00c', `00010002015500021234${EXAMPLE}`],
   ])('of %s are written out', (_name, type, compressed, plain) => {
     expect(encodeHex(rdataOf(type, compressed))).toBe(plain);
     // Octets that hold no pointer stay as they are.
@@ -167,6 +170,7 @@ describe('compressed names in RDATA', () => {
     ['a pointer forwards', RRTYPE.NS, 'c0ff'],
     ['a pointer to itself', RRTYPE.NS, 'c025'],
     ['an SOA with one name', RRTYPE.SOA, EXAMPLE],
+    ['a NAPTR that ends within its texts', typeNumber('NAPTR') ?? 0, '00010002 0155 09'],
     ['a name over 255 octets', RRTYPE.NS, `${`3f${'61'.repeat(63)}`.repeat(4)}00`],
     [
       'a second name over 255 octets',

@@ -1,12 +1,12 @@
 /**
  * DNS messages (RFC 1035 section 4, EDNS of RFC 6891): parsed into records that keep their RDATA as octets, and written.
  *
- * Names inside RDATA are decompressed on reading for the types that RFC 3597 section 4 allows to be compressed, and for
- * RRSIG and NSEC which old servers compress; every other RDATA stays as it came. The octets are then what RFC 4034
+ * Names inside RDATA are decompressed on reading for the types that RFC 3597 section 4 allows to be compressed, and for the
+ * others whose names are signed in lower case; every other RDATA stays as it came. The octets are then what RFC 4034
  * section 6 calls the uncompressed form, ready to be put under a signature check.
  */
 import { MAX_LABEL_OCTETS, MAX_NAME_OCTETS, Name } from './name.js';
-import { CLASS_IN, RRTYPE } from './rrtype.js';
+import { CLASS_IN, RRTYPE, typeNumber } from './rrtype.js';
 import { Cursor, concatBytes, WireError } from './wire.js';
 
 /** A whole message; TCP's length prefix allows no more. */
@@ -146,8 +146,18 @@ function readSection(cursor: Cursor, count: number, names: OwnerNames): Resource
   return records;
 }
 
-/** Where names stand in the RDATA of the types that may carry compressed ones: octets before, names, octets after. */
-const NAMES_IN_RDATA: ReadonlyMap<number, { before: number; names: number }> = new Map([
+/** Where names stand in RDATA: octets before, character-strings before, names, octets after. */
+export interface NameLayout {
+  readonly before: number;
+  readonly strings?: number;
+  readonly names: number;
+}
+
+/**
+ * The types of RFC 4034 section 6.2 (whose names are put into lower case), which are also those that may carry compressed
+ * names; and NSEC. Types that RFC 1035 made and nobody uses any more are among them: zones still may have them.
+ */
+const NAMES_IN_RDATA: ReadonlyMap<number, NameLayout> = new Map<number, NameLayout>([
   [RRTYPE.NS, { before: 0, names: 1 }],
   [RRTYPE.CNAME, { before: 0, names: 1 }],
   [RRTYPE.DNAME, { before: 0, names: 1 }],
@@ -157,18 +167,37 @@ const NAMES_IN_RDATA: ReadonlyMap<number, { before: number; names: number }> = n
   [RRTYPE.SRV, { before: 6, names: 1 }],
   [RRTYPE.RRSIG, { before: 18, names: 1 }],
   [RRTYPE.NSEC, { before: 0, names: 1 }],
+  ...['MD', 'MF', 'MB', 'MG', 'MR', 'NXT'].map((type) => [oldType(type), { before: 0, names: 1 }] as const),
+  ...['MINFO', 'RP'].map((type) => [oldType(type), { before: 0, names: 2 }] as const),
+  ...['AFSDB', 'RT', 'KX'].map((type) => [oldType(type), { before: 2, names: 1 }] as const),
+  [oldType('PX'), { before: 2, names: 2 }],
+  [oldType('SIG'), { before: 18, names: 1 }],
+  [oldType('NAPTR'), { before: 4, strings: 3, names: 1 }],
 ]);
+
+function oldType(mnemonic: string): number {
+  const number = typeNumber(mnemonic);
+  if (number === undefined) throw new Error(`no type ${mnemonic}`);
+  return number;
+}
 
 function decompressRdata(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
   const layout = NAMES_IN_RDATA.get(type);
-  if (layout === undefined || !hasPointer(bytes, start + layout.before, end, layout.names)) {
-    return bytes.subarray(start, end);
-  }
+  if (layout === undefined) return bytes.subarray(start, end);
+  const namesStart = start + beforeNames(layout, bytes, start, end);
+  if (!hasPointer(bytes, namesStart, end, layout.names)) return bytes.subarray(start, end);
   const cursor = new Cursor(bytes, start, end);
-  const parts: Uint8Array[] = [cursor.take(layout.before)];
+  const parts: Uint8Array[] = [cursor.take(namesStart - start)];
   for (let i = 0; i < layout.names; i++) parts.push(Name.read(cursor).wire);
   parts.push(cursor.rest());
   return concatBytes(parts);
+}
+
+/** Octets in front of the names; past the end where the RDATA is cut off. */
+function beforeNames(layout: NameLayout, bytes: Uint8Array, start: number, end: number): number {
+  let at = start + layout.before;
+  for (let left = layout.strings ?? 0; left > 0; left--) at += at < end ? (bytes[at] ?? 0) + 1 : 1;
+  return at - start;
 }
 
 /** False only where that many names stand there whole and within their limits: the octets are then uncompressed already. */
@@ -190,9 +219,17 @@ export function uncompressedRdata(type: number, rdata: Uint8Array): Uint8Array {
   return decompressRdata(type, rdata, 0, rdata.length);
 }
 
-/** The names' layout is needed once more, to put them into lower case (RFC 4034 section 6.2, RFC 6840 section 5.1). */
-export function namesInRdata(type: number): { readonly before: number; readonly names: number } | undefined {
-  return NAMES_IN_RDATA.get(type);
+/**
+ * The names' place is needed once more, to put them into lower case (RFC 4034 section 6.2, RFC 6840 section 5.1).
+ * @returns undefined for types without such names
+ */
+export function namesInRdata(
+  type: number,
+  rdata: Uint8Array,
+): { readonly before: number; readonly names: number } | undefined {
+  const layout = NAMES_IN_RDATA.get(type);
+  if (layout === undefined) return undefined;
+  return { before: beforeNames(layout, rdata, 0, rdata.length), names: layout.names };
 }
 
 function readEdns(opt: ResourceRecord): Edns {

@@ -29,6 +29,11 @@ export const RRTYPE = {
 
 /** Mnemonics that stand in type bitmaps and zone files, of types that nothing here looks into. */
 const OTHER_TYPES = {
+  MD: 3,
+  MF: 4,
+  MB: 7,
+  MG: 8,
+  MR: 9,
   WKS: 11,
   HINFO: 13,
   MINFO: 14,
