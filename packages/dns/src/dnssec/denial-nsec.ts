@@ -38,7 +38,11 @@ class NsecDenier implements Denier {
     if (over.next.isBelow(name)) return PROVED;
     const wildcard = closestEncloser(name, over).wildcard();
     const atWildcard = this.#matching(wildcard);
-    if (atWildcard === undefined) return unproved(`no NSEC record says which types ${wildcard} has`);
+    if (atWildcard === undefined) {
+      // A wildcard can be an empty non-terminal as well (RFC 4592 section 2.2.2).
+      if (this.#covering(wildcard)?.next.isBelow(wildcard) === true) return PROVED;
+      return unproved(`no NSEC record says which types ${wildcard} has`);
+    }
     return typeAbsent(atWildcard, wildcard, type);
   }
 

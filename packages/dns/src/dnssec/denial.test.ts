@@ -117,6 +117,15 @@ describe.each(Object.entries(whole))('%s: with the whole zone at hand', (_kind, 
   });
 });
 
+it('NSEC: a wildcard can be an empty non-terminal, and then has no types (RFC 4592 section 2.2.2)', () => {
+  const records = [
+    { owner: ZONE, next: name('x.*.star.example'), types: types('SOA NS') },
+    { owner: name('x.*.star.example'), next: ZONE, types: types('A') },
+  ];
+  expect(nsecDenier(ZONE, records).noData(name('y.star.example'), 1).kind).toBe('proved');
+  expect(nsecDenier(ZONE, records.slice(1)).noData(name('y.star.example'), 1).kind).toBe('unproved');
+});
+
 describe('each part of a proof is needed', () => {
   it("NSEC: without the wildcard's record there is no NXDOMAIN (RFC 4035 section 5.4)", () => {
     const over = NSEC.filter((record) => record.owner.equals(name('deep.ent.example')));
