@@ -7,6 +7,8 @@ import { RCODE, RRTYPE } from './rrtype.js';
 
 const DENIAL_TYPES: ReadonlySet<number> = new Set([RRTYPE.SOA, RRTYPE.NSEC, RRTYPE.NSEC3, RRTYPE.RRSIG]);
 
+const ALIAS_TYPES: ReadonlySet<number> = new Set([RRTYPE.CNAME, RRTYPE.DNAME]);
+
 /**
  * A reply that leads nowhere is a trouble of that server: neither an answer, nor a proof of absence, nor a way further down.
  * Such servers are lame: they were named for the zone and don't have it.
@@ -33,7 +35,11 @@ export function scrub(message: Message, zone: Name, question: Question): Message
     (record) =>
       isWithin(record) && (record.name.equals(question.name) || isDnameAbove(record, message, question.name)),
   );
-  const authority = message.authority.filter((record) => isWithin(record) && DENIAL_TYPES.has(record.type));
+  // The SOA record, too, speaks of the end of an alias; the other denials may prove the alias itself (from a wildcard).
+  const isAlias = question.type !== RRTYPE.CNAME && answer.some((record) => ALIAS_TYPES.has(record.type));
+  const authority = message.authority.filter(
+    (record) => isWithin(record) && DENIAL_TYPES.has(record.type) && !(isAlias && record.type === RRTYPE.SOA),
+  );
   return { ...message, answer, authority, additional: [] };
 }
 
