@@ -3,7 +3,7 @@ import type { ResourceRecord } from '../message.js';
 import type { Name } from '../name.js';
 import { parseRrsig, type RrsigData } from '../record.js';
 import { CLASS_IN, RRTYPE } from '../rrtype.js';
-import { WireError } from '../wire.js';
+import { sameBytes, WireError } from '../wire.js';
 
 export interface RRset {
   readonly name: Name;
@@ -46,7 +46,8 @@ export class RRsets {
       return;
     }
     set.ttl = Math.min(set.ttl, record.ttl);
-    set.rdatas.push(record.rdata);
+    // No two records of an RRset are the same (RFC 2181 section 5): one that came twice is one.
+    if (!set.rdatas.some((rdata) => sameBytes(rdata, record.rdata))) set.rdatas.push(record.rdata);
   }
 
   #sign(record: ResourceRecord): void {
