@@ -1,0 +1,208 @@
+/** What a message may say beside the plain cases: one zone, signed here by the letter of RFC 4034 section 3.1.8.1. */
+import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { formatBase32hex } from './base32hex.js';
+import { nsec3Hash } from './dnssec/denial-nsec3.js';
+import { keyTag } from './dnssec/key.js';
+import { parseRecords } from './master-file.js';
+import { encodeMessage, type Message, parseMessage, type ResourceRecord } from './message.js';
+import { Name } from './name.js';
+import { createResolver } from './resolver.js';
+import { RCODE, RRTYPE, typeName, typeNumber } from './rrtype.js';
+import { concatBytes } from './wire.js';
+
+const NOW = Date.parse('2026-01-15T00:00:00Z');
+const ZONE = Name.parse('example');
+const ED25519 = 15;
+
+const pair = generateKeyPairSync('ed25519');
+const privateKey = createPrivateKey(pair.privateKey.export({ format: 'pem', type: 'pkcs8' }));
+const publicKey = Buffer.from(pair.publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
+const DNSKEY = `example. 300 IN DNSKEY 257 3 ${ED25519} ${publicKey.toString('base64')}`;
+const tag = keyTag(parseRecords(DNSKEY)[0]?.rdata ?? new Uint8Array(0));
+
+const u16 = (value: number) => Uint8Array.of(value >> 8, value & 0xff);
+const u32 = (value: number) => concatBytes([u16(value >>> 16), u16(value & 0xffff)]);
+
+/** The records of one RRset, and its signature. `labels`: fewer than the owner has where a wildcard was expanded. */
+function signed(text: string, canonicalRdata?: Uint8Array): ResourceRecord[] {
+  const records = parseRecords(text);
+  const [first] = records;
+  if (first === undefined) throw new Error('no record');
+  const { name, type, ttl } = first;
+  const labels = name.isWildcard ? name.labelCount - 1 : name.labelCount;
+  const head = concatBytes([
+    ...[u16(type), Uint8Array.of(ED25519, labels), u32(ttl)],
+    ...[u32(NOW / 1000 + 86_400), u32(NOW / 1000 - 86_400), u16(tag), ZONE.canonical()],
+  ]);
+  const sorted = records.map(({ rdata }) => canonicalRdata ?? rdata).sort(Buffer.compare);
+  const data = sorted.flatMap((rdata) => {
+    return [name.canonical(), u16(type), u16(1), u32(ttl), u16(rdata.length), rdata];
+  });
+  const signature = sign(null, concatBytes([head, ...data]), privateKey);
+  return [...records, { ...first, type: RRTYPE.RRSIG, rdata: concatBytes([head, signature]) }];
+}
+
+interface Reply {
+  readonly rcode?: number;
+  readonly answer?: readonly ResourceRecord[];
+  readonly authority?: readonly ResourceRecord[];
+}
+
+const SOA = signed('example. 300 IN SOA ns.example. root.example. 1 2 3 4 60');
+const nsec = (text: string) => signed(text.replace(/ NSEC /, ' 300 IN NSEC '));
+const keys: Reply = { answer: signed(DNSKEY) };
+
+/** Looks up in a world that answers what `replies` says, by `name type`, and SERVFAIL to everything else. */
+async function lookUp(name: string, type: string, replies: Readonly<Record<string, Reply>>) {
+  const world: Readonly<Record<string, Reply>> = { 'example DNSKEY': keys, ...replies };
+  const transport = {
+    exchange: async (query: Uint8Array) => {
+      const asked = parseMessage(query);
+      const [question] = asked.questions;
+      const reply = world[`${question?.name} ${typeName(question?.type ?? 0)}`];
+      const { answer = [], authority = [], rcode = RCODE.NOERROR } = reply ?? { rcode: RCODE.SERVFAIL };
+      const flags = { ...asked.flags, qr: true, ra: true };
+      const message: Message = { ...asked, flags, rcode, answer, authority, additional: [] };
+      return encodeMessage(message);
+    },
+  };
+  const options = { upstream: '127.0.0.1', trustAnchors: [DNSKEY], clock: () => NOW, transport };
+  const resolver = createResolver(options);
+  try {
+    return await resolver.resolve(name, type);
+  } finally {
+    await resolver.close();
+  }
+}
+
+describe('one zone', () => {
+  const address = signed('www.example. 300 IN A 192.0.2.1');
+
+  it('a record twice is one record (RFC 2181 section 5)', async () => {
+    const [record] = address;
+    if (record === undefined) throw new Error('no record');
+    const found = await lookUp('www.example', 'A', { 'www.example A': { answer: [record, ...address] } });
+    expect(found).toMatchObject({ status: 'secure', records: [{ data: { address: '192.0.2.1' } }] });
+  });
+
+  it('signatures asked for as such are insecure: nothing signs them (RFC 4035 section 2.2)', async () => {
+    const answer = address.filter(({ type }) => type === RRTYPE.RRSIG);
+    const found = await lookUp('www.example', 'RRSIG', { 'www.example RRSIG': { answer } });
+    expect(found).toMatchObject({ status: 'insecure', rcode: 'NOERROR', records: [{ type: 'RRSIG' }] });
+  });
+
+  it('ANY under a DNAME is the alias that the DNAME makes (RFC 6672 section 3.1)', async () => {
+    const answer = [
+      ...signed('old.example. 300 IN DNAME new.example.'),
+      ...parseRecords('www.old.example. 300 IN CNAME www.new.example.'),
+    ];
+    const found = await lookUp('www.old.example', 'ANY', { 'www.old.example ANY': { answer } });
+    expect(found).toMatchObject({ status: 'secure', records: [{ type: 'CNAME' }] });
+  });
+
+  it('what fails in a message about an alias target is asked for by its own name', async () => {
+    const alias = signed('alias.example. 300 IN CNAME www.example.');
+    const found = await lookUp('alias.example', 'A', {
+      'alias.example A': { answer: [...alias, ...parseRecords('www.example. 300 IN A 192.0.2.66')] },
+      'www.example A': { answer: address },
+    });
+    expect(found).toMatchObject({ status: 'secure', canonicalName: 'www.example' });
+    expect(found).toMatchObject({ records: [{ type: 'CNAME' }, { data: { address: '192.0.2.1' } }] });
+  });
+});
+
+describe('an absence', () => {
+  const proof = nsec('example. NSEC zz.example. NS SOA RRSIG NSEC DNSKEY');
+
+  it('is secure with its SOA record and without', async () => {
+    for (const authority of [proof, [...proof, ...SOA]]) {
+      const replies = { 'nothing.example A': { rcode: RCODE.NXDOMAIN, authority } };
+      expect(await lookUp('nothing.example', 'A', replies)).toMatchObject({
+        status: 'secure',
+        rcode: 'NXDOMAIN',
+      });
+    }
+  });
+
+  it.each([
+    [
+      'whose signature fails',
+      SOA.map((r) => (r.type === RRTYPE.SOA ? { ...r, rdata: changed(r.rdata) } : r)),
+    ],
+    ['that is not signed', SOA.filter(({ type }) => type === RRTYPE.SOA)],
+    ['of another zone', parseRecords('other. 300 IN SOA ns.other. root.other. 1 2 3 4 60')],
+  ])('is bogus with an SOA record %s (RFC 4035 section 3.2.3)', async (_what, soa) => {
+    const replies = { 'nothing.example A': { rcode: RCODE.NXDOMAIN, authority: [...proof, ...soa] } };
+    expect(await lookUp('nothing.example', 'A', replies)).toMatchObject({ status: 'bogus' });
+  });
+
+  it('by NXDOMAIN is no missing type, where a span with opt-out is all there is (RFC 5155 section 9.2)', async () => {
+    // The apex, and a span over the name; nothing is said of the wildcard.
+    const apex = nsec3Hash(ZONE, PLAIN_NSEC3);
+    const absent = nsec3Hash(Name.parse('nothing.example'), PLAIN_NSEC3);
+    const authority = [
+      ...nsec3(apex, next(apex, 1), 'NS SOA RRSIG DNSKEY NSEC3PARAM'),
+      ...nsec3(next(absent, -1), next(absent, 1), 'NS'),
+    ];
+    const replies = { 'nothing.example A': { rcode: RCODE.NXDOMAIN, authority } };
+    expect(await lookUp('nothing.example', 'A', replies)).toMatchObject({ status: 'bogus' });
+    const asNoData = { 'nothing.example A': { authority } };
+    expect(await lookUp('nothing.example', 'A', asNoData)).toMatchObject({ status: 'insecure' });
+  });
+});
+
+const PLAIN_NSEC3 = { iterations: 0, salt: new Uint8Array(0) };
+
+/** With the opt-out flag. */
+function nsec3(owner: Uint8Array, nextOwner: Uint8Array, types: string): ResourceRecord[] {
+  const text = `${formatBase32hex(owner)}.example. 300 IN NSEC3 1 1 0 - ${formatBase32hex(nextOwner)} ${types}`;
+  return signed(text);
+}
+
+/** A hash a little before or behind. */
+function next(hash: Uint8Array, step: number): Uint8Array {
+  return Uint8Array.from(hash, (octet, i) => (i === hash.length - 1 ? octet + step : octet));
+}
+
+describe('names in RDATA are signed in lower case (RFC 4034 section 6.2)', () => {
+  it.each([
+    ['MINFO', 'Foo.Example. Bar.Example.'],
+    ['RP', 'Foo.Example. Bar.Example.'],
+    ['AFSDB', '1 Foo.Example.'],
+    ['RT', '1 Foo.Example.'],
+    ['KX', '1 Foo.Example.'],
+    ['PX', '1 Foo.Example. Bar.Example.'],
+    ['NAPTR', '1 1 "U" "E2U" "!X!Y!" Foo.Example.'],
+    ['SRV', '1 1 1 Foo.Example.'],
+  ])('of %s', async (type, data) => {
+    const [record] = parseRecords(opaque(type, data));
+    const [lower] = parseRecords(
+      opaque(
+        type,
+        data.replace(/Foo|Bar|Example/g, (word) => word.toLowerCase()),
+      ),
+    );
+    if (record === undefined || lower === undefined) throw new Error('no record');
+    const answer = signed(opaque(type, data), lower.rdata);
+    const found = await lookUp('odd.example', type, { [`odd.example ${type}`]: { answer } });
+    expect(found).toMatchObject({ status: 'secure', records: [{ rdata: record.rdata }] });
+  });
+});
+
+/** The record in RFC 3597's form: not all of these types can be read in their own. */
+function opaque(type: string, data: string): string {
+  const parts = data.split(' ').map((field) => {
+    if (field.startsWith('"')) {
+      const text = Buffer.from(field.slice(1, -1));
+      return Buffer.concat([Uint8Array.of(text.length), text]);
+    }
+    return /^[0-9]+$/.test(field) ? u16(Number(field)) : Name.parse(field).wire;
+  });
+  const octets = Buffer.concat(parts);
+  return `odd.example. 300 IN TYPE${typeNumber(type)} \\# ${octets.length} ${octets.toString('hex')}`;
+}
+
+function changed(octets: Uint8Array): Uint8Array {
+  return Uint8Array.from(octets, (octet, i) => (i === octets.length - 1 ? octet ^ 1 : octet));
+}
