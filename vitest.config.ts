@@ -8,6 +8,7 @@ const alias = {
   '@danelaw/dns': source('dns'),
   '@danelaw/dane': source('dane'),
   '@danelaw/smtp': source('smtp'),
+  '@danelaw/nodemailer': source('nodemailer'),
   '@danelaw/lab': source('lab'),
 };
 
