@@ -1,5 +1,7 @@
 /** Starts our own program as its users do: the compiled command line, in a process of its own. */
 import { fileURLToPath } from 'node:url';
+import { inside } from './namespaces.js';
+import { networkPrograms } from './neighbours.js';
 import type { PrivateDns } from './private-dns.js';
 import { type Finished, run } from './run.js';
 
@@ -15,6 +17,17 @@ export function dnsOptions({ unbound, trustAnchorFile }: PrivateDns, trust: Trus
 
 export async function danelaw(args: readonly string[], input: string | Uint8Array = ''): Promise<Finished> {
   return run(process.execPath, [program, ...args], { input });
+}
+
+/** The same, where the network is another. @param environment `NAME=value` */
+export async function danelawIn(
+  namespace: string,
+  args: readonly string[],
+  environment: readonly string[] = [],
+  input: string | Uint8Array = '',
+): Promise<Finished> {
+  const command = ['/usr/bin/env', ...environment, process.execPath, program, ...args];
+  return run(networkPrograms.ip, [...inside(namespace), ...command], { input });
 }
 
 /** The JSON object that a command printed; an error with everything it said where it printed none. */

@@ -43,6 +43,21 @@ export const dnsPrograms = {
   kzonesign: '/usr/bin/kzonesign',
 } as const;
 
+/** What the tests in networks of our own need (`ways-out.test.ts`). */
+export const networkPrograms = {
+  nsd: programs.nsd,
+  unbound: programs.unbound,
+  pdnsRecursor: '/usr/sbin/pdns_recursor',
+  dig: programs.dig,
+  openssl: programs.openssl,
+  ldnsKeygen: programs.ldnsKeygen,
+  ldnsSignzone: programs.ldnsSignzone,
+  ldnsKeyToDs: programs.ldnsKeyToDs,
+  ip: '/usr/sbin/ip',
+  nft: '/usr/sbin/nft',
+  sysctl: '/usr/sbin/sysctl',
+} as const;
+
 type Needed = Readonly<Record<string, string>>;
 
 /** Why the tests can't run here; undefined where they can. */
@@ -54,6 +69,8 @@ export function obstacle(needed: Needed = programs): string | undefined {
   // Postfix and Exim change to users of their own, which only root can.
   if (needed === programs && process.getuid?.() !== 0)
     return 'not root: Postfix and Exim can only be started by root';
+  if (needed === networkPrograms && process.getuid?.() !== 0)
+    return 'not root: network namespaces can only be made by root';
   return undefined;
 }
 

@@ -45,7 +45,7 @@ export async function startPrivateDns(plans: readonly ZonePlan[]): Promise<Priva
 }
 
 /** Zones of one depth don't depend on each other and are signed at the same time. */
-async function signAll(plans: readonly ZonePlan[], folder: string): Promise<Map<string, ServedZone>> {
+export async function signAll(plans: readonly ZonePlan[], folder: string): Promise<Map<string, ServedZone>> {
   const zones = new Map<string, ServedZone>();
   const depths = [...new Set(plans.map((plan) => depth(plan.origin)))].sort((a, b) => b - a);
   for (const level of depths) {

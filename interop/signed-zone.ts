@@ -20,6 +20,8 @@ export interface ZonePlan {
    */
   readonly records: string;
   readonly signing: Signing | 'unsigned';
+  /** Address of the zone's name server. Default: 127.0.0.1. */
+  readonly nameServer?: string;
 }
 
 export interface Signing {
@@ -51,6 +53,7 @@ export interface ServedZone {
   readonly origin: string;
   /** The zone file as the name server reads it. */
   readonly file: string;
+  readonly nameServer: string;
   /** DS records for the parent (or the trust anchor file), in presentation format. */
   readonly ds: readonly string[];
 }
@@ -63,7 +66,8 @@ export async function makeZone(plan: ZonePlan, delegations: string, folder: stri
   const label = plan.origin === '.' ? 'root' : plan.origin;
   const file = join(folder, `${label}.zone`);
   await writeFile(file, zoneText(plan, delegations));
-  if (plan.signing === 'unsigned') return { origin: plan.origin, file, ds: [] };
+  const { nameServer = LOOPBACK } = plan;
+  if (plan.signing === 'unsigned') return { origin: plan.origin, file, nameServer, ds: [] };
 
   const { signing, origin } = plan;
   const keys = await makeKeys(signing, origin, folder);
@@ -77,25 +81,32 @@ export async function makeZone(plan: ZonePlan, delegations: string, folder: stri
   if (signing.damage) await damageSignatures(signed, signing.damage);
 
   const [ksk] = keys;
-  return { origin, file: signed, ds: ksk === undefined ? [] : await dsRecords(signing, origin, ksk, folder) };
+  const ds = ksk === undefined ? [] : await dsRecords(signing, origin, ksk, folder);
+  return { origin, file: signed, nameServer, ds };
 }
 
-/** SOA and NS are the same for every zone: all of them live on one name server on loopback. */
-function zoneText({ origin, records }: ZonePlan, delegations: string): string {
+const LOOPBACK = '127.0.0.1';
+
+/** SOA and NS are the same for every zone: all of them live on one name server. */
+function zoneText({ origin, records, nameServer = LOOPBACK }: ZonePlan, delegations: string): string {
   const apex = origin === '.' ? '.' : `${origin}.`;
   return `$ORIGIN ${apex}
 $TTL 300
 @ IN SOA ns hostmaster 1 7200 3600 1209600 60
 @ IN NS ns
-ns IN A 127.0.0.1
+ns IN A ${nameServer}
 ${records}
 ${delegations}
 `;
 }
 
 /** The NS record, glue and DS records by which a parent delegates to a child. */
-export function delegation({ origin, ds }: Pick<ServedZone, 'origin' | 'ds'>): string {
-  return [`${origin}. IN NS ns.${origin}.`, `ns.${origin}. IN A 127.0.0.1`, ...ds].join('\n');
+export function delegation({
+  origin,
+  nameServer,
+  ds,
+}: Pick<ServedZone, 'origin' | 'nameServer' | 'ds'>): string {
+  return [`${origin}. IN NS ns.${origin}.`, `ns.${origin}. IN A ${nameServer}`, ...ds].join('\n');
 }
 
 /** Base names of the key files, the key that DS records point to first. */

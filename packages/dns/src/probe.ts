@@ -1,6 +1,6 @@
 /**
  * Whether one resolver can carry DNSSEC, found out by asking it (`fitness.ts` has the questions): over UDP, and at the same
- * time over TCP, which large answers need. One that only TCP reaches is fit too.
+ * time over TCP, which large answers need. Where UDP is blocked or tampered with and TCP is not, it is fit over TCP.
  */
 import { onAbort, systemTimer, type Timer } from './abort.js';
 import { askServer, describeTrouble, noReply, type Question } from './ask-server.js';
@@ -110,14 +110,16 @@ class ServerProbe {
     if (server.tls !== undefined || server.tcpOnly) return this.#judge(server);
     const overTcp: ServerAddress = { ...server, tcpOnly: true };
     const large = this.#askLarge(overTcp);
-    const probed = await this.#judge(server);
-    const isSilent = probed.kind === 'unfit' && probed.fault === 'no-answer';
-    if (probed.kind === 'unfit' && !isSilent) return probed;
-    const answer = await large;
-    if (answer === 'reply') return isSilent ? this.#judge(overTcp) : probed;
-    if (isSilent) return probed;
-    const reason = `does not answer over TCP, so that large answers can't be had (${answer})`;
-    return { kind: 'unfit', server, fault: 'no-tcp', reason };
+    const [probed, answer] = await Promise.all([this.#judge(server), large]);
+    if (probed.kind === 'fit') {
+      if (answer === 'reply') return probed;
+      const reason = `does not answer over TCP, so that large answers can't be had (${answer})`;
+      return { kind: 'unfit', server, fault: 'no-tcp', reason };
+    }
+    if (answer !== 'reply') return probed;
+    // A firewall may block UDP alone, and one that rewrites answers often does so with UDP alone.
+    const byTcp = await this.#judge(overTcp);
+    return byTcp.kind === 'fit' ? byTcp : probed;
   }
 
   /** Whether a large answer can be had over TCP, or why not. */

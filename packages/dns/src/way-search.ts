@@ -35,7 +35,7 @@ export interface WaysToTry {
 export type Way =
   | {
       readonly kind: 'forwarding' | 'fallback';
-      readonly servers: readonly string[];
+      readonly servers: readonly ServerAddress[];
       readonly ask: Source['ask'];
     }
   | { readonly kind: 'iterating'; readonly ask: Source['ask'] }
@@ -47,8 +47,10 @@ type Fit = Extract<Probed, { kind: 'fit' }>;
 /** Better ones are smaller. */
 const RANK = { forwarding: 0, iterating: 1, fallback: 2, 'no-way-out': 3 } as const;
 
+/** The servers that questions are forwarded to, for people. */
 export function serversOf(way: Way): readonly string[] {
-  return way.kind === 'forwarding' || way.kind === 'fallback' ? way.servers : [];
+  if (way.kind !== 'forwarding' && way.kind !== 'fallback') return [];
+  return way.servers.map((server) => `${formatServer(server)}${server.tcpOnly ? ' over TCP' : ''}`);
 }
 
 export interface SearchOptions extends WaysToTry {
@@ -96,10 +98,11 @@ export class Search {
       });
       const reply = forwarder.ask(question, { ...FLAGS, signal });
       reply.catch(() => {}); // Aborted, and then nobody waits for it.
-      return { server: formatServer(first), reply };
+      return { server: first, reply };
     });
     return async (way) => {
       const { server, reply } = (await asked) ?? {};
+      // The same object: one that is fit over TCP only is another, and its word over UDP does not count.
       if (server === undefined || way.kind !== 'forwarding' || !way.servers.includes(server))
         return undefined;
       const exchanged = await reply;
@@ -188,7 +191,7 @@ export class Search {
     const forwarder = createForwarder({ servers, transport, timer });
     return {
       kind,
-      servers: servers.map(formatServer),
+      servers,
       ask: (question, signal) => forwarder.ask(question, signal === undefined ? FLAGS : { ...FLAGS, signal }),
     };
   }

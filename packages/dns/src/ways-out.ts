@@ -82,7 +82,7 @@ class WaysOut implements Source {
     switch (way?.kind) {
       case 'forwarding':
       case 'fallback':
-        return `forwarding to ${way.servers.join(', ')}`;
+        return `forwarding to ${serversOf(way).join(', ')}`;
       case 'iterating':
         return 'iterating from the root';
       case 'no-way-out':
