@@ -74,6 +74,8 @@ function formatData(data: RecordData): string | undefined {
     }
     case 'MX':
       return `${data.preference} ${data.exchange.toAbsolute()}`;
+    case 'SRV':
+      return `${data.priority} ${data.weight} ${data.port} ${data.target.toAbsolute()}`;
     case 'TXT':
       return data.strings.map(formatString).join(' ');
     case 'TLSA':
@@ -183,6 +185,14 @@ function readData(type: number, fields: Fields): RecordData {
         type: 'MX',
         preference: fields.integer('preference', 0xffff),
         exchange: fields.name('exchange'),
+      };
+    case RRTYPE.SRV:
+      return {
+        type: 'SRV',
+        priority: fields.integer('priority', 0xffff),
+        weight: fields.integer('weight', 0xffff),
+        port: fields.integer('port', 0xffff),
+        target: fields.name('target'),
       };
     case RRTYPE.TXT:
       return { type: 'TXT', strings: fields.strings() };

@@ -1,5 +1,5 @@
 /**
- * The RDATA of the types that danelaw reads, parsed (RFC 1035, 3596, 4034, 5155, 6672, 6698). Others stay opaque (RFC 3597).
+ * The RDATA of the types that danelaw reads, parsed (RFC 1035, 2782, 3596, 4034, 5155, 6672, 6698). Others stay opaque (RFC 3597).
  *
  * RDATA reaches this file already decompressed (`message.ts` does that), so that the same octets can be hashed for
  * signatures; parsing never changes them.
@@ -14,6 +14,7 @@ export type RecordData =
   | { readonly type: 'NS' | 'CNAME' | 'DNAME' | 'PTR'; readonly target: Name }
   | SoaData
   | { readonly type: 'MX'; readonly preference: number; readonly exchange: Name }
+  | SrvData
   | { readonly type: 'TXT'; readonly strings: readonly Uint8Array[] }
   | TlsaData
   | DsData
@@ -33,6 +34,15 @@ export interface SoaData {
   readonly retry: number;
   readonly expire: number;
   readonly minimum: number;
+}
+
+/** RFC 2782. */
+export interface SrvData {
+  readonly type: 'SRV';
+  readonly priority: number;
+  readonly weight: number;
+  readonly port: number;
+  readonly target: Name;
 }
 
 export interface TlsaData {
@@ -117,6 +127,14 @@ function readRdata(type: number, cursor: Cursor): RecordData {
       return readSoa(cursor);
     case RRTYPE.MX:
       return { type: 'MX', preference: cursor.u16(), exchange: Name.read(cursor) };
+    case RRTYPE.SRV:
+      return {
+        type: 'SRV',
+        priority: cursor.u16(),
+        weight: cursor.u16(),
+        port: cursor.u16(),
+        target: Name.read(cursor),
+      };
     case RRTYPE.TXT:
       return { type: 'TXT', strings: readStrings(cursor) };
     case RRTYPE.TLSA:
@@ -288,6 +306,8 @@ export function encodeRdata(data: RecordData): Uint8Array {
     }
     case 'MX':
       return concatBytes([u16(data.preference), data.exchange.wire]);
+    case 'SRV':
+      return concatBytes([u16(data.priority), u16(data.weight), u16(data.port), data.target.wire]);
     case 'TXT':
       if (data.strings.length === 0)
         throw new WireError('a TXT record has at least one string (RFC 1035 section 3.3.14)');
