@@ -19,8 +19,9 @@ export interface AskFlags {
   readonly ad?: boolean;
 }
 
-/** A resolver that meets a broken zone tries for some seconds before it gives up. */
-const PATIENCE_MS = 30_000;
+/** A resolver that meets a broken zone tries for some seconds before it gives up; a packet may be lost, even here. */
+const PATIENCE_MS = 15_000;
+const TRIES = 3;
 
 const transport = createNetworkTransport();
 let lastId = 0;
@@ -38,6 +39,14 @@ export async function ask(
   const query = encodeQuery({ id: lastId, name: Name.parse(name), type: number, rd: true, ...flags, edns });
   const exchange = async (protocol: 'udp' | 'tcp') =>
     parseMessage(await transport.exchange(query, { ...server, protocol }, AbortSignal.timeout(PATIENCE_MS)));
-  const reply = await exchange('udp');
-  return reply.flags.tc ? exchange('tcp') : reply;
+  let failure: unknown;
+  for (let tries = 0; tries < TRIES; tries++) {
+    try {
+      const reply = await exchange('udp');
+      return reply.flags.tc ? await exchange('tcp') : reply;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw new Error(`${server.address}#${server.port} gives no answer for ${name} ${type}`, { cause: failure });
 }

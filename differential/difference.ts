@@ -5,10 +5,16 @@ import type { Question, ZonePlan } from './zone-plan.js';
 export interface Difference {
   readonly zone: ZonePlan;
   readonly question: Question;
-  /** How we got our answer. */
+  /** How we got our answer, or what was done to it on the way. */
   readonly way: string;
   readonly ours: Verdict;
   readonly theirs: Verdict;
+  /** Where the answer was changed on the way: what it is without that. */
+  readonly truth?: Verdict;
+}
+
+export function isFailure({ status }: Verdict): boolean {
+  return status === 'bogus' || status === 'none';
 }
 
 export function describeDifference({ zone, question, ours, theirs }: Difference): string {

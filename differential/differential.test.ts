@@ -1,11 +1,15 @@
+import { join } from 'node:path';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dnsPrograms, withNeighbours } from '../interop/neighbours.js';
 import { type Difference, describeDifference } from './difference.js';
 import { explanationOf } from './explained.js';
 import { planInternet } from './internet-plan.js';
+import { type MutatingProxy, startMutatingProxy } from './mutating-proxy.js';
+import { describeMutation, type Mutation, mutations, operatorNames } from './mutations.js';
 import { inParallel, type PrivateInternet, startPrivateInternet } from './private-internet.js';
 import { run } from './run-size.js';
+import { startUnbound, type Unbound } from './unbound.js';
 import { agree, ourVerdict, unboundVerdict, type Verdict } from './verdict.js';
 import type { Question } from './zone-plan.js';
 
@@ -28,7 +32,6 @@ withNeighbours(
         return [question, await unboundVerdict(internet.unbound, question)] as const;
       });
       verdicts = new Map(pairs);
-      (await import('node:fs')).writeFileSync('/tmp/verdicts.txt', pairs.map(([q,v])=>`${v.status} ${q.name} ${q.type} ${v.reason}`).join('\n'));//DEBUG
       const counts = countBy(pairs.map(([, { status }]) => status));
       console.log(
         `${plans.length} zones in ${seconds(built - start)}; ${asked.length} questions to Unbound in ` +
@@ -82,9 +85,69 @@ withNeighbours(
         });
       }
     });
+
+    describe('what someone on the way changed', () => {
+      const tried: Mutation[] = [];
+      const differences: Tampered[] = [];
+      /** Answers that we call secure and that are not the true ones. */
+      const lies: Tampered[] = [];
+      let proxy: MutatingProxy;
+      let behindProxy: Unbound;
+      beforeAll(async () => {
+        const start = performance.now();
+        proxy = await startMutatingProxy(internet.unbound);
+        const { trustAnchorFile, trustAnchors, folder } = internet;
+        const options = { forwardTo: proxy, trustAnchorFile, folder: join(folder, 'behind-proxy') };
+        behindProxy = await startUnbound(options);
+        for await (const mutation of mutations(run.seed, run.mutations, { plans, verdicts, proxy })) {
+          const { zone, question, target, answer } = mutation;
+          proxy.mutate(target.name, target.type, answer);
+          await behindProxy.forget();
+          const theirs = await unboundVerdict(behindProxy, question);
+          // A new one: nothing that was learned before may hide what is changed now.
+          const resolver = createResolver({ upstream: `${proxy.address}#${proxy.port}`, trustAnchors });
+          const ours = ourVerdict(await resolver.resolve(question.name, question.type), question);
+          await resolver.close();
+          tried.push(mutation);
+          const truth = verdicts.get(question);
+          if (truth === undefined) throw new Error(`Unbound was not asked for ${question.name}`);
+          const difference = { zone, question, ours, theirs, truth, way: mutation.operator, mutation };
+          if (!agree(ours, theirs)) differences.push(difference);
+          if (ours.status === 'secure' && !agree(ours, truth)) lies.push(difference);
+        }
+        console.log(
+          `${tried.length} mutations in ${seconds(performance.now() - start)}, ${differences.length} differences`,
+        );
+      });
+      afterAll(async () => {
+        await behindProxy?.stop();
+        await proxy?.stop();
+      });
+
+      test('is never taken for the truth: what we call secure is the answer as it was', () => {
+        expect(lies.map(describeTampered)).toEqual([]);
+      });
+      for (const operator of operatorNames) {
+        test(`the same verdicts: ${operator}`, () => {
+          expect(tried.some((mutation) => mutation.operator === operator)).toBe(true);
+          const unexplained = differences.filter(
+            (difference) => difference.way === operator && explanationOf(difference) === undefined,
+          );
+          expect(unexplained.map(describeTampered)).toEqual([]);
+        });
+      }
+    });
   },
   dnsPrograms,
 );
+
+interface Tampered extends Difference {
+  readonly mutation: Mutation;
+}
+
+function describeTampered(difference: Tampered): string {
+  return `${describeMutation(difference.mutation)}\n${describeDifference(difference)}`;
+}
 
 function countBy(words: readonly string[]): string {
   const counts = new Map<string, number>();

@@ -206,8 +206,8 @@ function brokenZones(random: Random, ofEach: number): Outline[] {
       return {
         origin: `${name}-${i}.${top.origin}`,
         signing,
-        // NSD and Knot serve whatever the file says.
-        server: i % 2 === 0 ? 'nsd' : 'knot',
+        // NSD serves whatever the file says; so does Knot, but it ends when it looks for an NSEC3 that is not there.
+        server: i % 2 === 0 || breakage === 'denials-missing' ? 'nsd' : 'knot',
         glueless: false,
         ...(breakage === undefined ? {} : { breakage }),
         extras: 1,

@@ -10,8 +10,8 @@ interface Run {
 }
 
 const RUNS = {
-  full: { size: { whole: 170, ofEachBreakage: 2 }, mutations: 700 },
-  small: { size: { whole: 40, ofEachBreakage: 1 }, mutations: 120 },
+  full: { size: { whole: 170, ofEachBreakage: 2 }, mutations: 3000 },
+  small: { size: { whole: 40, ofEachBreakage: 1 }, mutations: 600 },
 } as const;
 
 /** Another one finds other things: `DIFFERENTIAL_SEED=7 npm run test:differential`. */

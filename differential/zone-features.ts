@@ -197,7 +197,6 @@ const oddities: Maker = () => ({
 MiXeD IN RP Foo.Bar Baz.Bar
 MiXeD IN AFSDB 1 Foo.Bar
 MiXeD IN KX 1 Foo.Bar
-MiXeD IN RT 1 Foo.Bar
 MiXeD IN MINFO Foo.Bar Baz.Bar
 MiXeD IN NAPTR 100 10 "U" "E2U+sip" "!^.*$!sip:X@Example!" Re.Place.Ment
 MiXeD IN SRV 0 0 443 Foo.Bar
@@ -210,7 +209,7 @@ under_score IN CAA 0 issue "CA.Example"
 zero 0 IN A 192.0.2.10
 `,
   questions: [
-    ['mixed', 'RP AFSDB KX RT MINFO NAPTR SRV PTR HINFO', 'names in RDATA with capital letters'],
+    ['mixed', 'RP AFSDB KX MINFO NAPTR SRV PTR HINFO', 'names in RDATA with capital letters'],
     ['MIXED', 'SRV', 'names with capital letters everywhere'],
     ['\\000\\255bin', 'A TXT', 'octets that are no letters'],
     ['\\000\\254bin', 'A', 'no such name beside octets that are no letters'],
