@@ -21,8 +21,10 @@ import { sameBytes, WireError } from './wire.js';
 
 /** What fits any path without fragments (RFC 9715, the DNS flag day of 2020). */
 export const EDNS_UDP_OCTETS = 1_232;
-/** How long a server may take over TCP, with the connection's set-up. */
+/** How long a server may take over TCP, with the connection's set-up, for what it has an answer to. */
 export const TCP_TRY_MS = 5_000;
+/** How long one may take at least that is asked over a connection from the start: two or three round trips go before. */
+export const STREAM_TRY_MS = 3_000;
 
 /** The question follows the header (RFC 1035 section 4.1). */
 const QUESTION_OFFSET = 12;
@@ -63,7 +65,7 @@ export type Trouble =
 export type Tried = { readonly kind: 'reply'; readonly message: Message } | Trouble;
 
 /**
- * @param patience milliseconds for a reply over UDP
+ * @param patience milliseconds for a reply; over TCP and TLS it may be more
  * @param deadline ends everything; the question then counts as unanswered
  */
 export async function askServer(
@@ -76,8 +78,9 @@ export async function askServer(
 ): Promise<Tried> {
   const once = (protocol: Endpoint['protocol'], milliseconds: number) =>
     exchangeOnce(parts, server, protocol, question, flags, milliseconds, deadline);
-  if (server.tls !== undefined) return unlessTruncated(await once('tls', TCP_TRY_MS));
-  if (server.tcpOnly) return unlessTruncated(await once('tcp', TCP_TRY_MS));
+  const patient = Math.max(patience, STREAM_TRY_MS);
+  if (server.tls !== undefined) return unlessTruncated(await once('tls', patient));
+  if (server.tcpOnly) return unlessTruncated(await once('tcp', patient));
   let tried = await once('udp', patience);
   const isTruncated = tried.kind === 'reply' && tried.message.flags.tc;
   if (isTruncated || tried.kind === 'malformed') tried = await once('tcp', TCP_TRY_MS);

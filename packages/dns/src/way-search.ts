@@ -72,14 +72,17 @@ export class Search {
   readonly #tried: Tries = { system: new Map(), iterating: 'was not asked yet', fallback: new Map() };
   #found: Way | undefined;
   #tellFirst: (way: Way) => void = () => {};
+  #failFirst: (error: unknown) => void = () => {};
   readonly #systemServers: Promise<readonly ServerAddress[]>;
 
   constructor(options: SearchOptions, adopt: (way: Way, tried: Tries) => void) {
     this.#options = options;
     this.#adopt = adopt;
-    this.firstFound = new Promise((resolve) => {
+    this.firstFound = new Promise((resolve, reject) => {
       this.#tellFirst = resolve;
+      this.#failFirst = reject;
     });
+    this.firstFound.catch(() => {}); // Perhaps nobody waits for it.
     this.#systemServers = this.#readSystemServers();
     this.done = this.#run();
   }
@@ -111,6 +114,16 @@ export class Search {
   }
 
   async #run(): Promise<void> {
+    try {
+      await this.#tryAll();
+    } catch (error) {
+      // A fault of ours: whoever waits has to hear of it.
+      this.#failFirst(error);
+    }
+    this.isOver = true;
+  }
+
+  async #tryAll(): Promise<void> {
     const stages = [() => this.#trySystem(), () => this.#tryIterating(), () => this.#tryFallback()];
     const begun: Promise<void>[] = [];
     for (const stage of stages) {
@@ -121,7 +134,6 @@ export class Search {
     }
     await Promise.all(begun);
     if (this.#found === undefined) this.#take({ kind: 'no-way-out', reason: lostText(this.#tried) });
-    this.isOver = true;
   }
 
   /** Waits for a way, for the stage's end, or for the end of its head start. */

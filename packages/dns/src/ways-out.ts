@@ -106,7 +106,7 @@ class WaysOut implements Source {
   }
 
   #searchIfDue(): Search {
-    const isLost = this.#way?.kind === 'no-way-out';
+    const isLost = this.#way === undefined || this.#way.kind === 'no-way-out';
     const isDue = this.#age() >= (isLost ? RETRY_MS : REPROBE_MS);
     if (this.#search !== undefined && !isDue) return this.#search;
     // Where there is no way, the question waits for what is found; else it goes where the last ones went.
