@@ -19,7 +19,7 @@ const MARKED = new Map([
 /**
  * @param {import('node:inspector').Profiler.Profile} profile
  * @returns {{ microseconds: Record<string, number>, files: Record<string, number>, functions: Record<string, number> }}
- *   of all kinds; of our own files; of our own functions
+ *   by kind of code; by our own files; by functions, Node's too
  */
 export function attribute(profile) {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
@@ -44,9 +44,8 @@ export function attribute(profile) {
     const kind = kindOf(url, functionName);
     microseconds[kind] = (microseconds[kind] ?? 0) + time;
     const file = OURS.exec(url)?.[1];
-    if (file === undefined) continue;
-    files[file] = (files[file] ?? 0) + time;
-    const called = `${file}: ${functionName}`;
+    if (file !== undefined) files[file] = (files[file] ?? 0) + time;
+    const called = `${file ?? url} ${functionName}`;
     functions[called] = (functions[called] ?? 0) + time;
   }
   return { microseconds, files, functions };

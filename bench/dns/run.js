@@ -251,11 +251,11 @@ async function profile(bed) {
   }
   const top = (/** @type {Record<string, number>} */ times) =>
     sorted(times)
-      .slice(0, 14)
+      .slice(0, 24)
       .map(([what, time]) => `${what} ${per(time).toFixed(1)}`)
       .join(', ');
   console.log(`our files: ${top(found.files)}`);
-  console.log(`our functions: ${top(found.functions)}\n`);
+  console.log(`functions: ${top(found.functions)}\n`);
 }
 
 /**

@@ -4,7 +4,7 @@
  * What is decided here is only what is a reply and what is none. NOERROR, NXDOMAIN and YXDOMAIN are replies; every other
  * response code, silence, junk and malformed messages are troubles, each kept apart, and never an empty answer.
  */
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomFillSync, randomInt } from 'node:crypto';
 import { onAbort, type Timer, untilAbort } from './abort.js';
 import { EDE } from './dnssec/extended-error.js';
 import { extendedErrors } from './ede-option.js';
@@ -129,10 +129,24 @@ function queryFor(question: Question, flags: QueryFlags): Uint8Array {
   return encodeQuery({ ...question, id: randomInt(0x10000), rd, cd, ad, edns });
 }
 
+/** Random octets, drawn many at once: a system call for each query would take longer than to write it. */
+const randomness = new Uint8Array(4_096);
+let randomnessUsed = randomness.length;
+
+/** To be used at once: what comes next overwrites it. */
+function randomOctets(count: number): Uint8Array {
+  if (randomnessUsed + count > randomness.length) {
+    randomFillSync(randomness);
+    randomnessUsed = 0;
+  }
+  randomnessUsed += count;
+  return randomness.subarray(randomnessUsed - count, randomnessUsed);
+}
+
 /** The same query, the letters of its name in random case. */
 function mixCase(query: Uint8Array, name: Name): Uint8Array {
   const mixed = query.slice();
-  const bits = randomBytes(name.wire.length);
+  const bits = randomOctets(name.wire.length);
   for (let i = 0; i < name.wire.length; i++) {
     const octet = (mixed[QUESTION_OFFSET + i] ?? 0) | 0x20;
     // Length octets are under 64 and never become letters by this.

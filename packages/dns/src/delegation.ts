@@ -5,9 +5,10 @@ import type { Message, ResourceRecord } from './message.js';
 import { Name } from './name.js';
 import { parseRdata, parseTarget } from './record.js';
 import { RRTYPE } from './rrtype.js';
+import { SieveMap } from './sieve-map.js';
 import { WireError } from './wire.js';
 
-/** Zone cuts remembered; the least recently used go first. */
+/** Zone cuts remembered. */
 const MAX_DELEGATIONS = 20_000;
 /** Name servers taken of one zone; more than 13 are rare. */
 const MAX_SERVERS = 20;
@@ -32,7 +33,9 @@ export interface Delegation {
 /** The cuts that are known, each until its TTL is over. */
 export class Delegations {
   readonly #clock: () => number;
-  readonly #cuts = new Map<string, { readonly delegation: Delegation; readonly expires: number }>();
+  readonly #cuts = new SieveMap<{ readonly delegation: Delegation; readonly expires: number }>(
+    MAX_DELEGATIONS,
+  );
 
   constructor(clock: () => number) {
     this.#clock = clock;
@@ -44,20 +47,15 @@ export class Delegations {
       const key = name.suffix(labels).key;
       const cut = this.#cuts.get(key);
       if (cut === undefined) continue;
+      if (cut.expires > this.#clock()) return cut.delegation;
       this.#cuts.delete(key);
-      if (cut.expires <= this.#clock()) continue;
-      this.#cuts.set(key, cut);
-      return cut.delegation;
     }
     return undefined;
   }
 
   learn(delegation: Delegation): void {
-    const key = delegation.zone.key;
-    this.#cuts.delete(key);
-    this.#cuts.set(key, { delegation, expires: this.#clock() + Math.min(delegation.ttl, MAX_TTL) * 1000 });
-    const oldest = this.#cuts.keys().next();
-    if (this.#cuts.size > MAX_DELEGATIONS && !oldest.done) this.#cuts.delete(oldest.value);
+    const expires = this.#clock() + Math.min(delegation.ttl, MAX_TTL) * 1000;
+    this.#cuts.set(delegation.zone.key, { delegation, expires });
   }
 
   forget(): void {

@@ -20,6 +20,7 @@ import { Name } from './name.js';
 import { RCODE, RRTYPE } from './rrtype.js';
 import { scrub, unlessLame } from './scrub.js';
 import { ServerTimes } from './server-times.js';
+import { SieveMap } from './sieve-map.js';
 import type { Exchanged, NoReply, Reply, Source } from './source.js';
 import { formatServer, type ServerAddress, type Transport } from './transport.js';
 
@@ -71,9 +72,13 @@ class Allowance {
     this.deadline = deadline;
   }
 
+  get isSpent(): boolean {
+    return this.deadline.aborted || this.#queries <= 0;
+  }
+
   /** False where nothing more may be sent. */
   spendQuery(): boolean {
-    return !this.deadline.aborted && --this.#queries >= 0;
+    return !this.isSpent && this.#queries-- > 0;
   }
 }
 
@@ -83,16 +88,25 @@ interface Errand {
   readonly seeking: readonly Name[];
 }
 
+/** One question to the servers of one zone. */
+interface Asking {
+  readonly zone: Delegation;
+  readonly question: Question;
+  readonly errand: Errand;
+  readonly troubles: Map<string, Trouble>;
+  tries: number;
+}
+
 class IteratingSource implements Source {
   readonly via = 'iterating from the root';
   readonly #options: IteratorOptions;
   readonly #timer: Timer;
   readonly #delegations: Delegations;
   readonly #times = new ServerTimes();
-  readonly #serverAddresses = new Map<
-    string,
-    { readonly addresses: readonly string[]; readonly expires: number }
-  >();
+  readonly #serverAddresses = new SieveMap<{
+    readonly addresses: readonly string[];
+    readonly expires: number;
+  }>(MAX_SERVER_ADDRESSES);
   readonly #hints: Delegation;
 
   constructor(options: IteratorOptions) {
@@ -127,7 +141,7 @@ class IteratingSource implements Source {
   async #find(question: Question, errand: Errand): Promise<Exchanged> {
     const { name } = question;
     let zone = await this.#closest(question, errand);
-    let labels = zone.zone.labelCount + 1;
+    let labels = nextLabels(name, zone.zone.labelCount);
     for (let referrals = 0; referrals < MAX_REFERRALS; ) {
       const isWhole =
         !this.#options.qnameMinimisation || labels >= name.labelCount || labels > MAX_MINIMISED_LABELS;
@@ -143,13 +157,13 @@ class IteratingSource implements Source {
       if (referral !== undefined) {
         this.#delegations.learn(referral);
         zone = referral;
-        labels = zone.zone.labelCount + 1;
+        labels = nextLabels(name, zone.zone.labelCount);
         referrals++;
       } else if (isWhole) {
         return { ...answer, message: scrub(answer.message, zone.zone, question) };
       } else {
         // A short name that is said not to exist may be an empty non-terminal at a careless server: relaxed mode asks on.
-        labels = answer.message.rcode === RCODE.NXDOMAIN ? name.labelCount : labels + 1;
+        labels = answer.message.rcode === RCODE.NXDOMAIN ? name.labelCount : nextLabels(name, labels);
       }
     }
     return failed(`more than ${MAX_REFERRALS} referrals on the way to ${name}`);
@@ -173,42 +187,55 @@ class IteratingSource implements Source {
 
   /** Asks the servers of a zone one after the other, until one has something to say. */
   async #askZone(zone: Delegation, question: Question, errand: Errand): Promise<Reply | NoReply> {
-    const { allowance } = errand;
-    const troubles = new Map<string, Trouble>();
-    let tries = 0;
-    for await (const address of this.#addressesInRounds(zone, errand, troubles)) {
-      if (++tries > MAX_TRIES_PER_ZONE || !allowance.spendQuery()) break;
+    const asking = { zone, question, errand, troubles: new Map<string, Trouble>(), tries: 0 };
+    const known = new Set(zone.servers.flatMap((server) => this.#known(server)));
+    const reply =
+      (await this.#askEach([...known], asking)) ??
+      (await this.#askUnknown(asking)) ??
+      (await this.#askSilent(asking));
+    if (reply !== undefined) return reply;
+    if (asking.troubles.size === 0)
+      return failed(`no address of a server of ${zone.zone} could be found or asked`);
+    const none = noReply(asking.troubles);
+    return { ...none, reason: `no server of ${zone.zone} answers for ${question.name}: ${none.reason}` };
+  }
+
+  /** In the order in which they have been answering. */
+  async #askEach(addresses: readonly string[], asking: Asking): Promise<Reply | undefined> {
+    const { zone, question, errand, troubles } = asking;
+    for (const address of this.#times.inOrder(addresses)) {
+      if (++asking.tries > MAX_TRIES_PER_ZONE || !errand.allowance.spendQuery()) return undefined;
       const server = { address, port: this.#options.port };
-      const tried = await this.#askAddress(server, question, allowance.deadline);
+      const tried = await this.#askAddress(server, question, errand.allowance.deadline);
       const usable = tried.kind === 'reply' ? unlessLame(tried.message, zone.zone, question) : tried;
       if (usable.kind === 'reply') return { ...usable, server: formatServer(server) };
       troubles.set(address, usable);
     }
-    if (troubles.size === 0) return failed(`no address of a server of ${zone.zone} could be found or asked`);
-    const none = noReply(troubles);
-    return { ...none, reason: `no server of ${zone.zone} answers for ${question.name}: ${none.reason}` };
+    return undefined;
   }
 
-  /** Every address once, and then those again that kept silent: a packet may have been lost. */
-  async *#addressesInRounds(
-    zone: Delegation,
-    errand: Errand,
-    troubles: ReadonlyMap<string, Trouble>,
-  ): AsyncGenerator<string> {
-    yield* this.#addresses(zone, errand);
-    for (let round = 1; round < ROUNDS; round++) {
-      for (const [address, trouble] of [...troubles]) if (trouble.kind === 'silent') yield address;
-    }
-  }
-
-  /** The addresses of a zone's servers, in the order in which to ask; those without glue are looked up when needed. */
-  async *#addresses(zone: Delegation, errand: Errand): AsyncGenerator<string> {
-    const known = zone.servers.flatMap((server) => this.#known(server));
-    yield* this.#times.inOrder([...new Set(known)]);
-    const unknown = zone.servers.filter((server) => this.#known(server).length === 0);
+  /** Servers that came without an address are looked up only now. */
+  async #askUnknown(asking: Asking): Promise<Reply | undefined> {
+    const unknown = asking.zone.servers.filter((server) => this.#known(server).length === 0);
     for (const server of unknown.slice(0, MAX_SERVER_LOOKUPS)) {
-      yield* this.#times.inOrder(await this.#lookUpServer(server.name, errand));
+      if (asking.tries >= MAX_TRIES_PER_ZONE || asking.errand.allowance.isSpent) return undefined;
+      const reply = await this.#askEach(await this.#lookUpServer(server.name, asking.errand), asking);
+      if (reply !== undefined) return reply;
     }
+    return undefined;
+  }
+
+  /** Those that kept silent once more: a packet may have been lost. */
+  async #askSilent(asking: Asking): Promise<Reply | undefined> {
+    for (let round = 1; round < ROUNDS; round++) {
+      const silent = [...asking.troubles].filter(([, trouble]) => trouble.kind === 'silent');
+      const reply = await this.#askEach(
+        silent.map(([address]) => address),
+        asking,
+      );
+      if (reply !== undefined) return reply;
+    }
+    return undefined;
   }
 
   #known(server: NameServer): readonly string[] {
@@ -227,9 +254,6 @@ class IteratingSource implements Source {
       if (addresses.length === 0) continue;
       const ttl = Math.min(...found.message.answer.map((record) => record.ttl), MAX_ADDRESS_TTL);
       this.#serverAddresses.set(name.key, { addresses, expires: this.#options.clock() + ttl * 1000 });
-      const oldest = this.#serverAddresses.keys().next();
-      if (this.#serverAddresses.size > MAX_SERVER_ADDRESSES && !oldest.done)
-        this.#serverAddresses.delete(oldest.value);
       return addresses;
     }
     return [];
@@ -253,6 +277,14 @@ class IteratingSource implements Source {
     }
     return tried;
   }
+}
+
+/** One more label; those that begin with an underscore together: no zone cut is there to be found (RFC 9156 section 2.3). */
+function nextLabels(name: Name, labels: number): number {
+  let next = labels + 1;
+  while (next < name.labelCount && name.suffix(next).isUnderscored && name.suffix(next + 1).isUnderscored)
+    next++;
+  return next;
 }
 
 function failed(reason: string): NoReply {

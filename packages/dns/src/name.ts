@@ -17,6 +17,7 @@ const MAX_POINTERS = 126;
 const DOT = 0x2e;
 const BACKSLASH = 0x5c;
 const ASTERISK = 0x2a;
+const UNDERSCORE = 0x5f;
 
 /** Where a name is put together before its length is known; no two are read at a time. */
 const SCRATCH = new Uint8Array(MAX_NAME_OCTETS);
@@ -33,6 +34,7 @@ export class Name {
   readonly labelCount: number;
   #key: string | undefined;
   #text: string | undefined;
+  #parent: Name | undefined;
 
   private constructor(wire: Uint8Array, labelCount: number) {
     this.wire = wire;
@@ -153,6 +155,11 @@ export class Name {
     return this.wire[0] === 1 && this.wire[1] === ASTERISK;
   }
 
+  /** The leftmost label begins with an underscore: one that a protocol defines (RFC 8552). */
+  get isUnderscored(): boolean {
+    return this.labelCount > 0 && this.wire[1] === UNDERSCORE;
+  }
+
   /** Equal for equal names and only for those: the canonical form as a Latin-1 string, to be used as a map's key. */
   get key(): string {
     if (this.#key === undefined) {
@@ -194,18 +201,24 @@ export class Name {
     return this.labelCount > ancestor.labelCount && this.isAtOrBelow(ancestor);
   }
 
-  /** One label less; the root's parent is the root. */
+  /** One label less; the root's parent is the root. Made once: a walk to the root is taken many times. */
   parent(): Name {
-    return this.suffix(Math.max(0, this.labelCount - 1));
+    if (this.labelCount <= 1) return Name.root;
+    if (this.#parent === undefined) {
+      const at = (this.wire[0] ?? 0) + 1;
+      this.#parent = new Name(this.wire.subarray(at), this.labelCount - 1);
+      this.#parent.#key = this.key.slice(at);
+    }
+    return this.#parent;
   }
 
   /** The last `count` labels. */
   suffix(count: number): Name {
     if (count >= this.labelCount) return this;
     if (count <= 0) return Name.root;
-    let at = 0;
-    for (let skip = this.labelCount - count; skip > 0; skip--) at += (this.wire[at] ?? 0) + 1;
-    return new Name(this.wire.subarray(at), count);
+    let name: Name = this;
+    while (name.labelCount > count) name = name.parent();
+    return name;
   }
 
   /** `label.this`; the label in printed form (escapes allowed, no dot) or as octets. */

@@ -1,7 +1,8 @@
 /** How fast each authoritative server answers, so that good ones are asked first and dead ones are not waited for. */
 import { isIPv6 } from 'node:net';
+import { SieveMap } from './sieve-map.js';
 
-/** Addresses remembered; the least recently measured go first. */
+/** Addresses remembered. */
 const MAX_ADDRESSES = 20_000;
 /** Weight of the newest measurement. */
 const NEWEST = 0.3;
@@ -23,11 +24,13 @@ interface Measured {
 }
 
 export class ServerTimes {
-  readonly #measured = new Map<string, Measured>();
+  readonly #measured = new SieveMap<Measured>(MAX_ADDRESSES);
 
   /** The addresses, the one to ask first in front. */
   inOrder(addresses: readonly string[]): string[] {
-    return [...addresses].sort((a, b) => this.#expected(a) - this.#expected(b));
+    return addresses.length < 2
+      ? [...addresses]
+      : [...addresses].sort((a, b) => this.#expected(a) - this.#expected(b));
   }
 
   /** Milliseconds to wait for a reply. */
@@ -42,24 +45,17 @@ export class ServerTimes {
     const known = this.#measured.get(address);
     const smoothed =
       known === undefined ? milliseconds : known.smoothed + NEWEST * (milliseconds - known.smoothed);
-    this.#set(address, { smoothed, silences: 0 });
+    this.#measured.set(address, { smoothed, silences: 0 });
   }
 
   silent(address: string): void {
     const known = this.#measured.get(address) ?? { smoothed: UNKNOWN_MS, silences: 0 };
-    this.#set(address, { ...known, silences: Math.min(MAX_SILENCES, known.silences + 1) });
+    this.#measured.set(address, { ...known, silences: Math.min(MAX_SILENCES, known.silences + 1) });
   }
 
   #expected(address: string): number {
     const known = this.#measured.get(address);
     if (known !== undefined) return known.smoothed + known.silences * SILENCE_MS;
     return isIPv6(address) ? UNKNOWN_IPV6_MS : UNKNOWN_MS;
-  }
-
-  #set(address: string, measured: Measured): void {
-    this.#measured.delete(address);
-    this.#measured.set(address, measured);
-    const oldest = this.#measured.keys().next();
-    if (this.#measured.size > MAX_ADDRESSES && !oldest.done) this.#measured.delete(oldest.value);
   }
 }

@@ -10,8 +10,10 @@ export class Slots {
   }
 
   /** Runs `work` once there is a slot for it. @throws (rejects) with the signal's reason where it aborts before that */
-  async use<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    await this.#take(signal);
+  async use<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#free > 0) this.#free--;
+    else await this.#wait(signal);
     try {
       return await work();
     } finally {
@@ -19,12 +21,7 @@ export class Slots {
     }
   }
 
-  #take(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#free > 0) {
-      this.#free--;
-      return Promise.resolve();
-    }
+  #wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const enter = () => {
         stop();
@@ -32,7 +29,7 @@ export class Slots {
       };
       const stop = onAbort(signal, () => {
         this.#line.delete(enter);
-        reject(signal.reason);
+        reject(signal?.reason);
       });
       this.#line.add(enter);
     });

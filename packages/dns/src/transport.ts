@@ -11,7 +11,7 @@ import { formatServer, type ServerAddress } from './server-address.js';
 import { Slots } from './slots.js';
 import { dialTcp, TcpPool } from './tcp.js';
 import { TransportError } from './transport-error.js';
-import { exchangeUdp } from './udp.js';
+import { UdpExchange } from './udp.js';
 
 export { formatServer, type ServerAddress } from './server-address.js';
 
@@ -51,6 +51,11 @@ export function createNetworkTransport(options: NetworkTransportOptions = {}): N
   return new SocketTransport(options);
 }
 
+/** What can be ended from outside. */
+interface UnderWay {
+  end(reason: unknown): void;
+}
+
 class SocketTransport implements NetworkTransport {
   readonly #patience: number;
   readonly #timer: Timer;
@@ -59,7 +64,7 @@ class SocketTransport implements NetworkTransport {
   readonly #tcp: TcpPool;
   #tls: Promise<TcpPool> | undefined;
   readonly #udpSockets = new Slots(MAX_UDP_SOCKETS);
-  readonly #underWay = new Set<AbortController>();
+  readonly #underWay = new Set<UnderWay>();
   #closed = false;
 
   constructor(options: NetworkTransportOptions) {
@@ -73,40 +78,49 @@ class SocketTransport implements NetworkTransport {
   async exchange(query: Uint8Array, server: Endpoint, signal?: AbortSignal): Promise<Uint8Array> {
     signal?.throwIfAborted();
     const name = formatServer(server);
-    if (this.#closed) throw new TransportError('closed', `the transport is closed: ${name} was not asked`);
+    if (this.#closed) throw closed(name);
     if (isIP(server.address) === 0) {
       throw new TransportError(
         'unsupported',
         `"${server.address}" is not an IP address: name servers are given by address`,
       );
     }
+    const { protocol } = server;
+    if (protocol === 'udp') return this.#udpSockets.use(() => this.#overUdp(query, server, signal), signal);
     const task = new AbortController();
-    this.#underWay.add(task);
-    const stopListening = onAbort(signal, () => task.abort(signal?.reason));
+    const work = () =>
+      protocol === 'tcp'
+        ? this.#tcp.exchange(query, server, task.signal)
+        : this.#overTls(query, server, task.signal);
+    return this.#watched(work, { end: (reason) => task.abort(reason) }, name, signal);
+  }
+
+  async #overUdp(query: Uint8Array, server: Endpoint, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const name = formatServer(server);
+    // It may have waited in line for its slot.
+    if (this.#closed) throw closed(name);
+    const exchange = new UdpExchange(query, server);
+    return this.#watched(() => exchange.reply, exchange, name, signal);
+  }
+
+  /** Ends what is under way by the caller's signal, when patience is over, and when the transport is closed. */
+  async #watched<T>(
+    work: () => Promise<T>,
+    underWay: UnderWay,
+    name: string,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    this.#underWay.add(underWay);
+    const stopListening = onAbort(signal, () => underWay.end(signal?.reason));
     const stopTimer = this.#timer(this.#patience, () => {
-      task.abort(new TransportError('silent', `no answer from ${name} in ${this.#patience} ms`));
+      underWay.end(new TransportError('silent', `no answer from ${name} in ${this.#patience} ms`));
     });
     try {
-      return await this.#exchange(query, server, task.signal);
+      return await work();
     } finally {
       stopTimer();
       stopListening();
-      this.#underWay.delete(task);
-    }
-  }
-
-  #exchange(query: Uint8Array, server: Endpoint, signal: AbortSignal): Promise<Uint8Array> {
-    switch (server.protocol) {
-      case 'udp':
-        return this.#udpSockets.use(() => exchangeUdp(query, server, signal), signal);
-      case 'tcp':
-        return this.#tcp.exchange(query, server, signal);
-      case 'tls':
-        return this.#overTls(query, server, signal);
-      default: {
-        const never: never = server.protocol;
-        return never;
-      }
+      this.#underWay.delete(underWay);
     }
   }
 
@@ -122,7 +136,11 @@ class SocketTransport implements NetworkTransport {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const task of this.#underWay) task.abort(new TransportError('closed', 'the transport was closed'));
+    for (const each of this.#underWay) each.end(new TransportError('closed', 'the transport was closed'));
     await Promise.all([this.#tcp.close(), this.#tls?.then((pool) => pool.close())]);
   }
+}
+
+function closed(name: string): TransportError {
+  return new TransportError('closed', `the transport is closed: ${name} was not asked`);
 }

@@ -13,6 +13,7 @@ import type { Message } from '../message.js';
 import type { Name } from '../name.js';
 import { type DsData, parseDs } from '../record.js';
 import { RRTYPE } from '../rrtype.js';
+import { SieveMap } from '../sieve-map.js';
 import type { Source } from '../source.js';
 import type { TrustAnchor } from '../trust-anchor.js';
 import { WireError } from '../wire.js';
@@ -58,7 +59,7 @@ type Step =
   | { readonly status: 'no-cut'; readonly expires: number }
   | { readonly status: 'no-name'; readonly expires: number };
 
-/** Zones and absent zone cuts remembered; the least recently used go first. */
+/** Zones and absent zone cuts remembered. */
 const MAX_REMEMBERED_STEPS = 20_000;
 /** Seconds for which a step is believed at most, whatever its TTL says. */
 const MAX_STEP_TTL = 86_400;
@@ -71,7 +72,7 @@ export class TrustChain {
   #anchors: ReadonlyMap<string, { readonly name: Name; readonly anchors: readonly TrustAnchor[] }>;
   readonly #source: Source;
   readonly #clock: () => number;
-  readonly #steps = new Map<string, Exclude<Step, FailedZone>>();
+  readonly #steps = new SieveMap<Exclude<Step, FailedZone>>(MAX_REMEMBERED_STEPS);
   readonly #underWay = new Map<string, Promise<Step>>();
 
   constructor(options: { anchors: readonly TrustAnchor[]; source: Source; clock: () => number }) {
@@ -148,11 +149,9 @@ export class TrustChain {
 
   #remembered(name: Name): Step | undefined {
     const step = this.#steps.get(name.key);
-    if (step === undefined) return undefined;
+    if (step === undefined || step.expires > this.#clock()) return step;
     this.#steps.delete(name.key);
-    if (step.expires <= this.#clock()) return undefined;
-    this.#steps.set(name.key, step);
-    return step;
+    return undefined;
   }
 
   /** @param parent the secure zone reached so far; undefined where `name` is a trust anchor */
@@ -173,17 +172,11 @@ export class TrustChain {
     this.#underWay.set(name.key, step);
     try {
       const result = await step;
-      if (isKept(result)) this.#remember(name, result);
+      if (isKept(result)) this.#steps.set(name.key, result);
       return result;
     } finally {
       this.#underWay.delete(name.key);
     }
-  }
-
-  #remember(name: Name, step: Exclude<Step, FailedZone>): void {
-    this.#steps.set(name.key, step);
-    const oldest = this.#steps.keys().next();
-    if (this.#steps.size > MAX_REMEMBERED_STEPS && !oldest.done) this.#steps.delete(oldest.value);
   }
 }
 
