@@ -22,12 +22,12 @@ export function noticeText(code: Notice['code'], servers: readonly string[], tri
       return `DNS is asked through the system's resolvers again (${servers.join(', ')}): they serve DNSSEC records now.`;
     case 'iterating':
       return (
-        `The system's resolvers are of no use for DNSSEC: ${list(tried.system)}. ` +
+        `None of the system's resolvers can be used for DNSSEC: ${list(tried.system)}. ` +
         "The Internet's own name servers are asked instead, from the root down; every answer is validated here."
       );
     case 'fallback':
       return (
-        `The system's resolvers are of no use for DNSSEC: ${list(tried.system)}. Asking the Internet's own name servers ` +
+        `None of the system's resolvers can be used for DNSSEC: ${list(tried.system)}. Asking the Internet's own name servers ` +
         `failed too: the root ${tried.iterating}. DNS over TLS to ${servers.join(', ')} is used instead; every answer is ` +
         'validated here.'
       );
