@@ -57,14 +57,22 @@ it('failures are not kept', () => {
 });
 
 describe('memory is bounded', () => {
-  it('the least recently used answers go first', () => {
-    const cache = new AnswerCache({ clock: () => 0, maxOctets: 12_000 });
+  it('the answers that are not used go first', () => {
+    const cache = new AnswerCache({ clock: () => 0, maxOctets: 7_000 });
     for (let i = 0; i < 5; i++) cache.set(`k${i}`, answer(60, 500));
     expect(cache.get('k0')).toBeDefined();
     for (let i = 5; i < 8; i++) cache.set(`k${i}`, answer(60, 500));
     expect(cache.get('k0')).toBeDefined();
     expect(cache.get('k1')).toBeUndefined();
     expect(cache.counters.entries).toBe(6);
+  });
+
+  it('and all that fits can be had, used often or once', () => {
+    const cache = new AnswerCache({ clock: () => 0 });
+    const names = Array.from({ length: 5_000 }, (_, i) => `k${i}`);
+    for (const name of names) cache.set(name, answer(60, 200));
+    // Only some of those in use are there in two forms.
+    for (const name of [...names, ...names]) expect(cache.get(name)?.records[0]?.rdata.length).toBe(200);
   });
 
   it('an answer larger than all of it is not kept', () => {

@@ -1,10 +1,14 @@
 /**
- * What was answered, for as long as its TTL allows; the least recently used answers go first.
+ * What was answered, for as long as its TTL allows; where memory is short, what is not used goes first.
+ *
+ * Answers are kept packed (`packed-answer.ts`); those in use are there in the form that callers get as well.
  *
  * Failures are not kept: they may be over at the next look-up. Insecure answers stay a while after their time, for the case
  * that their servers can't be reached (RFC 8767); whether they may be used then, the resolver decides.
  */
 import { type Answered, isAnswered, type Lookup } from './lookup.js';
+import { type PackedAnswer, pack, unpack, weigh } from './packed-answer.js';
+import { SieveMap } from './sieve-map.js';
 
 /** Octets of memory that answers may take, by estimate. */
 export const MAX_CACHE_OCTETS = 64 * 1024 * 1024;
@@ -16,10 +20,8 @@ const MAX_STALE = 86_400;
 const HOT_HITS = 3;
 /** ... in the last tenth of it, unless that is shorter than this, in milliseconds. */
 const MIN_REFRESH_MS = 2_000;
-/** Estimate of one entry's fixed cost: map entry, look-up object, strings. */
-const ENTRY_OCTETS = 500;
-/** Estimate of one record's cost beside its RDATA, which is there twice: as sent and as parsed. */
-const RECORD_OCTETS = 350;
+/** Answers in use that are there unpacked: what one busy process asks for again and again within minutes. */
+const MAX_UNPACKED = 4_000;
 
 /** An answer with the times that it holds for, in milliseconds since the epoch. */
 export interface Kept {
@@ -28,12 +30,19 @@ export interface Kept {
   readonly expires: number;
 }
 
-interface Entry extends Kept {
-  readonly octets: number;
+interface Entry {
+  readonly answer: PackedAnswer;
+  readonly stored: number;
+  readonly expires: number;
   hits: number;
   isRefreshing: boolean;
-  /** The answer with its TTLs counted down, made once a second at most. */
-  aged: { readonly seconds: number; readonly lookup: Answered };
+}
+
+/** An answer with its TTLs counted down by its age in seconds; made once a second at most. */
+interface Unpacked {
+  readonly entry: Entry;
+  readonly age: number;
+  readonly lookup: Answered;
 }
 
 export interface CacheCounters {
@@ -51,24 +60,22 @@ export interface CacheCounters {
 export interface CacheOptions {
   readonly clock: () => number;
   readonly maxOctets?: number;
-  /** Called for an answer that is in use and about to end. */
+  /** Called for an answer that is in use and about to end; without its records. */
   readonly refresh?: (lookup: Answered) => void;
 }
 
 export class AnswerCache {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: SieveMap<Entry>;
+  readonly #unpacked = new SieveMap<Unpacked>(MAX_UNPACKED);
   readonly #clock: () => number;
-  readonly #maxOctets: number;
   readonly #refresh: ((lookup: Answered) => void) | undefined;
-  #octets = 0;
   #hits = 0;
   #misses = 0;
-  #evicted = 0;
   #refreshed = 0;
 
   constructor(options: CacheOptions) {
     this.#clock = options.clock;
-    this.#maxOctets = options.maxOctets ?? MAX_CACHE_OCTETS;
+    this.#entries = new SieveMap(options.maxOctets ?? MAX_CACHE_OCTETS);
     this.#refresh = options.refresh;
   }
 
@@ -82,21 +89,22 @@ export class AnswerCache {
     }
     this.#hits++;
     entry.hits++;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
     if (!entry.isRefreshing && entry.hits >= HOT_HITS && isEnding(entry, now)) this.#refreshEarly(entry);
-    const seconds = Math.floor((now - entry.stored) / 1000);
-    if (entry.aged.seconds !== seconds) entry.aged = { seconds, lookup: age(entry.lookup, seconds) };
-    return entry.aged.lookup;
+    const age = Math.floor((now - entry.stored) / 1000);
+    const known = this.#unpacked.get(key);
+    if (known?.entry === entry && known.age === age) return known.lookup;
+    const lookup = unpack(entry.answer, age);
+    this.#unpacked.set(key, { entry, age, lookup });
+    return lookup;
   }
 
   /** An insecure answer whose time is over, but not by long. */
   stale(key: string): Answered | undefined {
     const entry = this.#entries.get(key);
     const now = this.#clock();
-    if (entry === undefined || entry.lookup.status !== 'insecure') return undefined;
+    if (entry === undefined || entry.answer.rest.status !== 'insecure') return undefined;
     const isStale = now >= entry.expires && now < entry.expires + MAX_STALE * 1000;
-    return isStale ? entry.lookup : undefined;
+    return isStale ? unpack(entry.answer, 0) : undefined;
   }
 
   /** Keeps an answer. What replaces it later may be anything but a failure. */
@@ -107,46 +115,36 @@ export class AnswerCache {
     this.keep(key, { lookup, stored, expires: stored + ttl * 1000 });
   }
 
-  keep(key: string, kept: Kept): void {
-    const old = this.#entries.get(key);
-    if (old !== undefined) this.#drop(key, old);
-    const octets = estimate(key, kept.lookup);
-    if (kept.expires <= kept.stored || octets > this.#maxOctets) return;
-    this.#entries.set(key, {
-      ...kept,
-      octets,
-      hits: 0,
-      isRefreshing: false,
-      aged: { seconds: 0, lookup: kept.lookup },
-    });
-    this.#octets += octets;
-    for (const [oldest, candidate] of this.#entries) {
-      if (this.#octets <= this.#maxOctets) break;
-      this.#drop(oldest, candidate);
-      this.#evicted++;
+  keep(key: string, { lookup, stored, expires }: Kept): void {
+    this.#unpacked.delete(key);
+    if (expires <= stored) {
+      this.#entries.delete(key);
+      return;
     }
+    const answer = pack(lookup);
+    this.#entries.set(key, { answer, stored, expires, hits: 0, isRefreshing: false }, weigh(key, answer));
   }
 
-  /** Everything that still holds, the least recently used first. */
+  /** Everything that still holds, the oldest first. */
   *kept(): Generator<readonly [key: string, kept: Kept]> {
     const now = this.#clock();
-    for (const [key, entry] of this.#entries)
-      if (now < entry.expires && now >= entry.stored) yield [key, entry];
+    for (const [key, { answer, stored, expires }] of this.#entries)
+      if (now < expires && now >= stored) yield [key, { lookup: unpack(answer, 0), stored, expires }];
   }
 
   clear(): void {
     this.#entries.clear();
-    this.#octets = 0;
+    this.#unpacked.clear();
   }
 
   get counters(): CacheCounters {
     return {
       hits: this.#hits,
       misses: this.#misses,
-      evicted: this.#evicted,
+      evicted: this.#entries.evicted,
       refreshed: this.#refreshed,
       entries: this.#entries.size,
-      octets: this.#octets,
+      octets: this.#entries.weight,
     };
   }
 
@@ -154,27 +152,11 @@ export class AnswerCache {
     if (this.#refresh === undefined) return;
     entry.isRefreshing = true;
     this.#refreshed++;
-    this.#refresh(entry.lookup);
-  }
-
-  #drop(key: string, entry: Entry): void {
-    this.#entries.delete(key);
-    this.#octets -= entry.octets;
+    this.#refresh(entry.answer.rest);
   }
 }
 
-function isEnding(entry: Kept, now: number): boolean {
+function isEnding(entry: Entry, now: number): boolean {
   const lastTenth = (entry.expires - entry.stored) / 10;
   return lastTenth >= MIN_REFRESH_MS && entry.expires - now <= lastTenth;
-}
-
-function age(lookup: Answered, seconds: number): Answered {
-  const records = lookup.records.map((record) => ({ ...record, ttl: Math.max(0, record.ttl - seconds) }));
-  return { ...lookup, records, ttl: Math.max(0, lookup.ttl - seconds) };
-}
-
-function estimate(key: string, lookup: Answered): number {
-  let octets = ENTRY_OCTETS + 2 * key.length + lookup.aliases.length * RECORD_OCTETS;
-  for (const record of lookup.records) octets += RECORD_OCTETS + 2 * record.rdata.length;
-  return octets;
 }
