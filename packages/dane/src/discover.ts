@@ -17,7 +17,7 @@
  * dropping packets to those addresses. He gains neither another server nor a weaker policy.
  */
 import { type Alias, type AnswerRecord, type Lookup, Name, type Resolver, WireError } from '@danelaw/dns';
-import type { HostAddress, HostFinding, TlsaFinding } from './finding.js';
+import type { HostAddress, HostFinding, ReachableHost, TlsaFinding, UnreachableHost } from './finding.js';
 import type { TlsaRecord } from './tlsa.js';
 import { judgeTlsa } from './usable.js';
 
@@ -42,7 +42,38 @@ export async function discover(
   resolver: Pick<Resolver, 'resolve'>,
   { host, port, signal }: DiscoverOptions,
 ): Promise<HostFinding> {
-  const ask: Ask = (name, type) => resolver.resolve(name, type, signal ? { signal } : {});
+  const ask = asker(resolver, signal);
+  const located = await findAddresses(ask, host, port);
+  if (located.status !== 'located') return located;
+  const { leading, ...where } = located;
+  return { ...where, status: 'reachable', tlsa: await discoverTlsa(ask, host, port, leading) };
+}
+
+/** A server whose TLSA records are not asked for: DANE does not apply to it, whatever they say. */
+export type LocatedHost = Pick<
+  ReachableHost,
+  'host' | 'port' | 'expandedHost' | 'addresses' | 'addressNotes'
+> & {
+  readonly status: 'located';
+};
+
+/**
+ * Finds the addresses alone.
+ *
+ * @throws (rejects) only when `signal` aborts, or for an invalid host name (`TypeError`)
+ */
+export async function discoverAddresses(
+  resolver: Pick<Resolver, 'resolve'>,
+  { host, port, signal }: DiscoverOptions,
+): Promise<LocatedHost | UnreachableHost> {
+  return await findAddresses(asker(resolver, signal), host, port);
+}
+
+async function findAddresses(
+  ask: Ask,
+  host: string,
+  port: number,
+): Promise<(LocatedHost & { readonly leading: FoundFamily }) | UnreachableHost> {
   const [v4, v6] = await Promise.all([ask(host, 'A'), ask(host, 'AAAA')]);
   const families = [readFamily(v6, 6), readFamily(v4, 4)];
   const found = families.filter((family) => family.status === 'found');
@@ -54,14 +85,18 @@ export async function discover(
     return { status: failed ? 'failed' : 'absent', host, port, reason: notes.join('; ') };
   }
   return {
-    status: 'reachable',
+    status: 'located',
     host,
     port,
     expandedHost: leading.canonicalName,
     addresses: inTurn(found),
     addressNotes: notes,
-    tlsa: await discoverTlsa(ask, host, port, leading),
+    leading,
   };
+}
+
+function asker(resolver: Pick<Resolver, 'resolve'>, signal: AbortSignal | undefined): Ask {
+  return (name, type) => resolver.resolve(name, type, signal ? { signal } : {});
 }
 
 type Ask = (name: string, type: string) => Promise<Lookup>;

@@ -1,4 +1,7 @@
 /** @danelaw/dane: which TLSA records apply to a server, and does this certificate chain match them. */
+export { type ConnectOptions, connectDane, type DaneConnection } from './connect.js';
+export { type ConnectFault, DaneConnectError } from './connect-error.js';
+export { connectDaneService, type ServiceOptions } from './connect-service.js';
 export { type DiscoverOptions, discover } from './discover.js';
 export type * from './finding.js';
 export {
@@ -24,6 +27,17 @@ export {
   referenceNames,
   type ServerOrigin,
 } from './reference-names.js';
+export {
+  type AuthenticatedBy,
+  type DaneTrust,
+  type PkixTrust,
+  type Secured,
+  type SecureOptions,
+  secureSocket,
+  type Trust,
+} from './secure-socket.js';
+export { MAX_CHAIN_CERTIFICATES, takeChain } from './sent-chain.js';
+export type { StartTls } from './start-tls.js';
 export { abbreviateTlsa, formatTlsa, type TlsaRecord } from './tlsa.js';
 export { judgeTlsa } from './usable.js';
 export {
