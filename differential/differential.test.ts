@@ -1,9 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dnsPrograms, withNeighbours } from '../interop/neighbours.js';
 import { type Difference, describeDifference } from './difference.js';
-import { explanationOf } from './explained.js';
+import { EXPLANATIONS, explanationOf } from './explained.js';
 import { planInternet } from './internet-plan.js';
 import { type MutatingProxy, startMutatingProxy } from './mutating-proxy.js';
 import { describeMutation, type Mutation, mutations, operatorNames } from './mutations.js';
@@ -21,6 +22,7 @@ withNeighbours(
   () => {
     const plans = planInternet(run.seed, run.size);
     const asked = plans.flatMap((zone) => zone.questions.map((question) => ({ zone, question })));
+    const allDifferences: Difference[] = [];
     let internet: PrivateInternet;
     let verdicts: ReadonlyMap<Question, Verdict>;
 
@@ -59,15 +61,32 @@ withNeighbours(
     describe.each(Object.entries(ways))('%s', (way, make) => {
       let resolver: Resolver;
       const differences: Difference[] = [];
+      const again = async (difference: Difference): Promise<Difference | undefined> => {
+        const { question } = difference;
+        await internet.unbound.forget();
+        const theirs = await unboundVerdict(internet.unbound, question);
+        const fresh = make();
+        const ours = ourVerdict(await fresh.resolve(question.name, question.type), question);
+        await fresh.close();
+        return agree(ours, theirs) ? undefined : { ...difference, ours, theirs };
+      };
       beforeAll(async () => {
         const start = performance.now();
         resolver = make();
+        const seen: Difference[] = [];
         await inParallel(AT_ONCE, asked, async ({ zone, question }) => {
           const theirs = verdicts.get(question);
           if (theirs === undefined) throw new Error(`Unbound was not asked for ${question.name}`);
           const ours = ourVerdict(await resolver.resolve(question.name, question.type), question);
-          if (!agree(ours, theirs)) differences.push({ zone, question, ours, theirs, way });
+          if (!agree(ours, theirs)) seen.push({ zone, question, ours, theirs, way });
         });
+        for (const difference of seen) {
+          // Where a server was late on a busy machine, Unbound asks it again without EDNS, and gets no signatures. What is
+          // seen once more, with nothing else under way and nothing remembered, is no such thing.
+          const confirmed = explanationOf(difference) === undefined ? await again(difference) : difference;
+          if (confirmed !== undefined) differences.push(confirmed);
+        }
+        allDifferences.push(...differences);
         console.log(
           `${way}: ${asked.length} questions in ${seconds(performance.now() - start)}, ${differences.length} differences`,
         );
@@ -115,6 +134,7 @@ withNeighbours(
           if (!agree(ours, theirs)) differences.push(difference);
           if (ours.status === 'secure' && !agree(ours, truth)) lies.push(difference);
         }
+        allDifferences.push(...differences);
         console.log(
           `${tried.length} mutations in ${seconds(performance.now() - start)}, ${differences.length} differences`,
         );
@@ -136,6 +156,22 @@ withNeighbours(
           expect(unexplained.map(describeTampered)).toEqual([]);
         });
       }
+    });
+
+    describe('the differences that are explained', () => {
+      test.each(EXPLANATIONS.map(({ title }) => title))(
+        'have their reason in the documentation: %s',
+        async (title) => {
+          const page = new URL('../docs/conformance-dnssec.md', import.meta.url);
+          expect((await readFile(page, 'utf8')).split('\n')).toContain(`### ${title}`);
+        },
+      );
+      // What no longer differs is to be taken off the list; a smaller or another run need not meet every one.
+      test.runIf(run.name === 'full' && run.isDefault)('are all still there', () => {
+        const met = new Set(allDifferences.map((difference) => explanationOf(difference)?.title));
+        const ofNames = EXPLANATIONS.filter(({ about }) => about === 'names').map(({ title }) => title);
+        expect(ofNames.filter((title) => !met.has(title))).toEqual([]);
+      });
     });
   },
   dnsPrograms,

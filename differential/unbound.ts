@@ -8,7 +8,7 @@ import { type ServerProcess, startServer } from '../interop/server-process.js';
 import { ask, type ServerAt } from './ask.js';
 
 export interface Unbound extends ServerProcess, ServerAt {
-  /** Forgets every record, message and key. */
+  /** Forgets every record, message and key, and what it has found out about servers. */
   forget(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ export async function startUnbound(options: UnboundOptions): Promise<Unbound> {
       await ask({ address, port }, { name: '.', type: 'SOA' });
     },
   });
-  return { ...server, address, port, forget: () => command(control, 'flush_zone .') };
+  return { ...server, address, port, forget: () => forget(control) };
 }
 
 /**
@@ -79,6 +79,11 @@ remote-control:
   control-interface: "${control}"
   control-use-cert: no
 ${clauses.join('')}`;
+}
+
+async function forget(control: string): Promise<void> {
+  await command(control, 'flush_zone .');
+  await command(control, 'flush_infra all');
 }
 
 /** One line of unbound-control's protocol. */
