@@ -93,7 +93,7 @@ describe('danelaw send', () => {
       protocol: 'TLSv1.3',
       cipher: expect.stringMatching(/^TLS_/),
       serverName: host,
-      authenticated: { usage: 3, record, baseDomain: host, name: null },
+      authenticated: { by: 'dane', usage: 3, record, baseDomain: host, name: null },
       reason,
     };
     const outcome = {
@@ -101,6 +101,7 @@ describe('danelaw send', () => {
       status: 'delivered',
       reply,
       code: 250,
+      stage: 'data-end',
       enhancedStatus,
       reason,
     };
@@ -121,9 +122,12 @@ describe('danelaw send', () => {
           tls,
           // What a server says about recipients stands with these.
           reply: null,
+          stage: null,
           enhancedStatus: null,
           reason,
           failureType: null,
+          sts: null,
+          overlooked: [],
           recipients: [outcome],
         },
       ],

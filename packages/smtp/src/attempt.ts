@@ -3,14 +3,15 @@
  * opened, to the `Attempt` that the caller sees.
  */
 import type { HostFinding } from '@danelaw/dane';
+import type { SkipDecision } from './decision.js';
 import type { SmtpFault } from './fault.js';
+import type { Authenticated, JudgedFailure } from './judge.js';
 import { type Attempt, type AttemptRecipient, summarizeTlsa } from './outcome.js';
 import type { TlsPolicy } from './policy.js';
 import { formatReply, type Reply } from './reply.js';
 import type { HostsRoute, RouteHost } from './route.js';
 import type { OpenedSession, Session } from './session.js';
 import type { Stage } from './timeouts.js';
-import type { Decision } from './tls-policy.js';
 import type { RecipientVerdict, Verdict } from './transaction.js';
 
 /** Where the attempt stands: what all attempts on one host have in common. */
@@ -34,10 +35,7 @@ function common({ route, host, finding }: HostContext): Common {
   };
 }
 
-export function skippedAttempt(
-  context: HostContext,
-  decision: Extract<Decision, { action: 'skip' }>,
-): Attempt {
+export function skippedAttempt(context: HostContext, decision: SkipDecision): Attempt {
   return {
     status: 'skipped',
     ...common(context),
@@ -49,12 +47,14 @@ export function skippedAttempt(
     enhancedStatus: skipStatus(decision.cause),
     reason: decision.reason,
     failureType: decision.failureType ?? null,
+    sts: null,
+    overlooked: [],
     recipients: [],
   };
 }
 
 /** RFC 3463: X.4.4 unable to route, X.4.3 directory server failure, X.7.5 cryptographic failure. */
-function skipStatus(cause: Extract<Decision, { action: 'skip' }>['cause']): string {
+function skipStatus(cause: SkipDecision['cause']): string {
   switch (cause) {
     case 'absent':
       return '5.4.4';
@@ -73,6 +73,8 @@ function skipStatus(cause: Extract<Decision, { action: 'skip' }>['cause']): stri
 export interface ConnectionContext extends HostContext {
   readonly address: string;
   readonly policy: TlsPolicy;
+  /** What was overlooked before the connection was made. */
+  readonly overlooked: readonly JudgedFailure[];
 }
 
 export function failedAttempt(
@@ -91,6 +93,8 @@ export function failedAttempt(
     enhancedStatus: faultStatus(fault),
     reason: `${where(context)}: ${fault.message}`,
     failureType: fault.failureType ?? null,
+    sts: stsFacts(context.policy),
+    overlooked: overlookedFacts(context.overlooked),
     recipients: [],
   };
 }
@@ -114,12 +118,24 @@ export function completedAttempt(
     enhancedStatus: null,
     reason: [`${where(context)}: ${sessionWords(session, context)}`, ...session.notes].join('; '),
     failureType: null,
+    sts: stsFacts(context.policy),
+    overlooked: overlookedFacts([...context.overlooked, ...session.overlooked]),
     recipients,
   };
 }
 
 function policyFacts({ level, source }: TlsPolicy): Attempt['policy'] {
   return { level, source };
+}
+
+export function overlookedFacts(failures: readonly JudgedFailure[]): Attempt['overlooked'] {
+  return failures.map(({ failureType, reason }) => ({ failureType, reason }));
+}
+
+function stsFacts(policy: TlsPolicy): Attempt['sts'] {
+  if (policy.level === 'none' || policy.sts === undefined) return null;
+  const { domain, mode, id } = policy.sts;
+  return { domain, mode, id };
 }
 
 function where({ host, address }: ConnectionContext): string {
@@ -132,11 +148,25 @@ function where({ host, address }: ConnectionContext): string {
 export function sessionWords({ tls }: Session, { route, host }: Pick<HostContext, 'route' | 'host'>): string {
   if (tls === null) return 'in clear text';
   if (tls.authenticated === null) return `${tls.protocol}, ${tls.reason}`;
-  const { record, baseDomain } = tls.authenticated;
-  const by = `${tls.protocol}, authenticated by ${record} of ${baseDomain}`;
+  const by = `${tls.protocol}, authenticated by ${authorityWords(tls.authenticated)}`;
   if (route.mx === 'secure') return by;
   const doubt = `the MX records of ${route.domain} are not signed, so anybody may have named it`;
   return `${by}, as ${host.host} only: ${doubt}`;
+}
+
+function authorityWords(authenticated: Authenticated): string {
+  switch (authenticated.by) {
+    case 'dane':
+      return `${authenticated.record} of ${authenticated.baseDomain}`;
+    case 'pkix':
+      return `the root ${authenticated.root} for the name ${authenticated.name}`;
+    case 'fingerprint':
+      return `the fingerprint ${authenticated.fingerprint}`;
+    default: {
+      const never: never = authenticated;
+      return never;
+    }
+  }
 }
 
 function attemptRecipient(context: ConnectionContext, recipient: string, verdict: Verdict): AttemptRecipient {
@@ -205,6 +235,8 @@ export function faultStatus(fault: SmtpFault): string {
     case 'handshake':
     case 'unauthenticated':
       return '4.7.5';
+    case 'requiretls-not-offered':
+      return '4.7.30';
     case 'deadline':
       return '4.4.7';
     default: {

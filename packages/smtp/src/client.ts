@@ -2,20 +2,28 @@
  * What a delivery or a probe needs from outside - network, DNS, clock, chance, limits - and what it takes by
  * default.
  */
-import { discover, verifyCertificate } from '@danelaw/dane';
+import { discover, type Roots, verifyCertificate } from '@danelaw/dane';
 import type { Resolver } from '@danelaw/dns';
 import { type Connect, connectTcp } from './connection.js';
+import type { Verify } from './judge.js';
 import type { Discover } from './locate.js';
 import type { PolicyLevel } from './policy.js';
-import type { Verify } from './starttls.js';
+import type { PolicyTable } from './policy-table.js';
+import type { StsSource } from './sts-finding.js';
 import { DEFAULT_TIMEOUTS, type Timeouts } from './timeouts.js';
 
 export interface ClientOptions {
   readonly resolver: Resolver;
   /** The name that EHLO says: ours, fully qualified, or an address literal (RFC 5321 section 4.1.1.1). */
   readonly heloName: string;
-  /** `dane` where it is left out. */
+  /** Where no rule of the policy table matches; `dane` where it is left out. */
   readonly level?: PolicyLevel;
+  /** What local policy says about single destinations and hosts. */
+  readonly policyTable?: PolicyTable;
+  /** Who knows the MTA-STS policies of domains (RFC 8461); nobody is asked where it is left out. */
+  readonly sts?: StsSource;
+  /** Who is trusted where DANE has no part (MTA-STS, `verify`); the Web's roots where it is left out. */
+  readonly roots?: Roots;
   /** The SMTP port; 25. TLSA records are looked up for this port too (RFC 7672 section 2.2.3). */
   readonly port?: number;
   /** Sends everything to this host instead of the domains' own: a name or an address. Secure a priori. */
@@ -51,6 +59,9 @@ export interface Client {
   readonly resolver: Resolver;
   readonly heloName: string;
   readonly level: PolicyLevel;
+  readonly policyTable: PolicyTable;
+  readonly sts: StsSource | undefined;
+  readonly roots: Roots | undefined;
   readonly port: number;
   readonly relay: { readonly host: string; readonly port: number } | undefined;
   readonly connect: Connect;
@@ -75,6 +86,9 @@ export function makeClient(options: ClientOptions): Client {
     resolver: options.resolver,
     heloName: options.heloName,
     level: options.level ?? 'dane',
+    policyTable: options.policyTable ?? { rules: [] },
+    sts: options.sts,
+    roots: options.roots,
     port,
     relay:
       options.relay === undefined

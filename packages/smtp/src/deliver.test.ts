@@ -88,7 +88,7 @@ describe('what is proved', () => {
           protocol: 'TLSv1.3',
           cipher: 'TLS_AES_256_GCM_SHA384',
           serverName: 'mx.example.org',
-          authenticated: { usage: 3, record, baseDomain: 'mx.example.org', name: null },
+          authenticated: { by: 'dane', usage: 3, record, baseDomain: 'mx.example.org', name: null },
           reason: expect.any(String),
         },
       },
@@ -258,6 +258,8 @@ describe('what forbids a delivery', () => {
   });
 });
 
+const OLD_TLS: Script = { minTls: 'TLSv1', maxTls: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' };
+
 describe('opportunistic TLS, where DANE does not apply (RFC 7672 section 2.2)', () => {
   const none = { ...SIGNED, '_25._tcp.mx.example.org TLSA': {} };
   const to = async (script: Script, level: 'dane' | 'encrypt' | 'may' = 'dane') => {
@@ -287,11 +289,13 @@ describe('opportunistic TLS, where DANE does not apply (RFC 7672 section 2.2)', 
     async (handshake) => {
       const { result, heard } = await to({ handshake });
       expect(result.recipients).toMatchObject([{ status: 'delivered', tls: null }]);
+      // TLS, older TLS, clear text.
       expect(attemptsOf(result)).toEqual([
+        'mx.example.org 192.0.2.1 failed',
         'mx.example.org 192.0.2.1 failed',
         'mx.example.org 192.0.2.1 completed',
       ]);
-      expect(heard[1]?.commands).not.toContain('STARTTLS');
+      expect(heard.map(({ commands }) => commands.includes('STARTTLS'))).toEqual([true, true, false]);
     },
   );
 
@@ -300,14 +304,29 @@ describe('opportunistic TLS, where DANE does not apply (RFC 7672 section 2.2)', 
     async (maxTls) => {
       const { result } = await to({ closeAfterHandshake: true, maxTls });
       expect(result.recipients).toMatchObject([{ status: 'delivered', tls: null }]);
-      expect(result.attempts).toMatchObject([{ status: 'failed' }, { status: 'completed', tls: null }]);
+      expect(result.attempts.at(-1)).toMatchObject({ status: 'completed', tls: null });
     },
   );
 
-  it('delivers in clear text to a server whose TLS is too old for Node.js', async () => {
-    const old = { minTls: 'TLSv1', maxTls: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' } as const;
-    expect((await to(old)).result.recipients).toMatchObject([{ status: 'delivered', tls: null }]);
-    expect(statuses((await to(old, 'encrypt')).result)).toEqual(['deferred']);
+  it('goes down to TLS 1.0 before it goes clear (RFC 7435)', async () => {
+    const { result, heard } = await to(OLD_TLS);
+    expect(result.recipients).toMatchObject([
+      { status: 'delivered', tls: { protocol: 'TLSv1.1', authenticated: null } },
+    ]);
+    expect(attemptsOf(result)).toEqual([
+      'mx.example.org 192.0.2.1 failed',
+      'mx.example.org 192.0.2.1 completed',
+    ]);
+    expect(result.attempts[1]?.policy?.source).toContain(
+      'TLS 1.2 failed, and any encryption is better than none',
+    );
+    expect(heard[1]?.tls).toMatchObject({ protocol: 'TLSv1.1', serverName: 'mx.example.org' });
+  });
+
+  it('knows nothing older than TLS 1.2 where TLS is a must (RFC 8996)', async () => {
+    const { result, heard } = await to(OLD_TLS, 'encrypt');
+    expect(statuses(result)).toEqual(['deferred']);
+    expect(heard).toHaveLength(1);
   });
 
   it('delivers in clear text to a server that breaks off at STARTTLS', async () => {

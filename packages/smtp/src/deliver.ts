@@ -14,6 +14,8 @@ export interface Envelope {
   readonly from: string;
   /** `local@domain` each. */
   readonly to: readonly string[];
+  /** RFC 8689: the message goes only over authenticated TLS, to servers that promise the same. */
+  readonly requireTls?: boolean;
 }
 
 export interface DeliverOptions extends ClientOptions {
@@ -35,6 +37,7 @@ const PARALLEL_DESTINATIONS = 8;
 export async function deliver(options: DeliverOptions): Promise<Delivery> {
   const client = makeClient(options);
   const { envelope, message } = options;
+  const requireTls = envelope.requireTls ?? false;
   const from = envelope.from === '' ? undefined : parseMailbox(envelope.from);
   if (from === undefined && envelope.from !== '') {
     const reason = `the sender "${printable(envelope.from)}" is no mailbox (RFC 5321 section 4.1.2)`;
@@ -48,7 +51,7 @@ export async function deliver(options: DeliverOptions): Promise<Delivery> {
     ),
   ];
   const results = await inParallel(consignments, ([nextHop, mailboxes]) =>
-    deliverToDestination(client, { nextHop, from, recipients: mailboxes, message }),
+    deliverToDestination(client, { nextHop, from, recipients: mailboxes, message, requireTls }),
   );
   return {
     recipients: recipients.map(({ text, mailbox }) => outcomeOf(text, mailbox, results)),

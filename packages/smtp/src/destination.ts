@@ -10,9 +10,11 @@
  *   then the next host.
  * - A 5yz reply to MAIL, RCPT, DATA or the message is final. A 4yz reply leads to the next host: another
  *   address of the same host is the same server.
+ * - Where TLS is only hoped for, a failed handshake is followed by older TLS, then by clear text, at the same address.
  * - A connection lost after the final dot leaves the message in doubt. It is deferred, and not given to
  *   another host at once: that would most likely make it arrive twice.
  */
+import { Assessor } from './assess.js';
 import {
   type ConnectionContext,
   completedAttempt,
@@ -20,16 +22,18 @@ import {
   type HostContext,
   skippedAttempt,
 } from './attempt.js';
+import { clearInstead } from './clear-instead.js';
 import type { Client } from './client.js';
 import type { Target } from './connection.js';
-import { locate } from './locate.js';
+import type { ConnectDecision, Decision } from './decision.js';
+import type { SmtpFault } from './fault.js';
 import type { Mailbox } from './mailbox.js';
 import type { Message } from './message.js';
 import type { Attempt, AttemptRecipient, OutcomeStatus, RecipientOutcome } from './outcome.js';
-import type { ClearPolicy, TlsPolicy } from './policy.js';
-import { type HostsRoute, type Route, relayRoute, route } from './route.js';
-import { type OpenedSession, openSession } from './session.js';
-import { type Decision, decide } from './tls-policy.js';
+import type { TlsPolicy } from './policy.js';
+import { NOT_ESTABLISHED, NOT_SUPPORTED } from './require-tls.js';
+import type { HostsRoute, Route } from './route.js';
+import { type OpenedSession, openSession, type Session } from './session.js';
 import { transact } from './transaction.js';
 
 /** One destination's share of an envelope. */
@@ -38,6 +42,8 @@ export interface Consignment {
   readonly from: Mailbox | undefined;
   readonly recipients: readonly Mailbox[];
   readonly message: Message;
+  /** RFC 8689: REQUIRETLS was said to us with MAIL. */
+  readonly requireTls: boolean;
 }
 
 export interface DestinationResult {
@@ -53,16 +59,6 @@ export async function deliverToDestination(
   return await new Destination(client, consignment).run();
 }
 
-/** Route of a consignment: the relay's, or the domain's own. */
-export async function routeFor(
-  client: Client,
-  nextHop: string,
-  signal: AbortSignal | undefined,
-): Promise<Route> {
-  if (client.relay !== undefined) return relayRoute(client.relay.host, client.relay.port);
-  return await route(client.resolver, nextHop, { port: client.port, random: client.random, signal });
-}
-
 class Destination {
   readonly #client: Client;
   readonly #consignment: Consignment;
@@ -72,6 +68,11 @@ class Destination {
   /** The last word on each recipient that is not settled. */
   readonly #lastWord = new Map<Mailbox, { attempt: Attempt; recipient: AttemptRecipient | undefined }>();
   readonly #deadline: AbortSignal;
+  readonly #assessor: Assessor;
+  /** RFC 8689: REQUIRETLS binds. A bounce is not lost for it (section 5). */
+  readonly #requireTls: boolean;
+  /** Why hosts did not fulfil REQUIRETLS; undefined for a failure of another kind. */
+  readonly #unfulfilled: (string | undefined)[] = [];
   #connections = 0;
   #limit: string | undefined;
 
@@ -80,13 +81,18 @@ class Destination {
     this.#consignment = consignment;
     this.#pending = new Set(consignment.recipients);
     this.#deadline = AbortSignal.timeout(client.limits.totalTime);
+    const { nextHop, from, message, requireTls } = consignment;
+    this.#requireTls = requireTls && from !== undefined;
+    // RFC 8689 section 4.1: with REQUIRETLS the header field MUST be ignored.
+    const tlsRequired = this.#requireTls ? 'yes' : message.tlsRequiredNo && !requireTls ? 'no' : undefined;
+    this.#assessor = new Assessor(client, nextHop, tlsRequired);
   }
 
   async run(): Promise<DestinationResult> {
     const { signal } = this.#client;
     const stop = signal === undefined ? this.#deadline : AbortSignal.any([signal, this.#deadline]);
     try {
-      await this.#follow(await routeFor(this.#client, this.#consignment.nextHop, stop), stop);
+      await this.#follow(await this.#assessor.route(stop), stop);
     } catch (error) {
       // Look-ups end with the deadline too; only the caller's own abort is an exception.
       if (!this.#deadline.aborted || signal?.aborted === true) throw error;
@@ -121,16 +127,19 @@ class Destination {
     const skipped: Decision[] = [];
     for (const host of found.hosts) {
       if (this.#pending.size === 0 || this.#spent()) return;
-      const finding = await locate(host, { ...this.#client, signal: stop });
+      const { finding, decision, nameValidated } = await this.#assessor.assess(found, host, stop);
       const context: HostContext = { route: found, host, finding };
-      const decision = decide({ level: this.#client.level, route: found, host, finding });
       if (decision.action === 'skip') {
         skipped.push(decision);
+        if (this.#requireTls) {
+          this.#unfulfilled.push(decision.cause === 'policy' ? NOT_ESTABLISHED : undefined);
+        }
         this.#record(skippedAttempt(context, decision));
       } else {
-        await this.#addresses(context, decision);
+        await this.#addresses(context, decision, nameValidated);
       }
     }
+    this.#failUnfulfilled(found);
     // RFC 5321 section 5.1: records that all lead nowhere "MUST be reported as an error". Nothing failed: it
     // is proved, or at least answered, that there is no address.
     if (
@@ -143,43 +152,66 @@ class Destination {
     }
   }
 
-  async #addresses(context: HostContext, decision: Extract<Decision, { action: 'connect' }>): Promise<void> {
+  /**
+   * RFC 8689 section 4.2.1: "If there are no more MX hosts, the client MUST NOT transmit the message", and the sender
+   * is told. A host that could not be asked may fulfil it another time.
+   */
+  #failUnfulfilled(found: HostsRoute): void {
+    if (this.#unfulfilled.length === 0 || this.#unfulfilled.includes(undefined)) return;
+    if (this.#pending.size === 0 || this.#limit !== undefined) return;
+    const status = this.#unfulfilled.includes(NOT_SUPPORTED) ? NOT_SUPPORTED : NOT_ESTABLISHED;
+    const reasons = [...new Set(this.#attempts.map(({ reason }) => reason))].join('. Then ');
+    const words = `no server of ${found.domain} fulfils REQUIRETLS (RFC 8689 section 4.2.1): ${reasons}`;
+    this.#settleAll('failed', status, words, found.mx);
+  }
+
+  async #addresses(context: HostContext, decision: ConnectDecision, nameValidated: boolean): Promise<void> {
     for (const { address, family } of decision.finding.addresses.slice(
       0,
       this.#client.limits.addressesPerHost,
     )) {
       if (this.#pending.size === 0 || this.#spent()) return;
       const target = { address, family, port: context.host.port };
-      const next = await this.#address({ ...context, address, policy: decision.policy }, target);
+      const { policy, overlooked } = decision;
+      const next = await this.#address({ ...context, address, policy, overlooked }, target, nameValidated);
       if (next === 'host') return;
     }
   }
 
-  /** One address: one session, or two where the first one's TLS failed and clear text is allowed. */
-  async #address(context: ConnectionContext, target: Target): Promise<'address' | 'host'> {
-    const opened = await this.#open(target, context.policy);
-    if (opened.status === 'open') return await this.#transact(context, opened);
-    this.#record(failedAttempt(context, opened));
-    const clear = clearInstead(context.policy, opened);
-    if (clear === undefined || this.#spent()) return 'address';
-    const again = { ...context, policy: clear };
-    const second = await this.#open(target, clear);
-    if (second.status === 'open') return await this.#transact(again, second);
-    this.#record(failedAttempt(again, second));
+  /** One address: one session, or more where TLS failed and less, or clear text, is allowed. */
+  async #address(
+    context: ConnectionContext,
+    target: Target,
+    nameValidated: boolean,
+  ): Promise<'address' | 'host'> {
+    for (let next: ConnectionContext | undefined = context; next !== undefined; ) {
+      const opened = await this.#open(target, next.policy);
+      if (opened.status === 'open') return await this.#transact(next, opened, nameValidated);
+      if (this.#requireTls) this.#unfulfilled.push(unfulfilled(opened.fault));
+      this.#record(failedAttempt(next, opened));
+      const policy: TlsPolicy | undefined = this.#spent()
+        ? undefined
+        : clearInstead(next.policy, opened, context.policy.source);
+      next = policy && { ...next, policy };
+    }
     return 'address';
   }
 
   async #open(target: Target, policy: TlsPolicy): Promise<OpenedSession> {
     this.#connections += 1;
-    return await openSession({ ...this.#client, target, policy, deadline: this.#deadline });
+    const requireTls = this.#requireTls;
+    return await openSession({ ...this.#client, target, policy, requireTls, deadline: this.#deadline });
   }
 
   async #transact(
     context: ConnectionContext,
     { session }: Extract<OpenedSession, { status: 'open' }>,
+    nameValidated: boolean,
   ): Promise<'address' | 'host'> {
     const { from, message } = this.#consignment;
-    const { verdicts, usable } = await transact(session, { from, message, recipients: [...this.#pending] });
+    const recipients = [...this.#pending];
+    const requireTls = this.#consignment.requireTls && nameValidated && fulfilsRequireTls(session);
+    const { verdicts, usable } = await transact(session, { from, message, recipients, requireTls });
     // Nobody waits for the reply to QUIT.
     if (usable) session.connection.quit();
     else session.connection.destroy();
@@ -270,22 +302,14 @@ class Destination {
   }
 }
 
-/**
- * RFC 7672 section 2.2, pre-DANE rules: "The MTA MAY retry in cleartext when delivery via TLS fails during
- * the handshake". Some servers break off at the word STARTTLS already; under TLS 1.3 others do when our side
- * of the handshake has ended, which shows at EHLO.
- */
-function clearInstead(
-  policy: TlsPolicy,
-  { fault, tls }: Extract<OpenedSession, { status: 'failed' }>,
-): ClearPolicy | undefined {
-  if (policy.level !== 'may') return undefined;
-  const inHandshake = fault.stage === 'handshake' && (fault.kind === 'handshake' || fault.kind === 'timeout');
-  const rightAfter = tls !== null && fault.stage === 'ehlo' && fault.kind === 'closed';
-  const rightBefore = fault.stage === 'starttls' && fault.kind === 'closed';
-  if (!inHandshake && !rightAfter && !rightBefore) return undefined;
-  return {
-    level: 'none',
-    source: `TLS failed, and clear text is allowed (RFC 7672 section 2.2): ${policy.source}`,
-  };
+/** RFC 8689 section 2: without these the parameter must not be said. A bounce goes without it then (section 5). */
+function fulfilsRequireTls({ tls, capabilities }: Session): boolean {
+  return tls !== null && tls.authenticated !== null && capabilities.keywords.includes('REQUIRETLS');
+}
+
+/** The status that a failed session means under REQUIRETLS; undefined where it says nothing about that. */
+function unfulfilled({ kind, stage }: SmtpFault): string | undefined {
+  if (kind === 'requiretls-not-offered') return NOT_SUPPORTED;
+  const noTls = kind === 'starttls-not-offered' || kind === 'handshake' || kind === 'unauthenticated';
+  return noTls || (kind === 'refused' && stage === 'starttls') ? NOT_ESTABLISHED : undefined;
 }

@@ -20,8 +20,10 @@ export type FaultKind =
   | 'starttls-not-offered'
   /** The TLS handshake failed. */
   | 'handshake'
-  /** The TLS session stands, but the certificate chain does not match the TLSA records. */
+  /** The TLS session stands, but the server is not who the policy asks for. */
   | 'unauthenticated'
+  /** RFC 8689: the message asks for REQUIRETLS and the server does not offer it. */
+  | 'requiretls-not-offered'
   /** The time for this delivery is over. */
   | 'deadline';
 
@@ -34,7 +36,10 @@ export type FailureType =
   | 'validation-failure'
   | 'tlsa-invalid'
   | 'dnssec-invalid'
-  | 'dane-required';
+  | 'dane-required'
+  | 'sts-policy-fetch-error'
+  | 'sts-policy-invalid'
+  | 'sts-webpki-invalid';
 
 export class SmtpFault extends Error {
   override readonly name = 'SmtpFault';

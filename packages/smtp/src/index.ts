@@ -2,8 +2,20 @@
 export { MAX_CHAIN_CERTIFICATES } from './chain.js';
 export { type ClientOptions, DEFAULT_LIMITS, type Limits } from './client.js';
 export { type Connect, connectTcp, type Target } from './connection.js';
+export type { ConnectDecision, Decision, SkipDecision } from './decision.js';
 export { type DeliverOptions, deliver, type Envelope } from './deliver.js';
 export type { FailureType } from './fault.js';
+export {
+  type Authenticated,
+  type DaneAuthenticated,
+  type FingerprintAuthenticated,
+  type JudgedFailure,
+  type Judgement,
+  judge,
+  type PkixAuthenticated,
+  type Verification,
+  type Verify,
+} from './judge.js';
 export type { Discover } from './locate.js';
 export { isHostName, type Mailbox, parseDomain, parseMailbox } from './mailbox.js';
 export {
@@ -13,6 +25,8 @@ export {
   type Message,
   type MessageFault,
 } from './message.js';
+export { matchesMx, parseStsPolicy, type StsMode, type StsPolicyBody } from './mta-sts-policy.js';
+export { readStsRecord, type StsRecord } from './mta-sts-record.js';
 export type {
   Attempt,
   AttemptRecipient,
@@ -21,25 +35,50 @@ export type {
   RecipientOutcome,
   TlsaSummary,
 } from './outcome.js';
-export type {
-  ClearPolicy,
-  DanePolicy,
-  EncryptPolicy,
-  OpportunisticPolicy,
-  PolicyLevel,
-  TlsPolicy,
+export {
+  type Audit,
+  type ClearPolicy,
+  type DanePolicy,
+  type EncryptPolicy,
+  type FingerprintPolicy,
+  type InsecureMx,
+  type Lenience,
+  type MinTls,
+  type OpportunisticPolicy,
+  POLICY_LEVELS,
+  type PolicyLevel,
+  type StartTlsPolicy,
+  type StsPolicy,
+  type StsRequirement,
+  type TlsPolicy,
+  type VerifyPolicy,
 } from './policy.js';
+export {
+  defaultPolicy,
+  type Exception,
+  explainPolicy,
+  MAX_RULES,
+  type PolicyRule,
+  type PolicyTable,
+  type ResolvedPolicy,
+  type RuleMatch,
+  resolvePolicy,
+} from './policy-table.js';
+export { PolicyTableError, parsePolicyTable } from './policy-table-parser.js';
 export { type AddressProbe, type HostProbe, type ProbeOptions, type ProbeReport, probe } from './probe.js';
 export { formatReply, isReplyFault, type Reply, type ReplyFault, ReplyParser } from './reply.js';
 export {
   type HostsRoute,
+  hostsRoute,
   MAX_MX_HOSTS,
+  type NextHop,
   type Route,
   type RouteHost,
   type RouteOptions,
   relayRoute,
   route,
 } from './route.js';
-export type { Authenticated, TlsFacts, Verification, Verify } from './starttls.js';
+export type { TlsFacts } from './starttls.js';
+export type { NoStsPolicy, StsFinding, StsPolicyFinding, StsProblem, StsSource } from './sts-finding.js';
 export { DEFAULT_TIMEOUTS, type Stage, type Timeouts } from './timeouts.js';
-export { type Decision, decide } from './tls-policy.js';
+export { type DecisionInput, decide, type LocalPolicy, needsSts } from './tls-policy.js';

@@ -1,14 +1,13 @@
 /**
  * Where a host is, and what its TLSA records say - or only where it is, when nobody asks what they say.
  *
- * TLSA records are looked up for names and under DANE levels only. An address in a literal or, against the
+ * TLSA records are looked up for names, and where the policy wants them. An address in a literal or, against the
  * rules, in an MX record has none: "DANE TLS does not apply" (RFC 7672 section 2.2).
  */
 
 import { isIPv6 } from 'node:net';
 import type { HostAddress, HostFinding, TlsaFinding } from '@danelaw/dane';
 import { isAnswered, type Lookup, type Resolver } from '@danelaw/dns';
-import type { PolicyLevel } from './policy.js';
 import type { RouteHost } from './route.js';
 
 /** `discover` of @danelaw/dane: addresses first, then TLSA where RFC 7672 section 2.2.2 says so. */
@@ -22,28 +21,18 @@ const MAX_ADDRESSES = 10;
 
 export interface LocateOptions {
   readonly resolver: Resolver;
-  readonly level: PolicyLevel;
+  /** Whether the policy wants to know what TLSA records say. */
+  readonly tlsa: boolean;
   readonly discover: Discover;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Looks a host up as the policy level needs it. */
+/** Looks a host up as its policy needs it. */
 export async function locate(host: RouteHost, options: LocateOptions): Promise<HostFinding> {
   if (host.kind === 'address') return addressFinding(host);
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  switch (options.level) {
-    case 'dane':
-    case 'dane-only':
-      return await options.discover(options.resolver, { host: host.host, port: host.port, ...signal });
-    case 'none':
-    case 'may':
-    case 'encrypt':
-      return await addressesOnly(options.resolver, host, signal);
-    default: {
-      const never: never = options.level;
-      return never;
-    }
-  }
+  if (!options.tlsa) return await addressesOnly(options.resolver, host, signal);
+  return await options.discover(options.resolver, { host: host.host, port: host.port, ...signal });
 }
 
 const NOT_ASKED: TlsaFinding = { status: 'none', reason: 'the policy does not ask for DANE' };

@@ -27,6 +27,8 @@ export interface Message {
    * There is UTF-8 in the header section: the server must offer SMTPUTF8 (RFC 6532, RFC 6531 section 3.4).
    */
   readonly utf8Header: boolean;
+  /** The header says `TLS-Required: No` (RFC 8689 section 3), once. */
+  readonly tlsRequiredNo: boolean;
 }
 
 export type MessageFault =
@@ -77,7 +79,20 @@ export function checkMessage(octets: Uint8Array): CheckedMessage {
       'its header section is neither ASCII nor UTF-8 (RFC 6532 section 3); encode it as RFC 2047 says';
     return malformed('header-not-utf8', 1, reason);
   }
-  return { status: 'ok', message: { octets: normal, eightBit: utf8Header || !isAscii(normal), utf8Header } };
+  const eightBit = utf8Header || !isAscii(normal);
+  const tlsRequiredNo = saysTlsRequiredNo(header);
+  return { status: 'ok', message: { octets: normal, eightBit, utf8Header, tlsRequiredNo } };
+}
+
+/**
+ * RFC 8689 section 3: `"TLS-Required:" [FWS] "No" CRLF`. "More than one instance ... MUST NOT appear": where they do,
+ * or one says something else, nobody knows what is meant, and nothing is weakened.
+ */
+function saysTlsRequiredNo(header: Uint8Array): boolean {
+  const text = Buffer.from(header.buffer, header.byteOffset, header.length).toString('latin1');
+  const fields = text.match(/^tls-required[ \t]*:.*(?:\r\n[ \t].*)*/gimu) ?? [];
+  const [field] = fields;
+  return fields.length === 1 && field !== undefined && /^[^:]*:\s*no\s*$/iu.test(field);
 }
 
 type LineEnds =

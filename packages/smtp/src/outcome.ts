@@ -73,6 +73,10 @@ export interface Attempt {
   readonly enhancedStatus: string | null;
   readonly reason: string;
   readonly failureType: FailureType | null;
+  /** The MTA-STS policy that was applied to the host; null where there was none, or none was needed. */
+  readonly sts: { readonly domain: string; readonly mode: 'enforce' | 'testing'; readonly id: string } | null;
+  /** What failed and did not stop the delivery: audits, MTA-STS in testing mode, `TLS-Required: No`. */
+  readonly overlooked: readonly { readonly failureType: FailureType; readonly reason: string }[];
   /** What became of each recipient; empty where the attempt is not `completed`. */
   readonly recipients: readonly AttemptRecipient[];
 }

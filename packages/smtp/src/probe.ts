@@ -4,17 +4,18 @@
  * goes on to the last.
  */
 import type { HostFinding } from '@danelaw/dane';
-import { failedAttempt, sessionWords } from './attempt.js';
+import { Assessor } from './assess.js';
+import { failedAttempt, overlookedFacts, sessionWords } from './attempt.js';
 import { type Client, type ClientOptions, makeClient } from './client.js';
-import { routeFor } from './destination.js';
+import type { Decision } from './decision.js';
 import type { FailureType } from './fault.js';
-import { locate } from './locate.js';
-import { summarizeTlsa, type TlsaSummary } from './outcome.js';
+import { parseDomain } from './mailbox.js';
+import { type Attempt, summarizeTlsa, type TlsaSummary } from './outcome.js';
 import type { TlsPolicy } from './policy.js';
 import type { HostsRoute, Route, RouteHost } from './route.js';
 import { openSession } from './session.js';
 import type { TlsFacts } from './starttls.js';
-import { type Decision, decide } from './tls-policy.js';
+import type { StsFinding } from './sts-finding.js';
 
 export interface ProbeOptions extends ClientOptions {
   readonly domain: string;
@@ -24,6 +25,8 @@ export interface ProbeReport {
   readonly route: Route;
   /** In the order in which a sender tries them; empty where the route has no hosts. */
   readonly hosts: readonly HostProbe[];
+  /** What MTA-STS says of the domain; undefined where nobody was asked. */
+  readonly sts: StsFinding | undefined;
 }
 
 export interface HostProbe {
@@ -49,26 +52,34 @@ export interface AddressProbe {
   readonly enhancedStatus: string | null;
   readonly reason: string;
   readonly failureType: FailureType | null;
+  /** What failed and would not stop a delivery. */
+  readonly overlooked: Attempt['overlooked'];
 }
 
 /** Probes all hosts of a domain. Rejects only when `signal` aborts, or for an impossible `heloName`. */
 export async function probe(options: ProbeOptions): Promise<ProbeReport> {
   const client = makeClient(options);
-  const route = await routeFor(client, options.domain, client.signal);
+  const assessor = new Assessor(client, parseDomain(options.domain) ?? options.domain);
+  const route = await assessor.route(client.signal);
   const hosts: HostProbe[] = [];
-  if (route.status !== 'hosts') return { route, hosts };
-  for (const host of route.hosts) hosts.push(await probeHost(client, route, host));
-  return { route, hosts };
+  if (route.status === 'hosts') {
+    for (const host of route.hosts) hosts.push(await probeHost(client, assessor, route, host));
+  }
+  return { route, hosts, sts: await assessor.stsFinding() };
 }
 
-async function probeHost(client: Client, route: HostsRoute, host: RouteHost): Promise<HostProbe> {
-  const finding = await locate(host, client);
-  const decision = decide({ level: client.level, route, host, finding });
+async function probeHost(
+  client: Client,
+  assessor: Assessor,
+  route: HostsRoute,
+  host: RouteHost,
+): Promise<HostProbe> {
+  const { finding, decision } = await assessor.assess(route, host, client.signal);
   const addresses: AddressProbe[] = [];
   if (decision.action === 'connect') {
     for (const { address, family } of decision.finding.addresses) {
-      const { policy } = decision;
-      const context = { route, host, finding, address, policy };
+      const { policy, overlooked } = decision;
+      const context = { route, host, finding, address, policy, overlooked };
       const opened = await openSession({ ...client, target: { address, family, port: host.port }, policy });
       const facts = { address, policy: { level: policy.level, source: policy.source } };
       if (opened.status === 'open') {
@@ -77,7 +88,9 @@ async function probeHost(client: Client, route: HostsRoute, host: RouteHost): Pr
         const reason = [sessionWords(session, context), ...session.notes].join('; ');
         const nothing = { reply: null, enhancedStatus: null, failureType: null };
         const capabilities = session.capabilities.keywords;
-        addresses.push({ ...facts, ok: true, tls: session.tls, capabilities, reason, ...nothing });
+        const overlookedToo = overlookedFacts([...overlooked, ...session.overlooked]);
+        const found = { capabilities, reason, overlooked: overlookedToo, ...nothing };
+        addresses.push({ ...facts, ok: true, tls: session.tls, ...found });
       } else {
         const { tls, reply, enhancedStatus, reason, failureType } = failedAttempt(context, opened);
         addresses.push({
@@ -89,6 +102,7 @@ async function probeHost(client: Client, route: HostsRoute, host: RouteHost): Pr
           enhancedStatus,
           reason,
           failureType,
+          overlooked: overlookedFacts(overlooked),
         });
       }
     }

@@ -28,9 +28,10 @@ export interface HostsRoute {
   readonly expandedDomain: string;
   /**
    * `mx`: by MX records; `implicit-mx`: there are none, the domain is its own server; `relay`: the
-   * administrator said so; `literal`: the address itself was given.
+   * administrator named one host for it; `hosts`: the administrator listed its hosts; `literal`: the address
+   * itself was given.
    */
-  readonly via: 'mx' | 'implicit-mx' | 'relay' | 'literal';
+  readonly via: 'mx' | 'implicit-mx' | 'relay' | 'hosts' | 'literal';
   /**
    * How the list was learned. What the administrator or the sender gave is secure a priori: no look-up was
    * needed.
@@ -97,6 +98,18 @@ export interface FailedRoute {
   readonly reason: string;
 }
 
+/** Where the administrator sends the mail of a domain, instead of to the domain's own MX hosts. */
+export type NextHop =
+  /** One host, as it is named: no MX look-up. */
+  | { readonly kind: 'relay'; readonly host: string; readonly port: number | undefined }
+  /** The MX hosts of another domain. */
+  | { readonly kind: 'domain'; readonly domain: string; readonly port: number | undefined }
+  /** These hosts, in this order. */
+  | {
+      readonly kind: 'hosts';
+      readonly hosts: readonly { readonly host: string; readonly port: number | undefined }[];
+    };
+
 export interface RouteOptions {
   /** The SMTP port of every host; 25 unless told otherwise. */
   readonly port?: number;
@@ -146,6 +159,32 @@ export function relayRoute(host: string, port: number): HostsRoute | InvalidDoma
   }
   const hosts = [{ kind: 'name', host: domain, port, preference: undefined }] as const;
   return { status: 'hosts', domain, expandedDomain: domain, via: 'relay', mx: 'secure', hosts, notes: [] };
+}
+
+/**
+ * The route to hosts that the administrator listed for a domain: like an MX RRset that is secure a priori (RFC
+ * 7672 section 3.2.2 has the domain's own name on their certificates too).
+ *
+ * @param hosts host names or addresses, best first
+ */
+export function hostsRoute(
+  nextHop: string,
+  hosts: readonly { readonly host: string; readonly port: number }[],
+): HostsRoute | InvalidDomain {
+  const domain = parseDomain(nextHop);
+  const [first, ...others] = hosts.map(
+    ({ host, port }): RouteHost => ({
+      kind: isIP(host) === 0 ? 'name' : 'address',
+      host,
+      port,
+      preference: undefined,
+    }),
+  );
+  if (domain === undefined || first === undefined) {
+    return { status: 'invalid-domain', domain: nextHop, reason: `no hosts are listed for "${nextHop}"` };
+  }
+  const found = { domain, expandedDomain: domain, via: 'hosts', mx: 'secure', notes: [] } as const;
+  return { status: 'hosts', ...found, hosts: [first, ...others] };
 }
 
 function literalRoute(literal: string, port: number): HostsRoute | InvalidDomain {

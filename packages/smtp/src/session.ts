@@ -6,12 +6,14 @@
  * is a must, a chain that does not match - ends the connection before MAIL FROM, and is told with all that
  * was learned by then.
  */
+import type { Roots } from '@danelaw/dane';
 import { type Capabilities, NO_CAPABILITIES, readCapabilities } from './capabilities.js';
 import { type Connect, Connection, type Target } from './connection.js';
-import { refused, SmtpFault } from './fault.js';
-import type { TlsPolicy } from './policy.js';
+import { type FaultKind, refused, SmtpFault } from './fault.js';
+import type { JudgedFailure, Verify } from './judge.js';
+import type { StartTlsPolicy, TlsPolicy } from './policy.js';
 import { formatReply, type Reply } from './reply.js';
-import { type StartTlsPolicy, type TlsFacts, upgrade, type Verify } from './starttls.js';
+import { type TlsFacts, upgrade } from './starttls.js';
 import type { Stage, Timeouts } from './timeouts.js';
 
 export interface SessionOptions {
@@ -21,6 +23,10 @@ export interface SessionOptions {
   readonly heloName: string;
   readonly connect: Connect;
   readonly verify: Verify;
+  /** Who is trusted where DANE has no part; the Web's roots where it is left out. */
+  readonly roots?: Roots | undefined;
+  /** RFC 8689: the message needs a server that is authenticated and offers REQUIRETLS. */
+  readonly requireTls?: boolean | undefined;
   readonly timeouts: Timeouts;
   readonly clock: () => number;
   readonly signal?: AbortSignal | undefined;
@@ -35,6 +41,8 @@ export interface Session {
   readonly tls: TlsFacts | null;
   /** What the server was lenient or strange about, for people. */
   readonly notes: readonly string[];
+  /** What failed and does not stop the delivery: audits, MTA-STS in testing mode, `TLS-Required: No`. */
+  readonly overlooked: readonly JudgedFailure[];
 }
 
 export type OpenedSession =
@@ -52,15 +60,17 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
     const clear = await hello(connection, options);
     const agreed = await agreeOnTls(connection, clear, options.policy);
     if (agreed.next === 'clear') {
-      const notes = agreed.note === undefined ? [] : [agreed.note];
-      return { status: 'open', session: { connection, capabilities: clear, tls: null, notes } };
+      const { notes, overlooked } = agreed;
+      return { status: 'open', session: { connection, capabilities: clear, tls: null, notes, overlooked } };
     }
     const upgraded = await upgrade(connection, { ...options, policy: agreed.policy });
     tls = upgraded.tls;
     if (upgraded.rejected !== undefined) throw upgraded.rejected;
     // RFC 3207 section 4.2: what the server offers is asked anew; `clear` is not looked at again.
     const capabilities = await hello(connection, options);
-    return { status: 'open', session: { connection, capabilities, tls, notes: [] } };
+    if (options.requireTls === true) requireRequireTls(tls, capabilities);
+    const { overlooked } = upgraded;
+    return { status: 'open', session: { connection, capabilities, tls, notes: [], overlooked } };
   } catch (error) {
     if (!(error instanceof SmtpFault)) {
       connection?.destroy();
@@ -71,11 +81,26 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
   }
 }
 
+/** RFC 8689 section 4.2.1, steps 4 and 5. */
+function requireRequireTls({ authenticated, reason }: TlsFacts, { keywords }: Capabilities): void {
+  if (authenticated === null) {
+    const words = `the message must not go to a server that nobody authenticated (RFC 8689 section 4.2.1): ${reason}`;
+    throw new SmtpFault('unauthenticated', 'ehlo', words);
+  }
+  if (keywords.includes('REQUIRETLS')) return;
+  const words = 'the message must not go to a server that does not offer REQUIRETLS (RFC 8689 section 4.2.1)';
+  throw new SmtpFault('requiretls-not-offered', 'ehlo', words);
+}
+
 /** With a word of goodbye where the server still listens (RFC 3207 section 4.1, RFC 5321 section 3.1). */
 function leave(connection: Connection | undefined, fault: SmtpFault): void {
-  const listens =
-    fault.kind === 'refused' || fault.kind === 'unauthenticated' || fault.kind === 'starttls-not-offered';
-  if (listens) connection?.quit();
+  const listens: ReadonlySet<FaultKind> = new Set<FaultKind>([
+    'refused',
+    'unauthenticated',
+    'starttls-not-offered',
+    'requiretls-not-offered',
+  ]);
+  if (listens.has(fault.kind)) connection?.quit();
   else connection?.destroy();
 }
 
@@ -89,7 +114,7 @@ async function greeting(connection: Connection): Promise<void> {
 async function hello(connection: Connection, { heloName, policy }: SessionOptions): Promise<Capabilities> {
   const reply = await connection.command('ehlo', `EHLO ${heloName}`);
   if (reply.code === 250) return readCapabilities(reply);
-  const mayGoWithout = policy.level === 'none' || policy.level === 'may';
+  const mayGoWithout = policy.level === 'none' || isClearAllowed(policy);
   if (reply.code < 500 || !mayGoWithout) throw refusal('ehlo', reply);
   const second = await connection.command('ehlo', `HELO ${heloName}`);
   if (second.code !== 250) throw refusal('ehlo', second);
@@ -104,39 +129,43 @@ function refusal(stage: Stage, reply: Reply): SmtpFault {
 }
 
 type Agreed =
-  | { readonly next: 'clear'; readonly note?: string }
+  | {
+      readonly next: 'clear';
+      readonly notes: readonly string[];
+      readonly overlooked: readonly JudgedFailure[];
+    }
   | { readonly next: 'tls'; readonly policy: StartTlsPolicy };
+
+/** Opportunistic, or what fails is only reported. */
+export function isClearAllowed(policy: StartTlsPolicy): boolean {
+  if (policy.level === 'may' || policy.lenience !== undefined) return true;
+  return policy.level === 'sts' && policy.sts.mode === 'testing';
+}
 
 /** Whether TLS comes next. Clear text only where the policy allows it. */
 async function agreeOnTls(connection: Connection, offered: Capabilities, policy: TlsPolicy): Promise<Agreed> {
-  switch (policy.level) {
-    case 'none':
-      return { next: 'clear' };
-    case 'may': {
-      if (!offered.startTls) return { next: 'clear', note: 'the server does not offer STARTTLS' };
-      const reply = await connection.command('starttls', 'STARTTLS');
-      if (reply.code === 220) return { next: 'tls', policy };
-      if (reply.code === 421) throw refused('starttls', reply);
-      // RFC 3207 section 6: after a 454 the client may go ahead with the rest of the session.
-      return { next: 'clear', note: `the server offers STARTTLS and refuses it: ${formatReply(reply)}` };
-    }
-    case 'encrypt':
-    case 'dane':
-    case 'dane-only': {
-      if (!offered.startTls) {
-        const words = `the server does not offer STARTTLS, and TLS is a must: ${policy.source}`;
-        throw new SmtpFault('starttls-not-offered', 'starttls', words, {
-          failureType: 'starttls-not-supported',
-        });
-      }
-      const reply = await connection.command('starttls', 'STARTTLS');
-      if (reply.code === 220) return { next: 'tls', policy };
-      const words = `the server refused STARTTLS, and TLS is a must: ${formatReply(reply)}`;
-      throw new SmtpFault('refused', 'starttls', words, { reply, failureType: 'starttls-not-supported' });
-    }
-    default: {
-      const never: never = policy;
-      return never;
-    }
+  if (policy.level === 'none') return { next: 'clear', notes: [], overlooked: [] };
+  if (!offered.startTls) {
+    if (isClearAllowed(policy)) return clear(policy, 'the server does not offer STARTTLS');
+    const words = `the server does not offer STARTTLS, and TLS is a must: ${policy.source}`;
+    throw new SmtpFault('starttls-not-offered', 'starttls', words, { failureType: STARTTLS });
   }
+  const reply = await connection.command('starttls', 'STARTTLS');
+  if (reply.code === 220) return { next: 'tls', policy };
+  if (isClearAllowed(policy)) {
+    if (reply.code === 421) throw refused('starttls', reply);
+    // RFC 3207 section 6: after a 454 the client may go ahead with the rest of the session.
+    return clear(policy, `the server offers STARTTLS and refuses it: ${formatReply(reply)}`);
+  }
+  const words = `the server refused STARTTLS, and TLS is a must: ${formatReply(reply)}`;
+  throw new SmtpFault('refused', 'starttls', words, { reply, failureType: STARTTLS });
+}
+
+const STARTTLS = 'starttls-not-supported';
+
+/** Clear text is nothing to report where nobody asked for more. */
+function clear(policy: StartTlsPolicy, note: string): Agreed {
+  const failure = { binding: false, failureType: STARTTLS, reason: `${note}: ${policy.source}` } as const;
+  const asksForMore = policy.level !== 'may' || policy.sts !== undefined;
+  return { next: 'clear', notes: [note], overlooked: asksForMore ? [failure] : [] };
 }

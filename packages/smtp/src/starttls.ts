@@ -7,52 +7,20 @@
  * session before that judgement stands (RFC 3207 section 4.1).
  *
  * OpenSSL verifies nothing for us (`rejectUnauthorized: false`, no root store): whom to trust is what the
- * TLSA records say, and `verifyCertificate` of @danelaw/dane reads them.
+ * policy says, and `judge.ts` asks it.
  *
  * Sessions are not resumed: a resumed session shows no certificate, so its verdict would be inherited from a
  * handshake that was judged by another policy. Each connection makes a full handshake.
  */
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { formatTlsa, type TlsaRecord } from '@danelaw/dane';
+import type { Roots } from '@danelaw/dane';
 import { takeChain } from './chain.js';
 import { type Bounds, bounded, type Connection } from './connection.js';
-import { type FailureType, SmtpFault } from './fault.js';
-import type { DanePolicy, EncryptPolicy, OpportunisticPolicy } from './policy.js';
+import { SmtpFault } from './fault.js';
+import { type Authenticated, type JudgedFailure, type Judgement, judge, type Verify } from './judge.js';
+import type { StartTlsPolicy } from './policy.js';
 import type { Timeouts } from './timeouts.js';
-
-/**
- * The verifier's contract: does this chain match these records. `verifyCertificate` of @danelaw/dane keeps
- * it.
- */
-export type Verify = (input: {
-  chain: readonly Uint8Array[];
-  tlsa: readonly TlsaRecord[];
-  baseDomain: string;
-  otherNames?: readonly string[];
-  time?: Date;
-}) => Verification;
-
-export interface Verification {
-  readonly authenticated: boolean;
-  /** False where none of the records can be used: TLS without authentication (RFC 7672 section 2.2). */
-  readonly usable: boolean;
-  readonly matched?: { readonly record: TlsaRecord; readonly referenceName?: string };
-  readonly reason: string;
-  /** Why not, as a TLS report counts it. */
-  readonly resultType?: FailureType;
-}
-
-/** By what a server was authenticated. JSON-ready. */
-export interface Authenticated {
-  /** 2 DANE-TA, 3 DANE-EE. */
-  readonly usage: number;
-  /** The TLSA record that matched, in presentation form. */
-  readonly record: string;
-  readonly baseDomain: string;
-  /** The reference identifier that the certificate bears; null with DANE-EE, where names do not count. */
-  readonly name: string | null;
-}
 
 /** What is known about a TLS session. JSON-ready. */
 export interface TlsFacts {
@@ -68,11 +36,10 @@ export interface TlsFacts {
   readonly reason: string;
 }
 
-export type StartTlsPolicy = OpportunisticPolicy | EncryptPolicy | DanePolicy;
-
 export interface UpgradeOptions {
   readonly policy: StartTlsPolicy;
   readonly verify: Verify;
+  readonly roots?: Roots | undefined;
   readonly timeouts: Timeouts;
   /** Milliseconds since the epoch: when certificates must be valid. */
   readonly clock: () => number;
@@ -80,10 +47,12 @@ export interface UpgradeOptions {
   readonly deadline?: AbortSignal | undefined;
 }
 
-/** A handshake that stands. `verdict` is a fault where the policy forbids to go on. */
+/** A handshake that stands. `rejected` is a fault where the policy forbids to go on. */
 export interface Upgraded {
   readonly tls: TlsFacts;
   readonly rejected: SmtpFault | undefined;
+  /** What failed and does not stop the delivery. */
+  readonly overlooked: readonly JudgedFailure[];
 }
 
 /**
@@ -111,9 +80,29 @@ export async function upgrade(connection: Connection, options: UpgradeOptions): 
   });
   // No await between here and the chain: it is taken once, and at once.
   const chain = takeChain(socket);
-  const upgraded = judge(socket, chain, options);
+  const judgement = judge(policy, chain, { ...options, time: new Date(options.clock()) });
+  const upgraded = factsOf(socket, policy, judgement);
   connection.attach(socket);
   return upgraded;
+}
+
+function factsOf(socket: TLSSocket, { serverName }: StartTlsPolicy, judgement: Judgement): Upgraded {
+  const { authenticated, reason, failures } = judgement;
+  const refusal = failures.find(({ binding }) => binding);
+  return {
+    tls: {
+      protocol: socket.getProtocol() ?? 'unknown',
+      cipher: socket.getCipher().standardName ?? socket.getCipher().name,
+      serverName,
+      // Whoever was refused is nobody, whatever else was proved about him.
+      authenticated: refusal === undefined ? authenticated : null,
+      reason,
+    },
+    rejected:
+      refusal &&
+      new SmtpFault('unauthenticated', 'handshake', refusal.reason, { failureType: refusal.failureType }),
+    overlooked: failures.filter(({ binding }) => !binding),
+  };
 }
 
 async function handshake(socket: TLSSocket, bounds: Bounds): Promise<void> {
@@ -142,78 +131,26 @@ function tlsErrorWords(error: Error & { reason?: string; code?: string }): strin
   return error.reason ?? error.message;
 }
 
-function judge(socket: TLSSocket, chain: readonly Uint8Array[], options: UpgradeOptions): Upgraded {
-  const { policy } = options;
-  const facts = (authenticated: Authenticated | null, reason: string): TlsFacts => ({
-    protocol: socket.getProtocol() ?? 'unknown',
-    cipher: socket.getCipher().standardName ?? socket.getCipher().name,
-    serverName: policy.serverName,
-    authenticated,
-    reason,
-  });
-  switch (policy.level) {
-    case 'may':
-    case 'encrypt':
-      return { tls: facts(null, `not authenticated: ${policy.source}`), rejected: undefined };
-    case 'dane':
-    case 'dane-only': {
-      const verdict = options.verify({
-        chain,
-        tlsa: policy.tlsa,
-        baseDomain: policy.baseDomain,
-        otherNames: policy.otherNames,
-        time: new Date(options.clock()),
-      });
-      if (verdict.authenticated) {
-        return { tls: facts(authenticatedBy(verdict, policy), verdict.reason), rejected: undefined };
-      }
-      // RFC 7672 section 2.2: where nothing is usable, TLS is mandatory and authentication is not; section 6:
-      // unless DANE itself is what the administrator demands.
-      if (!verdict.usable && policy.level === 'dane')
-        return { tls: facts(null, verdict.reason), rejected: undefined };
-      return reject(facts(null, verdict.reason), verdict.reason, failureType(verdict));
-    }
-    default: {
-      const never: never = policy;
-      return never;
-    }
-  }
-}
-
-function authenticatedBy(verdict: Verification, policy: DanePolicy): Authenticated | null {
-  const matched = verdict.matched;
-  if (matched === undefined) return null;
-  return {
-    usage: matched.record.usage,
-    record: formatTlsa(matched.record),
-    baseDomain: policy.baseDomain,
-    name: matched.referenceName ?? null,
-  };
-}
-
-function reject(tls: TlsFacts, reason: string, type: FailureType): Upgraded {
-  const words = `the server's certificate does not match its TLSA records (RFC 7672 section 3.2): ${reason}`;
-  return { tls, rejected: new SmtpFault('unauthenticated', 'handshake', words, { failureType: type }) };
-}
-
-function failureType(verdict: Verification): FailureType {
-  return verdict.resultType ?? (verdict.usable ? 'validation-failure' : 'tlsa-invalid');
-}
-
 const contexts = new Map<string, SecureContext>();
 
 /**
  * TLS 1.2 or later where TLS is a must (RFC 8996 has retired what was before it). Opportunistic TLS takes
- * whatever Node.js allows by default: any encryption is better than the clear text it falls back to (RFC
- * 7435).
+ * whatever Node.js allows by default, and as its last step before clear text TLS 1.0 with whatever ciphers
+ * there are: any encryption is better than none (RFC 7435). OpenSSL allows that at security level 0 alone.
  *
  * `ca: []` keeps the Web's root store out: it plays no part, and loading it costs several milliseconds.
  */
 function secureContext(policy: StartTlsPolicy): SecureContext {
-  const key = policy.level === 'may' ? 'default' : 'TLSv1.2';
+  const legacy = policy.level === 'may' && policy.legacy === true;
+  const minimum = policy.minTls ?? (policy.level === 'may' ? undefined : 'TLSv1.2');
+  const key = legacy ? 'legacy' : (minimum ?? 'default');
   const known = contexts.get(key);
   if (known !== undefined) return known;
-  const made = createSecureContext({ ca: [], ...(key === 'TLSv1.2' ? { minVersion: 'TLSv1.2' } : {}) });
+  const made = createSecureContext({
+    ca: [],
+    ...(minimum === undefined ? {} : { minVersion: minimum }),
+    ...(legacy ? { minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
+  });
   contexts.set(key, made);
   return made;
 }

@@ -2,8 +2,9 @@ import type { HostFinding, ReachableHost, TlsaFinding } from '@danelaw/dane';
 import { describe, expect, it } from 'vitest';
 import type { PolicyLevel } from './policy.js';
 import type { HostsRoute } from './route.js';
+import type { StsPolicyFinding } from './sts-finding.js';
 import { leaf, tlsaFor } from './testing/certificates.js';
-import { decide } from './tls-policy.js';
+import { type DecisionInput, decide, needsSts, wantsTlsa } from './tls-policy.js';
 
 const host = { kind: 'name', host: 'mx.example.org', port: 25, preference: 10 } as const;
 const route = { domain: 'example.org', expandedDomain: 'example.org', via: 'mx', mx: 'secure' } as const;
@@ -129,5 +130,184 @@ describe('decide: the names that a certificate may bear (RFC 7672 section 3.2.2)
     const finding = reachable({ status: 'usable', baseDomain, records: [record], published: [{ record }] });
     const decision = decide({ level: 'dane', route: found, host, finding });
     expect(decision).toMatchObject({ policy: { otherNames: expected } });
+  });
+});
+
+const MX_POLICY = { mode: 'enforce', maxAge: 86_400, mx: ['*.example.org'] } as const;
+
+function stsOf(policy: StsPolicyFinding['policy']): StsPolicyFinding {
+  const known = { domain: 'example.org', id: '1', from: 'cache', expires: 1, problems: [] } as const;
+  return { status: 'policy', ...known, policy };
+}
+
+const STS = {
+  enforce: stsOf(MX_POLICY),
+  testing: stsOf({ ...MX_POLICY, mode: 'testing' }),
+  other: stsOf({ ...MX_POLICY, mx: ['mx.elsewhere.example'] }),
+} as const;
+
+/** The decided level, and whether MTA-STS has a say as well. */
+function decidedWith(input: Partial<DecisionInput>, mx: 'secure' | 'insecure', tlsa: TlsaFinding['status']) {
+  const finding = reachable(TLSA[tlsa]);
+  const decision = decide({ level: 'dane', route: { ...route, mx }, host, finding, ...input });
+  if (decision.action === 'skip') return `skip (${decision.cause})`;
+  const { policy, overlooked } = decision;
+  const more = policy.level !== 'none' && policy.level !== 'sts' && policy.sts ? ' + sts' : '';
+  const lenient = policy.level !== 'none' && policy.lenience ? `, ${policy.lenience.kind}` : '';
+  return `${policy.level}${more}${lenient}${overlooked.length > 0 ? ', overlooked' : ''}`;
+}
+
+describe('decide: MTA-STS and DANE, host by host (RFC 8461 section 2)', () => {
+  it.each<['secure' | 'insecure', TlsaFinding['status'], keyof typeof STS, string]>([
+    // A host of a secure MX RRset with usable TLSA records: DANE alone decides.
+    ['secure', 'usable', 'enforce', 'dane'],
+    ['secure', 'usable', 'other', 'dane'],
+    // Without them the policy is followed.
+    ['secure', 'none', 'enforce', 'sts'],
+    ['secure', 'none', 'testing', 'sts'],
+    ['secure', 'none', 'other', 'skip (policy)'],
+    ['secure', 'unusable', 'enforce', 'encrypt + sts'],
+    // A host of an insecure MX RRset: the policy binds in addition.
+    ['insecure', 'usable', 'enforce', 'dane + sts'],
+    ['insecure', 'usable', 'testing', 'dane + sts'],
+    ['insecure', 'usable', 'other', 'skip (policy)'],
+    ['insecure', 'unusable', 'enforce', 'encrypt + sts'],
+    ['insecure', 'none', 'enforce', 'sts'],
+    ['insecure', 'none', 'other', 'skip (policy)'],
+    // A failed look-up is never rescued.
+    ['secure', 'failed', 'enforce', 'skip (look-up)'],
+    ['insecure', 'failed', 'enforce', 'skip (look-up)'],
+  ])('MX %s, TLSA %s, policy %s: %s', (mx, tlsa, sts, expected) => {
+    expect(decidedWith({ sts: STS[sts] }, mx, tlsa)).toBe(expected);
+  });
+
+  it('under "sts" the policy alone decides, and without one TLS is opportunistic', () => {
+    expect(decidedWith({ level: 'sts', sts: STS.enforce }, 'secure', 'none')).toBe('sts');
+    expect(decidedWith({ level: 'sts', sts: STS.other }, 'secure', 'none')).toBe('skip (policy)');
+    expect(decidedWith({ level: 'sts' }, 'secure', 'none')).toBe('may');
+  });
+
+  it('what the administrator says of the domain goes before it', () => {
+    for (const level of ['none', 'may', 'encrypt', 'verify'] as const) {
+      expect(decidedWith({ level, sts: STS.other }, 'insecure', 'none')).toBe(level);
+    }
+  });
+
+  it('what he says of a host does not, where a forged MX record may have named the host', () => {
+    const rule = { level: 'may', byHost: true } as const;
+    expect(decidedWith({ ...rule, sts: STS.enforce }, 'insecure', 'none')).toBe('sts');
+    expect(decidedWith({ ...rule, sts: STS.other }, 'insecure', 'none')).toBe('skip (policy)');
+    expect(decidedWith({ ...rule, sts: STS.other }, 'secure', 'none')).toBe('may');
+  });
+
+  it('hosts that the administrator listed need not be in it, but their certificates count', () => {
+    const listed = { ...route, via: 'hosts' } as const;
+    expect(decidedWith({ sts: STS.other, route: listed }, 'secure', 'none')).toBe('sts');
+  });
+
+  it('is not asked for where it does not matter', () => {
+    const needs = (mx: 'secure' | 'insecure', tlsa: TlsaFinding['status'], level: PolicyLevel = 'dane') =>
+      needsSts({ level, route: { ...route, mx }, host, finding: reachable(TLSA[tlsa]) });
+    expect(needs('secure', 'usable')).toBe(false);
+    expect(needs('secure', 'failed')).toBe(false);
+    expect(needs('insecure', 'usable')).toBe(true);
+    expect(needs('insecure', 'none', 'dane-only')).toBe(false);
+    expect(needs('insecure', 'none', 'may')).toBe(false);
+  });
+});
+
+describe('decide: what TLSA is worth at a host of insecure MX records', () => {
+  it.each<['dane' | 'encrypt' | 'may', TlsaFinding['status'], string]>([
+    ['dane', 'usable', 'dane'],
+    ['encrypt', 'usable', 'encrypt'],
+    ['encrypt', 'failed', 'skip (look-up)'],
+    ['may', 'usable', 'may'],
+    ['may', 'failed', 'may'],
+  ])('"%s", TLSA %s: %s', (insecureMx, tlsa, expected) => {
+    expect(decidedWith({ insecureMx }, 'insecure', tlsa)).toBe(expected);
+    // Of secure MX records nothing is taken back.
+    expect(decidedWith({ insecureMx }, 'secure', 'usable')).toBe('dane');
+  });
+
+  it('"may" does not even look TLSA records up', () => {
+    expect(wantsTlsa({ level: 'dane', insecureMx: 'may', route: { ...route, mx: 'insecure' } })).toBe(false);
+    expect(wantsTlsa({ level: 'dane', insecureMx: 'may', route })).toBe(true);
+  });
+});
+
+describe('decide: local levels', () => {
+  it('"verify" asks for the names of the rule, else of the host or, with insecure MX records, of the domain', () => {
+    const names = (mx: 'secure' | 'insecure', more: Partial<DecisionInput> = {}) => {
+      const finding = reachable(TLSA.none);
+      return decide({ level: 'verify', route: { ...route, mx }, host, finding, ...more });
+    };
+    expect(names('secure')).toMatchObject({ policy: { names: ['mx.example.org'] } });
+    expect(names('insecure')).toMatchObject({ policy: { names: ['example.org'] } });
+    expect(names('insecure', { names: ['a.example'] })).toMatchObject({ policy: { names: ['a.example'] } });
+  });
+
+  it('the minimum version goes with every level that has TLS', () => {
+    for (const level of ['may', 'encrypt', 'dane', 'dane-only', 'verify', 'fingerprint'] as const) {
+      const finding = reachable(TLSA.usable);
+      const decision = decide({ level, route, host, finding, minTls: 'TLSv1.3' });
+      expect(decision, level).toMatchObject({ policy: { level, minTls: 'TLSv1.3' } });
+    }
+  });
+});
+
+describe('decide: audits and TLS-Required: No refuse nothing', () => {
+  const audit = { reason: 'a test', expires: 1 };
+  it.each<[PolicyLevel, 'secure' | 'insecure', TlsaFinding['status'], string]>([
+    ['dane', 'secure', 'usable', 'dane, audit'],
+    ['dane', 'secure', 'failed', 'may, overlooked'],
+    ['dane-only', 'insecure', 'usable', 'may, overlooked'],
+    ['dane-only', 'secure', 'none', 'may, overlooked'],
+    ['encrypt', 'secure', 'none', 'encrypt, audit'],
+  ])('audit of "%s", MX %s, TLSA %s: %s (RFC 7672 section 9.1)', (level, mx, tlsa, expected) => {
+    expect(decidedWith({ level, audit }, mx, tlsa)).toBe(expected);
+  });
+
+  it('TLS-Required: No sets aside what the domain publishes, not what our administrator asks (RFC 8689)', () => {
+    const no = { tlsRequired: 'no' } as const;
+    expect(decidedWith(no, 'secure', 'usable')).toBe('dane, tls-required-no');
+    expect(decidedWith(no, 'secure', 'failed')).toBe('may, overlooked');
+    expect(decidedWith({ ...no, sts: STS.other }, 'insecure', 'none')).toBe('may, overlooked');
+    expect(decidedWith({ ...no, level: 'dane-only' }, 'secure', 'failed')).toBe('skip (look-up)');
+    expect(decidedWith({ ...no, level: 'encrypt' }, 'secure', 'none')).toBe('encrypt');
+  });
+
+  it('an address that is not known can’t be connected to', () => {
+    const finding = { status: 'failed', host: host.host, port: 25, reason: 'test' } as const;
+    expect(decidedWith({ audit, finding }, 'secure', 'none')).toBe('skip (look-up)');
+  });
+});
+
+describe('decide: REQUIRETLS (RFC 8689 section 4.2.1)', () => {
+  const yes = { tlsRequired: 'yes' } as const;
+  it.each<[string, Partial<DecisionInput>, 'secure' | 'insecure', TlsaFinding['status'], string]>([
+    ['DANE authenticates', {}, 'secure', 'usable', 'dane'],
+    ['else a root must, for the host', {}, 'secure', 'none', 'verify'],
+    ['unusable records authenticate nobody', {}, 'secure', 'unusable', 'verify'],
+    ['a local level that asks for less does not count', { level: 'none' }, 'secure', 'none', 'verify'],
+    ['one that asks for more does', { level: 'dane-only' }, 'secure', 'none', 'skip (policy)'],
+    [
+      'an audit does not soften it',
+      { audit: { reason: 'x', expires: 1 } },
+      'secure',
+      'failed',
+      'skip (look-up)',
+    ],
+    ['insecure MX records need an MTA-STS policy', {}, 'insecure', 'usable', 'skip (policy)'],
+    ['which must name the host', { sts: STS.other }, 'insecure', 'usable', 'skip (policy)'],
+    ['and then do', { sts: STS.enforce }, 'insecure', 'usable', 'dane + sts'],
+    ['without TLSA too', { sts: STS.enforce }, 'insecure', 'none', 'verify + sts'],
+    ['testing names hosts as well', { sts: STS.testing }, 'insecure', 'none', 'verify + sts'],
+  ])('%s', (_, more, mx, tlsa, expected) => {
+    expect(decidedWith({ ...yes, ...more }, mx, tlsa)).toBe(expected);
+  });
+
+  it('without MX records the domain is its own server, and its certificate says so', () => {
+    const implicit = { ...route, via: 'implicit-mx', mx: 'insecure' } as const;
+    expect(decidedWith({ ...yes, route: implicit }, 'insecure', 'none')).toBe('verify');
   });
 });

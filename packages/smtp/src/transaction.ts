@@ -25,6 +25,8 @@ export interface TransactionInput {
   readonly from: Mailbox | undefined;
   readonly recipients: readonly Mailbox[];
   readonly message: Message;
+  /** MAIL says REQUIRETLS; the session fulfils what RFC 8689 section 2 asks of it. */
+  readonly requireTls?: boolean;
 }
 
 /** What became of the message for one recipient. */
@@ -257,13 +259,14 @@ class Run {
   }
 
   #mailLine(recipients: readonly Mailbox[]): string {
-    const { from, message } = this.#input;
+    const { from, message, requireTls = false } = this.#input;
     const utf8 = message.utf8Header || from?.utf8 === true || recipients.some((recipient) => recipient.utf8);
     return [
       `MAIL FROM:<${from?.address ?? ''}>`,
       ...(this.#capabilities.size ? [`SIZE=${message.octets.length}`] : []),
       ...(message.eightBit ? ['BODY=8BITMIME'] : []),
       ...(utf8 ? ['SMTPUTF8'] : []),
+      ...(requireTls ? ['REQUIRETLS'] : []),
     ].join(' ');
   }
 }

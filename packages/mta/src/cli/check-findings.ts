@@ -207,6 +207,10 @@ function failureFindings(place: Place, { tls, policy, reason: full, failureType 
       ];
     case 'dnssec-invalid':
     case 'dane-required':
+    // Of a policy, not of a server: never what a session failed by.
+    case 'sts-policy-fetch-error':
+    case 'sts-policy-invalid':
+    case 'sts-webpki-invalid':
     case null:
       return [
         finding(

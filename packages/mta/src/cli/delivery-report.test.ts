@@ -6,7 +6,13 @@ const same = (text: string) => text;
 const plain = { good: same, bad: same, warn: same, strong: same, faint: same };
 const HOST = 'mx.a.example';
 
-const authenticated = { usage: 3, record: `3 1 1 ${'ab'.repeat(32)}`, baseDomain: HOST, name: null };
+const authenticated = {
+  by: 'dane' as const,
+  usage: 3,
+  record: `3 1 1 ${'ab'.repeat(32)}`,
+  baseDomain: HOST,
+  name: null,
+};
 const tls: TlsFacts = {
   protocol: 'TLSv1.3',
   cipher: 'X',
@@ -43,6 +49,8 @@ const attempt: Attempt = {
   enhancedStatus: null,
   reason: '',
   failureType: null,
+  sts: null,
+  overlooked: [],
   recipients: [],
 };
 const withOutcome = (more: Partial<RecipientOutcome>): Delivery => ({

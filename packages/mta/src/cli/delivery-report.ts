@@ -7,6 +7,7 @@
  */
 import type {
   Attempt,
+  Authenticated,
   Delivery,
   OutcomeStatus,
   RecipientOutcome,
@@ -110,9 +111,25 @@ export function describeTls(tls: TlsFacts): string {
   const session = `${tls.protocol} ${tls.cipher}`;
   const { authenticated } = tls;
   if (authenticated === null) return `${session}, not authenticated: ${tls.reason}`;
-  const { usage, record, name } = authenticated;
-  const how = usage === 3 ? 'DANE-EE' : `DANE-TA, for the name ${name ?? 'none'}`;
-  return `${session}, authenticated by TLSA ${shortTlsa(record)} (${how})`;
+  return `${session}, authenticated by ${authorityText(authenticated)}`;
+}
+
+function authorityText(authenticated: Authenticated): string {
+  switch (authenticated.by) {
+    case 'dane': {
+      const { usage, record, name } = authenticated;
+      const how = usage === 3 ? 'DANE-EE' : `DANE-TA, for the name ${name ?? 'none'}`;
+      return `TLSA ${shortTlsa(record)} (${how})`;
+    }
+    case 'pkix':
+      return `the root ${authenticated.root} for the name ${authenticated.name}`;
+    case 'fingerprint':
+      return `the fingerprint ${authenticated.fingerprint.slice(0, 16)}...`;
+    default: {
+      const never: never = authenticated;
+      return never;
+    }
+  }
 }
 
 /** `3 1 1 8d02536c887482bc...` */
@@ -180,10 +197,26 @@ function deliveredSentence(outcome: RecipientOutcome, delivery: Delivery): strin
     return `handed over in clear text to ${host}; ${decisive?.policy?.source ?? 'TLS was not to be had'}.`;
   if (tls.authenticated === null)
     return `handed over under TLS to ${host}, whose identity was not proved: ${tls.reason}.`;
+  const who = proverOf(tls.authenticated);
   if (mx === 'secure')
-    return `handed over under TLS to ${host}, which DANE proved to be a server for ${domain}.`;
+    return `handed over under TLS to ${host}, which ${who} proved to be a server for ${domain}.`;
   return (
-    `handed over under TLS to ${host}, which DANE authenticated; that it is a server for ${domain} is not ` +
+    `handed over under TLS to ${host}, which ${who} authenticated; that it is a server for ${domain} is not ` +
     'proved, because the MX records are not signed.'
   );
+}
+
+function proverOf({ by }: Authenticated): string {
+  switch (by) {
+    case 'dane':
+      return 'DANE';
+    case 'pkix':
+      return 'a trusted root';
+    case 'fingerprint':
+      return 'a pinned fingerprint';
+    default: {
+      const never: never = by;
+      return never;
+    }
+  }
 }

@@ -8,7 +8,7 @@ const ADDRESS = '127.25.0.1';
 const RECIPIENT = 'you@a.example';
 const octets = Buffer.from('A: b\r\n\r\n.\r\n');
 
-const authenticated = { usage: 3, record: '3 1 1 abcd', baseDomain: HOST, name: null };
+const authenticated = { by: 'dane' as const, usage: 3, record: '3 1 1 abcd', baseDomain: HOST, name: null };
 const tls: TlsFacts = { protocol: 'TLSv1.3', cipher: 'X', serverName: HOST, authenticated, reason: '' };
 const delivered: RecipientOutcome = {
   recipient: RECIPIENT,

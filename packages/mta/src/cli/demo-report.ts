@@ -80,6 +80,7 @@ function provedWords({ tls, mx, host, address }: RecipientOutcome, { attempts }:
   const why = decisive?.tlsa?.status === 'unusable' ? 'only unusable TLSA records' : 'no secure TLSA records';
   if (tls === null) return `clear text: ${why}, and no TLS`;
   if (tls.authenticated === null) return `TLS, not authenticated: ${why}`;
+  if (tls.authenticated.by !== 'dane') return `authenticated by ${tls.authenticated.by}`;
   const [usage, selector, matchingType] = tls.authenticated.record.split(' ');
   const kind = tls.authenticated.usage === 3 ? 'DANE-EE' : 'DANE-TA';
   return (
