@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 const source = (name: string) => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url));
 
-// Tests run on the sources; only the command-line tests start the compiled program.
+// Tests run on the sources; only the command-line tests start the compiled program (`npm run build`).
+const globalSetup = fileURLToPath(new URL('packages/mta/test/fresh-program.ts', import.meta.url));
 const alias = {
   '@danelaw/dns': source('dns'),
   '@danelaw/dane': source('dane'),
@@ -20,7 +21,7 @@ export default defineConfig({
       // Packages together, on the private Internet of the lab.
       {
         resolve: { alias },
-        test: { name: 'lab', include: ['packages/*/test/**/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'lab', include: ['packages/*/test/**/*.test.ts'], testTimeout: 60_000, globalSetup },
       },
       // Software that nobody here wrote, from Debian.
       {
@@ -31,6 +32,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 300_000,
           fileParallelism: false,
+          globalSetup,
         },
       },
       // The resolver against Unbound, on an Internet generated for it.

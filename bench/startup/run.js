@@ -22,8 +22,8 @@ const BARS = { send: 0.3, load: 0.12 };
 const RECIPIENT = 'bench@good-3-1-1.example';
 
 const PROGRAM = fileURLToPath(new URL('../../packages/mta/bin/danelaw.js', import.meta.url));
-const SEND = new URL('../../packages/mta/dist/cli/send.js', import.meta.url).href;
-const MAIN = new URL('../../packages/mta/dist/cli/main.js', import.meta.url).href;
+const SEND = new URL('../../packages/mta/bundle/cli/send.js', import.meta.url).href;
+const MAIN = new URL('../../packages/mta/bundle/cli/main.js', import.meta.url).href;
 
 /**
  * As the program loads it: the compile cache first, then the command line, then the command with all

@@ -5,5 +5,5 @@ import module from 'node:module';
 // command costs.
 module.enableCompileCache?.();
 
-const { main } = await import('../dist/cli/main.js');
+const { main } = await import('../bundle/cli/main.js');
 process.exitCode = await main(process.argv.slice(2));
