@@ -29,13 +29,14 @@ export const EXPLANATIONS: readonly Explanation[] = [
       /of (\S+\.)?signed-just-expired-\S+ expired on/.test(ours.reason) && !isFailure(theirs),
   },
   {
-    title: 'The CNAME that a DNAME makes, asked for as such',
+    title: 'The CNAME that a DNAME makes needs no signature',
     about: 'names',
     applies: ({ question, ours, theirs }) =>
-      question.type === 'CNAME' &&
-      question.about === 'a name under a DNAME' &&
       ours.status === 'secure' &&
-      (theirs.reason.includes('DS got DNAME answer') || theirs.status === 'insecure'),
+      (theirs.reason.includes('DS got DNAME answer') ||
+        (question.type === 'CNAME' &&
+          question.about === 'a name under a DNAME' &&
+          theirs.status === 'insecure')),
   },
   {
     title: 'An absence that other answers have proved is not asked for',
