@@ -99,7 +99,9 @@ class Examination {
     const zone = await this.#trustedZone(keys);
     if ('fault' in zone) return zone;
     if (denial.kind === 'failure') return noAnswer(denial, 'for a name that does not exist');
-    return this.#judgeDenial(denial.message, madeUp, zone) ?? this.#judgeDelegation(denial.message, zone);
+    return (
+      (await this.#judgeDenial(denial.message, madeUp, zone)) ?? this.#judgeDelegation(denial.message, zone)
+    );
   }
 
   async #trustedZone(keys: Reply): Promise<SecureZone | Flaw> {
@@ -146,10 +148,10 @@ class Examination {
     }
   }
 
-  #judgeDenial(message: Message, madeUp: Name, zone: SecureZone): Flaw | undefined {
+  async #judgeDenial(message: Message, madeUp: Name, zone: SecureZone): Promise<Flaw | undefined> {
     const answer = new RRsets(message.answer).get(madeUp, RRTYPE.A);
     if (answer !== undefined) {
-      if (this.#holds(answer, zone)) return undefined; // A wildcard of the zone's own.
+      if (await this.#holds(answer, zone)) return undefined; // A wildcard of the zone's own.
       return { fault: 'altered', reason: 'answers for a name that does not exist' };
     }
     const sets = new RRsets(message.authority);
@@ -158,7 +160,7 @@ class Examination {
       return { fault: 'strips-denials', reason: 'leaves the proofs of absence (NSEC, NSEC3) out' };
     }
     if (denials.some(({ signatures }) => signatures.length === 0)) return stripsSignatures();
-    const proof = collectDenials(message, zone, this.#options.clock(), this.#budget);
+    const proof = await collectDenials(message, zone, this.#options.clock(), this.#budget);
     if (proof.kind === 'too-many-iterations') return undefined;
     const denial =
       message.rcode === RCODE.NXDOMAIN ? proof.denier.noName(madeUp) : proof.denier.noData(madeUp, RRTYPE.A);
@@ -171,7 +173,7 @@ class Examination {
 
   /** NSEC records name their neighbours; NSEC3 records hide them, and then there is no zone to ask for. */
   async #judgeDelegation(message: Message, zone: SecureZone): Promise<Flaw | undefined> {
-    const child = new RRsets(message.authority).ofType(RRTYPE.NSEC).find((set) => this.#isSigned(set, zone));
+    const child = await this.#signedDelegation(message, zone);
     if (child === undefined) return undefined;
     const asked = await this.#options.ask({ name: child.name, type: RRTYPE.DS });
     if (asked.kind === 'failure') return noAnswer(asked, `for the DS records of ${child.name}`);
@@ -179,23 +181,28 @@ class Examination {
     if (ds === undefined)
       return { fault: 'strips-keys', reason: `leaves the DS records of ${child.name} out` };
     if (ds.signatures.length === 0) return stripsSignatures();
-    if (this.#holds(ds, zone)) return undefined;
+    if (await this.#holds(ds, zone)) return undefined;
     return {
       fault: 'altered',
       reason: `answers with DS records of ${child.name} whose signature does not hold`,
     };
   }
 
-  /** A delegation with DS records, by the word of a signed NSEC record. */
-  #isSigned(nsec: RRset, zone: SecureZone): boolean {
-    const [rdata] = nsec.rdatas;
-    if (rdata === undefined || nsec.name.equals(this.#zone) || !this.#holds(nsec, zone)) return false;
-    const data = parseRdata(RRTYPE.NSEC, rdata);
-    return data.type === 'NSEC' && data.types.has(RRTYPE.DS);
+  /** The NSEC record of a delegation with DS records, if there is one whose signature holds. */
+  async #signedDelegation(message: Message, zone: SecureZone): Promise<RRset | undefined> {
+    for (const nsec of new RRsets(message.authority).ofType(RRTYPE.NSEC)) {
+      const [rdata] = nsec.rdatas;
+      if (rdata === undefined || nsec.name.equals(this.#zone)) continue;
+      if (!(await this.#holds(nsec, zone))) continue;
+      const data = parseRdata(RRTYPE.NSEC, rdata);
+      if (data.type === 'NSEC' && data.types.has(RRTYPE.DS)) return nsec;
+    }
+    return undefined;
   }
 
-  #holds(set: RRset, zone: SecureZone): boolean {
-    return verifyRRset(set, zone, this.#options.clock(), this.#budget).valid;
+  async #holds(set: RRset, zone: SecureZone): Promise<boolean> {
+    const verdict = await verifyRRset(set, zone, this.#options.clock(), this.#budget);
+    return verdict.valid;
   }
 
   #what(): string {

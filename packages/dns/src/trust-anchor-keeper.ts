@@ -101,11 +101,13 @@ export class AnchorKeeper {
     const budget = new Budget(`the keys of ${zone}`, MAX_SIGNATURE_CHECKS_PER_ZONE);
     const keys = rrset.rdatas.flatMap((rdata) => readAnyZoneKey(rdata) ?? []);
     const isAnchor = (key: ZoneKey) => !isRevoked(key) && this.anchors.some((anchor) => matches(anchor, key));
-    const verdict = verifyRRset(rrset, { name: zone, keys: keys.filter(isAnchor) }, clock(), budget);
+    const verdict = await verifyRRset(rrset, { name: zone, keys: keys.filter(isAnchor) }, clock(), budget);
     if (!verdict.valid) return undefined;
-    const selfRevoked = keys.filter(
-      (key) => isRevoked(key) && verifyRRset(rrset, { name: zone, keys: [key] }, clock(), budget).valid,
-    );
+    const selfRevoked: ZoneKey[] = [];
+    for (const key of keys.filter(isRevoked)) {
+      const { valid } = await verifyRRset(rrset, { name: zone, keys: [key] }, clock(), budget);
+      if (valid) selfRevoked.push(key);
+    }
     const { originalTtl, expiration } = verdict.signature;
     return { keys, selfRevoked, originalTtl, expires: expiration * 1000 };
   }

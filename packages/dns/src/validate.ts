@@ -198,7 +198,7 @@ class ValidatedLookup {
           failure ??= new StepFailure(zone);
           break;
         case 'secure': {
-          const verdict = verifyRRset(set, zone, this.#parts.clock(), this.#budget);
+          const verdict = await verifyRRset(set, zone, this.#parts.clock(), this.#budget);
           if (!verdict.valid) failure ??= new StepFailure({ status: 'bogus', ...verdict });
           else return this.#verified(set, verdict, message, zone);
         }
@@ -207,10 +207,15 @@ class ValidatedLookup {
     throw failure ?? new Error('a signer was tried and nothing came of it');
   }
 
-  #verified(set: RRset, verdict: ValidVerdict, message: Message, zone: SecureZone): Trust & { ttl: number } {
+  async #verified(
+    set: RRset,
+    verdict: ValidVerdict,
+    message: Message,
+    zone: SecureZone,
+  ): Promise<Trust & { ttl: number }> {
     const { wildcard, ttl, signature } = verdict;
     const trust: Trust =
-      wildcard === undefined ? { status: 'secure' } : this.#noCloserMatch(set, wildcard, message, zone);
+      wildcard === undefined ? { status: 'secure' } : await this.#noCloserMatch(set, wildcard, message, zone);
     if (trust.status === 'insecure') return { ...trust, ttl };
     const step: ProofStep = {
       kind: 'signed',
@@ -225,11 +230,11 @@ class ValidatedLookup {
   }
 
   /** RFC 4035 section 5.3.4: an answer from a wildcard counts only where no closer name exists. */
-  #noCloserMatch(set: RRset, wildcard: Name, message: Message, zone: SecureZone): Trust {
+  async #noCloserMatch(set: RRset, wildcard: Name, message: Message, zone: SecureZone): Promise<Trust> {
     // RFC 6672 section 3.3: what a DNAME owner that is itself expanded would redirect is not defined.
     if (set.type === RRTYPE.DNAME)
       throw bogus(EDE.BOGUS, `the DNAME at ${set.name} was expanded from a wildcard`);
-    const denials = collectDenials(message, zone, this.#parts.clock(), this.#budget);
+    const denials = await collectDenials(message, zone, this.#parts.clock(), this.#budget);
     if (denials.kind === 'too-many-iterations') return tooManyIterations(denials.reason);
     return this.#trustOf(denials.denier.noCloserMatch(set.name, wildcard), denials.flaw);
   }
@@ -252,7 +257,7 @@ class ValidatedLookup {
           break;
         case 'secure':
           try {
-            return this.#provenAbsence(message, zone, rcode);
+            return await this.#provenAbsence(message, zone, rcode);
           } catch (error) {
             if (!(error instanceof StepFailure)) throw error;
             failure ??= error;
@@ -263,9 +268,9 @@ class ValidatedLookup {
     return failure ?? bogus(EDE.NSEC_MISSING, `nothing is said of ${this.#name}`);
   }
 
-  #provenAbsence(message: Message, zone: SecureZone, rcode: 'NOERROR' | 'NXDOMAIN'): Answered {
-    this.#requireSignedSoa(message, zone);
-    const denials = collectDenials(message, zone, this.#parts.clock(), this.#budget);
+  async #provenAbsence(message: Message, zone: SecureZone, rcode: 'NOERROR' | 'NXDOMAIN'): Promise<Answered> {
+    await this.#requireSignedSoa(message, zone);
+    const denials = await collectDenials(message, zone, this.#parts.clock(), this.#budget);
     const ttl = Math.min(negativeTtl(message), denials.ttl);
     if (denials.kind === 'too-many-iterations') {
       return this.#answer.absent(rcode, ttl, tooManyIterations(denials.reason));
@@ -293,9 +298,9 @@ class ValidatedLookup {
    * The SOA record says for how long the absence may be believed: one whose signature fails makes the whole answer
    * doubtful (RFC 4035 section 3.2.3: the relevant records of the authority section have to be authentic).
    */
-  #requireSignedSoa(message: Message, zone: SecureZone): void {
+  async #requireSignedSoa(message: Message, zone: SecureZone): Promise<void> {
     for (const soa of new RRsets(message.authority).ofType(RRTYPE.SOA)) {
-      const verdict = verifyRRset(soa, zone, this.#parts.clock(), this.#budget);
+      const verdict = await verifyRRset(soa, zone, this.#parts.clock(), this.#budget);
       if (!verdict.valid) throw new StepFailure({ status: 'bogus', ...verdict });
     }
   }

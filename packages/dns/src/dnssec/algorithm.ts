@@ -66,22 +66,29 @@ export function importDnskey(key: DnskeyData): KeyObject | undefined {
   }
 }
 
-/** True where `signature` over `data` was made with the private half of `key`. Never throws. */
+/**
+ * True where `signature` over `data` was made with the private half of `key`. Never rejects. Computed beside the event loop, in
+ * a thread of libuv's pool: this is what a validator mostly does, and other look-ups go on meanwhile.
+ */
 export function verifySignature(
   number: number,
   key: KeyObject,
   data: Uint8Array,
   signature: Uint8Array,
-): boolean {
+): Promise<boolean> {
   const algorithm = ALGORITHMS.get(number);
-  if (algorithm === undefined) return false;
-  if (algorithm.signatureOctets !== undefined && signature.length !== algorithm.signatureOctets) return false;
-  try {
-    // RFC 6605 section 4 writes r and s side by side, which is what IEEE P1363 means; it is ignored for other keys.
-    return verify(algorithm.digest, data, { key, dsaEncoding: 'ieee-p1363' }, signature);
-  } catch {
-    return false;
-  }
+  if (algorithm === undefined) return Promise.resolve(false);
+  const { digest, signatureOctets } = algorithm;
+  if (signatureOctets !== undefined && signature.length !== signatureOctets) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const done = (error: Error | null, holds: boolean) => resolve(error === null && holds);
+    try {
+      // RFC 6605 section 4 writes r and s side by side, which is what IEEE P1363 means; it is ignored for other keys.
+      verify(digest, data, { key, dsaEncoding: 'ieee-p1363' }, signature, done);
+    } catch {
+      resolve(false);
+    }
+  });
 }
 
 /** RFC 3110 section 2: exponent with its length in front, then the modulus. */

@@ -26,15 +26,22 @@ export type Denials =
   /** RFC 9276 section 3.2: signed, but with more hash iterations than we are ready to do; insecure, not bogus. */
   | { readonly kind: 'too-many-iterations'; readonly reason: string; readonly ttl: number };
 
-export function collectDenials(message: Message, zone: SigningZone, now: number, budget: Budget): Denials {
+export async function collectDenials(
+  message: Message,
+  zone: SigningZone,
+  now: number,
+  budget: Budget,
+): Promise<Denials> {
   const sets = new RRsets(message.authority);
   const nsec = sets.ofType(RRTYPE.NSEC);
   const nsec3 = sets.ofType(RRTYPE.NSEC3);
   if (nsec.length + nsec3.length > MAX_DENIALS)
     throw new BoundError(`${nsec.length + nsec3.length} NSEC and NSEC3 records`);
   const collected = new Collector(zone, now, budget);
-  const verifiedNsec = nsec.flatMap((set) => collected.nsec(set));
-  const verifiedNsec3 = nsec3.flatMap((set) => collected.nsec3(set));
+  const verifiedNsec: VerifiedNsec[] = [];
+  for (const set of nsec) verifiedNsec.push(...(await collected.nsec(set)));
+  const verifiedNsec3: VerifiedNsec3[] = [];
+  for (const set of nsec3) verifiedNsec3.push(...(await collected.nsec3(set)));
   const costly = verifiedNsec3.find((record) => record.iterations > MAX_NSEC3_ITERATIONS);
   if (costly !== undefined) {
     const reason = `${zone.name} uses NSEC3 with ${costly.iterations} iterations (${MAX_NSEC3_ITERATIONS} at most are computed)`;
@@ -65,24 +72,24 @@ class Collector {
     return Number.isFinite(this.#ttl) ? this.#ttl : 0;
   }
 
-  nsec(set: RRset): VerifiedNsec[] {
-    const data = this.#verified(set);
+  async nsec(set: RRset): Promise<VerifiedNsec[]> {
+    const data = await this.#verified(set);
     if (data?.type !== 'NSEC') return [];
     return [{ owner: set.name, next: data.next, types: data.types }];
   }
 
-  nsec3(set: RRset): VerifiedNsec3[] {
+  async nsec3(set: RRset): Promise<VerifiedNsec3[]> {
     // RFC 5155 section 3: the owner is one label, the hash, in front of the zone's name.
     const label = set.name.labels()[0];
     if (label === undefined || !set.name.parent().equals(this.#zone.name)) return [];
-    const data = this.#verified(set);
+    const data = await this.#verified(set);
     if (data?.type !== 'NSEC3' || !isUsableNsec3(data)) return [];
     const ownerHash = Buffer.from(label).toString('latin1').toLowerCase();
     return [{ ...data, ownerHash, nextHash: formatBase32hex(data.nextHashed) }];
   }
 
-  #verified(set: RRset): ReturnType<typeof parseRdata> | undefined {
-    const verdict = verifyRRset(set, this.#zone, this.#now, this.#budget);
+  async #verified(set: RRset): Promise<ReturnType<typeof parseRdata> | undefined> {
+    const verdict = await verifyRRset(set, this.#zone, this.#now, this.#budget);
     if (!verdict.valid) {
       this.flaw ??= verdict.reason;
       return undefined;

@@ -76,8 +76,8 @@ describe.each(VECTORS)('$title', ({ text, owner, covered, at }) => {
   const set = sets.get(Name.parse(owner), covered);
   if (set === undefined || ds === undefined) throw new Error('vector is incomplete');
 
-  it('the signature holds', () => {
-    expect(verify(set, zone, keys, at)).toMatchObject({ valid: true });
+  it('the signature holds', async () => {
+    expect(await verify(set, zone, keys, at)).toMatchObject({ valid: true });
   });
 
   it('the DS is the digest of the key', () => {
@@ -86,31 +86,40 @@ describe.each(VECTORS)('$title', ({ text, owner, covered, at }) => {
     expect(keys.map((key) => dsMatchesKey(parseDs(rdata), zone, key))).toEqual([true]);
   });
 
-  it('an owner name in capitals is the same name (RFC 4034 section 6.2)', () => {
-    expect(verify({ ...set, name: Name.parse(owner.toUpperCase()) }, zone, keys, at)).toMatchObject({
+  it('an owner name in capitals is the same name (RFC 4034 section 6.2)', async () => {
+    expect(await verify({ ...set, name: Name.parse(owner.toUpperCase()) }, zone, keys, at)).toMatchObject({
       valid: true,
     });
   });
 
-  it('another RDATA is refused', () => {
+  it('another RDATA is refused', async () => {
     const rdatas = set.rdatas.map((rdata) =>
       Uint8Array.from(rdata, (octet, i) => (i === 0 ? octet ^ 1 : octet)),
     );
-    expect(verify({ ...set, rdatas }, zone, keys, at)).toMatchObject({ valid: false, ede: { code: 6 } });
+    expect(await verify({ ...set, rdatas }, zone, keys, at)).toMatchObject({
+      valid: false,
+      ede: { code: 6 },
+    });
   });
 
-  it('another owner name is refused', () => {
+  it('another owner name is refused', async () => {
     const name = Name.parse(`x${owner}`);
-    expect(verify({ ...set, name }, zone, keys, at)).toMatchObject({ valid: false });
+    expect(await verify({ ...set, name }, zone, keys, at)).toMatchObject({ valid: false });
   });
 
-  it('a day too late it has expired, a month too early it is not yet valid', () => {
-    expect(verify(set, zone, keys, '2016-01-01T00:00:00Z')).toMatchObject({ valid: false, ede: { code: 7 } });
-    expect(verify(set, zone, keys, '2010-01-01T00:00:00Z')).toMatchObject({ valid: false, ede: { code: 8 } });
+  it('a day too late it has expired, a month too early it is not yet valid', async () => {
+    expect(await verify(set, zone, keys, '2016-01-01T00:00:00Z')).toMatchObject({
+      valid: false,
+      ede: { code: 7 },
+    });
+    expect(await verify(set, zone, keys, '2010-01-01T00:00:00Z')).toMatchObject({
+      valid: false,
+      ede: { code: 8 },
+    });
   });
 
-  it('a signer that is not the zone is refused (RFC 4035 section 5.3.1)', () => {
-    expect(verify(set, zone.parent(), keys, at)).toMatchObject({ valid: false, ede: { code: 6 } });
+  it('a signer that is not the zone is refused (RFC 4035 section 5.3.1)', async () => {
+    expect(await verify(set, zone.parent(), keys, at)).toMatchObject({ valid: false, ede: { code: 6 } });
   });
 });
 
@@ -122,19 +131,20 @@ describe('the cost of one RRset is bounded (CVE-2023-50387)', () => {
   if (set === undefined) throw new Error('vector is incomplete');
   const broken = set.signatures.map((signature) => ({ ...signature, signature: new Uint8Array(64) }));
 
-  it('many keys of one tag end in a BoundError, not in a verdict', () => {
+  it('many keys of one tag end in a BoundError, not in a verdict', async () => {
     const many = Array.from({ length: MAX_CHECKS_PER_RRSET + 1 }, () => keys).flat();
-    expect(() => verify({ ...set, signatures: broken }, zone, many, vector.at)).toThrow(BoundError);
+    await expect(verify({ ...set, signatures: broken }, zone, many, vector.at)).rejects.toThrow(BoundError);
   });
 
-  it('so do many signatures', () => {
+  it('so do many signatures', async () => {
     const signatures = Array.from({ length: 17 }, () => broken).flat();
-    expect(() => verify({ ...set, signatures }, zone, keys, vector.at)).toThrow(BoundError);
+    await expect(verify({ ...set, signatures }, zone, keys, vector.at)).rejects.toThrow(BoundError);
   });
 
-  it('the budget of the look-up counts every check', () => {
+  it('the budget of the look-up counts every check', async () => {
     const budget = new Budget('test', 0);
-    expect(() => verifyRRset(set, { name: zone, keys }, Date.parse(vector.at), budget)).toThrow(BoundError);
+    const checked = verifyRRset(set, { name: zone, keys }, Date.parse(vector.at), budget);
+    await expect(checked).rejects.toThrow(BoundError);
   });
 });
 

@@ -36,9 +36,14 @@ export interface SigningZone {
 /**
  * Looks for one signature of the zone that holds over the RRset at this time.
  * @param now milliseconds since the epoch
- * @throws BoundError where that would take too much work
+ * @throws (rejects) BoundError where that would take too much work
  */
-export function verifyRRset(rrset: RRset, zone: SigningZone, now: number, budget: Budget): Verdict {
+export async function verifyRRset(
+  rrset: RRset,
+  zone: SigningZone,
+  now: number,
+  budget: Budget,
+): Promise<Verdict> {
   const what = `${typeName(rrset.type)} of ${rrset.name}`;
   if (rrset.signatures.length === 0) return invalid(EDE.RRSIGS_MISSING, `no signature came with ${what}`);
   if (rrset.signatures.length > MAX_SIGNATURES_PER_RRSET) {
@@ -68,7 +73,7 @@ export function verifyRRset(rrset: RRset, zone: SigningZone, now: number, budget
       if (++checks > MAX_CHECKS_PER_RRSET)
         throw new BoundError(`too many keys and signatures to try for ${what}`);
       budget.spendSignatureCheck();
-      if (verifySignature(signature.algorithm, publicKey, data, signature.signature)) {
+      if (await verifySignature(signature.algorithm, publicKey, data, signature.signature)) {
         return valid(rrset, signature, now);
       }
     }

@@ -239,7 +239,7 @@ class ZoneWalk {
 
   /** RFC 4035 section 5.2. */
   async #followDs(rrset: RRset, child: Name, parent: SecureZone, budget: Budget): Promise<Step> {
-    const verdict = verifyRRset(rrset, parent, this.#now, budget);
+    const verdict = await verifyRRset(rrset, parent, this.#now, budget);
     if (!verdict.valid) return bogus(verdict.reason, verdict.ede, parent.links);
     if (verdict.wildcard !== undefined)
       return bogusText(`the DS of ${child} was expanded from a wildcard`, parent.links);
@@ -285,14 +285,14 @@ class ZoneWalk {
   }
 
   /** Neither CNAME nor DNAME stands at or above a zone cut within the same zone (RFC 2181 section 10.1, RFC 6672 section 2.4). */
-  #aliasIsNoCut(alias: RRset, parent: SecureZone, budget: Budget): Step {
-    const verdict = verifyRRset(alias, parent, this.#now, budget);
+  async #aliasIsNoCut(alias: RRset, parent: SecureZone, budget: Budget): Promise<Step> {
+    const verdict = await verifyRRset(alias, parent, this.#now, budget);
     if (!verdict.valid) return bogus(verdict.reason, verdict.ede, parent.links);
     return { status: 'no-cut', expires: this.#expiry(verdict.ttl) };
   }
 
-  #withoutDs(message: Message, child: Name, parent: SecureZone, budget: Budget): Step {
-    const denials = collectDenials(message, parent, this.#now, budget);
+  async #withoutDs(message: Message, child: Name, parent: SecureZone, budget: Budget): Promise<Step> {
+    const denials = await collectDenials(message, parent, this.#now, budget);
     if (denials.kind === 'too-many-iterations') {
       return this.#insecure(
         child,
@@ -339,7 +339,7 @@ class ZoneWalk {
       const reason = `none of the keys of ${zone} matches its ${trusted.from}`;
       return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links);
     }
-    const verdict = verifyRRset(rrset, { name: zone, keys: entry }, this.#now, budget);
+    const verdict = await verifyRRset(rrset, { name: zone, keys: entry }, this.#now, budget);
     if (!verdict.valid) return bogus(verdict.reason, verdict.ede, trusted.links);
     const link: TrustLink = {
       zone: zone.toString(),
