@@ -33,10 +33,9 @@ export const EXPLANATIONS: readonly Explanation[] = [
     about: 'names',
     applies: ({ question, ours, theirs }) =>
       ours.status === 'secure' &&
+      theirs.status !== 'secure' &&
       (theirs.reason.includes('DS got DNAME answer') ||
-        (question.type === 'CNAME' &&
-          question.about === 'a name under a DNAME' &&
-          theirs.status === 'insecure')),
+        (question.type === 'CNAME' && question.about === 'a name under a DNAME')),
   },
   {
     title: 'An absence that other answers have proved is not asked for',
