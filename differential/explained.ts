@@ -74,6 +74,15 @@ export const EXPLANATIONS: readonly Explanation[] = [
       truth !== undefined && SELF_CONTRADICTIONS.includes(way) && isFailure(ours) && agree(theirs, truth),
   },
   {
+    title: 'A proof missing from one message is not taken from another',
+    about: 'changed answers',
+    applies: ({ truth, question, ours, theirs }) =>
+      truth !== undefined &&
+      ours.status === 'bogus' &&
+      /alias|DNAME/.test(question.about) &&
+      agree(theirs, truth),
+  },
+  {
     title: 'Which failure it is',
     about: 'names',
     applies: ({ ours, theirs, truth, question }) =>
