@@ -25,6 +25,8 @@ export {
   type Message,
   type MessageFault,
 } from './message.js';
+export { MtaSts, type MtaStsOptions, type StsAsk } from './mta-sts.js';
+export { type CachedStsPolicy, StsCache } from './mta-sts-cache.js';
 export { matchesMx, parseStsPolicy, type StsMode, type StsPolicyBody } from './mta-sts-policy.js';
 export { readStsRecord, type StsRecord } from './mta-sts-record.js';
 export type {

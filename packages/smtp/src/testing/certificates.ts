@@ -10,6 +10,10 @@ export const leaf = read('leaf.pem');
 export const leafKey = read('leaf.key');
 export const ca = read('ca.pem');
 export const other = read('other.pem');
+/** `web` is for mta-sts.example.org, issued by `webCa`. */
+export const web = read('web.pem');
+export const webKey = read('web.key');
+export const webCa = read('web-ca.pem');
 
 export function der(pem: string): Uint8Array {
   return Uint8Array.from(new X509Certificate(pem).raw);

@@ -68,3 +68,7 @@ export function a(address: string): RecordData {
 export function aaaa(address: string): RecordData {
   return { type: 'AAAA', address };
 }
+
+export function txt(...strings: string[]): RecordData {
+  return { type: 'TXT', strings: strings.map((text) => Buffer.from(text, 'latin1')) };
+}
