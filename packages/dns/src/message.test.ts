@@ -8,12 +8,13 @@ import {
   MAX_RECORDS,
   type Message,
   parseMessage,
+  type QueryOptions,
   type ResourceRecord,
   uncompressedRdata,
 } from './message.js';
 import { MAX_NAME_OCTETS, Name } from './name.js';
 import { parseRdata } from './record.js';
-import { RRTYPE, typeNumber } from './rrtype.js';
+import { CLASS_IN, RRTYPE, typeNumber } from './rrtype.js';
 import { concatBytes, WireError } from './wire.js';
 
 const FLAGS = { qr: true, aa: false, tc: false, rd: true, ra: true, ad: true, cd: false };
@@ -310,4 +311,27 @@ describe('work is bounded', () => {
       type: 'NS',
     });
   });
+});
+
+describe('a query', () => {
+  const edns = { udpSize: 1232, version: 0, do: true, options: [{ code: 10, data: Uint8Array.of(1, 2, 3) }] };
+  test.each([
+    ['plain', {}],
+    ['with flags', { rd: true, ad: true, cd: true }],
+    ['with EDNS', { rd: true, edns: { ...edns, options: [] } }],
+    ['with EDNS and an option', { cd: true, edns }],
+    ['with EDNS and without DNSSEC', { edns: { ...edns, do: false, udpSize: 512 } }],
+  ] satisfies readonly (readonly [string, Partial<QueryOptions>])[])(
+    'is what the writer of messages writes: %s',
+    (_, options: Partial<QueryOptions>) => {
+      const { rd = false, ad = false, cd = false, edns } = options;
+      const asked = { id: 0xfedc, name: Name.parse('Mail.example.com'), type: RRTYPE.TLSA };
+      const flags = { qr: false, aa: false, tc: false, rd, ra: false, ad, cd };
+      const sections = { answer: [], authority: [], additional: [] };
+      const questions = [{ name: asked.name, type: asked.type, class: CLASS_IN }];
+      const message = { id: asked.id, opcode: 0, flags, rcode: 0, questions, ...sections };
+      const written = encodeMessage({ ...message, ...(edns === undefined ? {} : { edns }) });
+      expect(encodeQuery({ ...asked, ...options })).toEqual(written);
+    },
+  );
 });
