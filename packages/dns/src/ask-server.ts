@@ -4,7 +4,7 @@
  * What is decided here is only what is a reply and what is none. NOERROR, NXDOMAIN and YXDOMAIN are replies; every other
  * response code, silence, junk and malformed messages are troubles, each kept apart, and never an empty answer.
  */
-import { randomFillSync, randomInt } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { onAbort, type Timer, untilAbort } from './abort.js';
 import { EDE } from './dnssec/extended-error.js';
 import { extendedErrors } from './ede-option.js';
@@ -126,7 +126,8 @@ async function exchangeOnce(
 function queryFor(question: Question, flags: QueryFlags): Uint8Array {
   const { rd, cd, ad = false } = flags;
   const edns = { udpSize: EDNS_UDP_OCTETS, version: 0, do: flags.do, options: [] };
-  return encodeQuery({ ...question, id: randomInt(0x10000), rd, cd, ad, edns });
+  const [high = 0, low = 0] = randomOctets(2);
+  return encodeQuery({ name: question.name, type: question.type, id: (high << 8) | low, rd, cd, ad, edns });
 }
 
 /** Random octets, drawn many at once: a system call for each query would take longer than to write it. */
