@@ -3,8 +3,9 @@
  *
  *     npm run bench:dns
  *
- * Needs Debian's nsd, unbound, ldnsutils and dnsperf. All servers are started here and ended here. Takes about four
- * minutes. Rounds of ours and of Unbound take turns, so that what else the machine does meets both.
+ * Needs Debian's nsd, unbound, ldnsutils and dnsperf. All servers are started here and ended here. Takes two to four
+ * minutes; names of parts (cold, warm, memory, first, profile) as arguments run only those. Rounds of ours and of Unbound
+ * take turns, so that what else the machine does meets both; where it does much, `chrt -f 50 npm run bench:dns`.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

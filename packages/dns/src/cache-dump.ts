@@ -13,7 +13,7 @@ import { WireError } from './wire.js';
 
 /** Changes when older programs could no longer read what is written. */
 const FORMAT = 'danelaw-dns-cache-1';
-/** Lines read; a cache of 64 MiB holds about 60,000 answers. */
+/** Lines read; a cache of 64 MiB holds about 100,000 answers. */
 const MAX_LINES = 500_000;
 
 export type KeptAnswer = readonly [key: string, kept: Kept];
