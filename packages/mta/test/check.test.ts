@@ -81,6 +81,7 @@ describe('danelaw check', () => {
         status: 'fine',
         verdict: expect.any(String),
         route: { status: 'hosts', via: 'mx', mx: 'secure', reason: null },
+        sts: { status: 'none', reason: 'good-3-1-1.example has no MTA-STS record' },
         hosts: [
           {
             host,

@@ -7,6 +7,7 @@ describe('help', () => {
     ['danelaw send', ['send', '--help']],
     ['danelaw check', ['check', '--help']],
     ['danelaw resolve', ['resolve', '--help']],
+    ['danelaw policy show', ['policy', 'show', '--help']],
     ['danelaw policy-server', ['policy-server', '--help']],
     ['danelaw demo', ['demo', '--help']],
   ])('%s explains itself', async (_, argv) => {

@@ -69,14 +69,9 @@ export class Assessor {
     const tlsa = wantsTlsa({ ...local, route: found });
     const finding = await locate(host, { resolver, discover, tlsa, signal });
     const input: DecisionInput = { ...local, route: found, host, finding, tlsRequired: this.#tlsRequired };
-    const sts = needsSts(input) ? await this.#stsOf(found, signal) : undefined;
+    const sts = needsSts(input) ? await this.sts(found, signal) : undefined;
     const whole = { ...input, sts: sts?.status === 'policy' ? sts : undefined };
     return { finding, decision: decide(whole), local: resolved, nameValidated: isNameValidated(whole) };
-  }
-
-  /** What MTA-STS said; undefined where nobody was asked. */
-  async stsFinding(): Promise<StsFinding | undefined> {
-    return await this.#sts;
   }
 
   #resolve(host: string | undefined): ResolvedPolicy {
@@ -87,8 +82,11 @@ export class Assessor {
     });
   }
 
-  /** RFC 8461 section 3.4: the next-hop domain's policy, or the smart host's, and never a parent's. */
-  async #stsOf({ domain }: HostsRoute, signal: AbortSignal | undefined): Promise<StsFinding | undefined> {
+  /**
+   * What MTA-STS says of the destination; undefined where there is nobody to ask. RFC 8461 section 3.4: the next-hop
+   * domain's policy, or the smart host's, and never a parent's.
+   */
+  async sts({ domain }: HostsRoute, signal: AbortSignal | undefined): Promise<StsFinding | undefined> {
     const { sts, resolver, clock } = this.#client;
     if (sts === undefined) return undefined;
     this.#sts ??= sts.policyFor(domain, { resolver, now: clock(), signal });

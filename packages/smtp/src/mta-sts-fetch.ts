@@ -6,7 +6,6 @@
  * HTTP is said. Nothing that could lead elsewhere is followed: no redirect (a MUST NOT), no cache of HTTP, no proxy. The
  * other end is whoever the domain names, so everything is bounded: addresses, time, headers, octets.
  */
-import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { createSecureContext, connect as tlsConnect } from 'node:tls';
 import { type Roots, takeChain, verifyPkix } from '@danelaw/dane';
@@ -163,6 +162,8 @@ function secureContext(): ReturnType<typeof createSecureContext> {
 
 async function get(host: string, socket: Socket, stop: AbortSignal): Promise<string> {
   try {
+    // Loaded here, as most domains have no policy, and starting up is to be quick.
+    const { request } = await import('node:http');
     return await new Promise<string>((resolve, reject) => {
       const sent = request({
         createConnection: () => socket,

@@ -25,7 +25,7 @@ export interface ProbeReport {
   readonly route: Route;
   /** In the order in which a sender tries them; empty where the route has no hosts. */
   readonly hosts: readonly HostProbe[];
-  /** What MTA-STS says of the domain; undefined where nobody was asked. */
+  /** What MTA-STS says of the domain; undefined where there is nobody to ask. */
   readonly sts: StsFinding | undefined;
 }
 
@@ -65,7 +65,8 @@ export async function probe(options: ProbeOptions): Promise<ProbeReport> {
   if (route.status === 'hosts') {
     for (const host of route.hosts) hosts.push(await probeHost(client, assessor, route, host));
   }
-  return { route, hosts, sts: await assessor.stsFinding() };
+  const sts = route.status === 'hosts' ? await assessor.sts(route, client.signal) : undefined;
+  return { route, hosts, sts };
 }
 
 async function probeHost(

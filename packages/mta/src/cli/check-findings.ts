@@ -6,13 +6,15 @@ import type { AddressProbe, HostProbe, ProbeReport, TlsaSummary } from '@danelaw
 import { shortTlsa } from './delivery-report.js';
 import { DOMAIN, type Finding, finding, type Place, REPAIR_DNSSEC } from './finding.js';
 import { routeFindings } from './route-findings.js';
+import { stsFindings } from './sts-findings.js';
 
 /** Hosts whose look-ups were found to be bogus, and not just unanswered. */
 export type BogusHosts = ReadonlySet<string>;
 
-export function findingsOf({ route, hosts }: ProbeReport, bogusHosts: BogusHosts): Finding[] {
+export function findingsOf({ route, hosts, sts }: ProbeReport, bogusHosts: BogusHosts): Finding[] {
   return [
     ...routeFindings(route),
+    ...stsFindings(sts, hosts),
     ...hosts.flatMap((host) => hostFindings(host, bogusHosts)),
     ...mixedFindings(hosts),
   ];

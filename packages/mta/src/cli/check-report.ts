@@ -18,12 +18,26 @@ export function describeCheck(check: Check, paint: Palette, width: number): stri
   const { report, findings } = check;
   return [
     paint.strong(printable(check.domain)),
+    ...describeSts(report, paint, width),
     ...report.hosts.flatMap((host) => describeHost(host, paint, width)),
     ...(report.hosts.length > 0 ? [''] : []),
     ...hanging('  ', printable(check.verdict), width).map(statusPaint(check.status, paint)),
     ...findings.flatMap((finding) => ['', ...describeFinding(finding, paint, width)]),
   ];
 }
+
+/** Shown where there is something to show: a policy, or an attempt to have one. */
+function describeSts({ sts }: ProbeReport, paint: Palette, width: number): string[] {
+  if (sts?.status !== 'policy') return [];
+  const { mode, mx, maxAge } = sts.policy;
+  const words = `${mode}, for ${mx.slice(0, MAX_LISTED_MX).join(', ')}${mx.length > MAX_LISTED_MX ? ', ...' : ''}`;
+  return hanging('  MTA-STS  ', printable(`${words} (version ${sts.id}, ${maxAge} s)`), width).map(
+    paint.faint,
+  );
+}
+
+/** Patterns of a policy that are shown; `--json` has all of them. */
+const MAX_LISTED_MX = 8;
 
 function describeHost(probe: HostProbe, paint: Palette, width: number): string[] {
   const { host, mx } = probe;
@@ -106,9 +120,17 @@ export function checkJson({ domain, report, findings, status, verdict }: Check):
     status,
     verdict,
     route: { status: route.status, via: route.status === 'hosts' ? route.via : null, mx, reason },
+    sts: stsJson(report),
     hosts: hosts.map(hostJson),
     findings,
   };
+}
+
+function stsJson({ sts }: ProbeReport): Record<string, unknown> | null {
+  if (sts === undefined) return null;
+  if (sts.status === 'none') return { status: 'none', reason: sts.reason };
+  const { id, policy, expires } = sts;
+  return { status: 'policy', id, ...policy, expires: new Date(expires).toISOString() };
 }
 
 function hostJson({ host, mx, finding, tlsa, decision, addresses }: HostProbe): Record<string, unknown> {

@@ -55,7 +55,8 @@ Examples:
 Exit codes: 0 every server of every domain takes mail: authenticated, or unproved where nothing is
               published
             69 senders with DANE refuse a server, or every sender the domain
-            75 it can't be said now    64 usage    78 unusable trust anchors or hints`;
+            75 it can't be said now    64 usage
+            78 unusable trust anchors, hints, roots or configuration`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
@@ -74,11 +75,11 @@ async function checkAll(texts: readonly string[], options: MailOptions, io: Io):
   const domains = texts.map(domainArgument);
   const context = {
     heloName: ehloName(options.helo),
-    ...clientSettings(
+    ...(await clientSettings(
       { timeout: DEFAULT_TIMEOUT_SECONDS * 1000, ...options },
       clockFrom(options.at),
       io.signal,
-    ),
+    )),
   };
   const paint = paletteFor(io.stdout, io.env);
   const checks: Check[] = [];

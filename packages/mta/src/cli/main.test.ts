@@ -60,7 +60,11 @@ describe('danelaw', () => {
       ['check', '--policy', 'danee', 'a.example'],
       /Did you mean dane\? Supported: none, may/,
     ],
-    ['a policy of a later version', ['check', '--policy', 'sts', 'a.example'], /"sts" is not supported yet/],
+    [
+      'a policy that needs more than its name',
+      ['check', '--policy', 'fingerprint', 'a.example'],
+      /Supported: none/,
+    ],
     ['no sender', ['send', '-t', 'a@b.example', '-'], /-f is missing/],
     ['no recipient', ['send', '-f', '', '-'], /-t is missing/],
     ['a malformed sender', ['send', '-f', 'ann', '-t', 'a@b.example'], /-f ann: it has no domain/],

@@ -29,6 +29,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'look up one name and type, and say how far the answer can be trusted',
     load: () => import('./resolve.js'),
   },
+  policy: {
+    summary: 'say which rule of the policy table decides about a domain',
+    load: () => import('./policy.js'),
+  },
   'policy-server': {
     summary: 'tell Postfix which TLS policy to hold each destination to',
     load: () => import('./policy-server.js'),

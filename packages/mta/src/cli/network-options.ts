@@ -2,9 +2,11 @@
  * The options that every command shares which asks DNS or speaks SMTP, and what becomes of them.
  */
 import { readFileSync } from 'node:fs';
+import { Roots } from '@danelaw/dane';
 import { parseRootHints, parseTrustAnchors, WireError } from '@danelaw/dns';
-import { DEFAULT_TIMEOUTS, type PolicyLevel, type Timeouts } from '@danelaw/smtp';
+import { DEFAULT_TIMEOUTS, MtaSts, type PolicyLevel, type PolicyTable, type Timeouts } from '@danelaw/smtp';
 import { type Command, Option } from 'commander';
+import { ConfigError, readConfig } from '../config.js';
 import { CommandError, EXIT } from './exit.js';
 import {
   fallbackValue,
@@ -32,21 +34,28 @@ export interface DnsOptions {
 export interface MailOptions extends DnsOptions {
   readonly smtpPort?: number;
   readonly policy: PolicyLevel;
+  /** TOML with the policy table. */
+  readonly config?: string;
+  /** False with `--no-sts`. */
+  readonly sts?: boolean;
+  readonly stsPort?: number;
+  /** PEM. */
+  readonly webRoots?: string;
   readonly helo?: string;
   /** Milliseconds. */
   readonly timeout?: number;
 }
 
-/** In the order of strictness. */
-const POLICY_LEVELS = [
+/** Levels that need nothing but their name: a fingerprint belongs to one host, and stands in the policy table. */
+const LEVELS = [
   'none',
   'may',
   'encrypt',
+  'sts',
   'dane',
   'dane-only',
+  'verify',
 ] as const satisfies readonly PolicyLevel[];
-/** Levels of danelaw's vocabulary that no code stands behind yet. */
-const LATER_LEVELS = ['sts', 'verify', 'fingerprint'];
 
 export function addDnsOptions(command: Command): Command {
   return command
@@ -93,11 +102,20 @@ export function addMailOptions(command: Command, timeoutWords: string): Command 
     .addOption(
       new Option(
         '--policy <level>',
-        'none: never TLS; may: TLS if offered; encrypt: TLS always; dane: DANE where published, else may; ' +
-          'dane-only: DANE or nothing',
+        'none: never TLS; may: TLS if offered; encrypt: TLS always; sts: MTA-STS where published, else may; ' +
+          'dane: DANE where published, else as sts; dane-only: DANE or nothing; verify: a certificate of a ' +
+          'trusted authority or nothing',
       )
         .default('dane')
-        .argParser(oneOf(POLICY_LEVELS, LATER_LEVELS)),
+        .argParser(oneOf(LEVELS)),
+    )
+    .option('--config <file>', 'TOML with a policy table, whose rules go before --policy')
+    .option('--no-sts', 'ask for no MTA-STS policies')
+    .option('--web-roots <file>', "PEM certificates to trust in place of the Web's authorities")
+    .addOption(
+      new Option('--sts-port <n>', 'port of the web servers with MTA-STS policies (default: 443)').argParser(
+        portValue,
+      ),
     )
     .addOption(new Option('--smtp-port <n>', 'port of the mail servers (default: 25)').argParser(portValue))
     .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)")
@@ -109,16 +127,48 @@ export function addMailOptions(command: Command, timeoutWords: string): Command 
     );
 }
 
-/** What `deliver` and `probe` are given, made from the options. */
-export function clientSettings(options: MailOptions, clock: () => number, signal: AbortSignal) {
-  const { policy, smtpPort, timeout } = options;
+/** What `deliver` and `probe` are given, made from the options. Reads the files that they name. */
+export async function clientSettings(options: MailOptions, clock: () => number, signal: AbortSignal) {
+  const { policy, smtpPort, timeout, config, webRoots } = options;
+  const policyTable = await readPolicyTable(config);
+  const roots = webRoots === undefined ? undefined : readSetting('--web-roots', webRoots, readRoots);
   return {
     level: policy,
+    policyTable,
     clock,
     signal,
+    ...(options.sts === false ? {} : { sts: stsSource(options, roots) }),
+    ...(roots === undefined ? {} : { roots }),
     ...(smtpPort === undefined ? {} : { port: smtpPort }),
     ...(timeout === undefined ? {} : { timeouts: everyStage(timeout) }),
   } as const;
+}
+
+/** One for the whole run: a policy is fetched once. Over runs nothing is kept, so each is the first use. */
+function stsSource({ stsPort, timeout }: MailOptions, roots: Roots | undefined): MtaSts {
+  return new MtaSts({
+    ...(roots === undefined ? {} : { roots }),
+    ...(stsPort === undefined ? {} : { port: stsPort }),
+    ...(timeout === undefined ? {} : { timeout }),
+  });
+}
+
+/** @throws CommandError (78) */
+export async function readPolicyTable(file: string | undefined): Promise<PolicyTable> {
+  if (file === undefined) return { rules: [] };
+  try {
+    return (await readConfig(file)).policyTable;
+  } catch (error) {
+    if (error instanceof ConfigError) throw new CommandError(EXIT.CONFIG, `--config: ${error.message}`);
+    throw error;
+  }
+}
+
+/** @throws TypeError where it holds no certificate, or one that can't be read */
+function readRoots(pem: string): Roots {
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/gu) ?? [];
+  if (certificates.length === 0) throw new TypeError('there is no PEM certificate in it');
+  return new Roots(certificates);
 }
 
 /** The same time for every stage; one that is shorter by default (the goodbye) stays so. */
@@ -181,7 +231,7 @@ function readSetting<T>(option: string, file: string, read: (text: string) => T)
   try {
     return read(text);
   } catch (error) {
-    if (error instanceof WireError)
+    if (error instanceof WireError || error instanceof TypeError)
       throw new CommandError(EXIT.CONFIG, `${option}: ${file}: ${error.message}`);
     throw error;
   }

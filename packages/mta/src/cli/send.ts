@@ -53,7 +53,7 @@ Examples:
 
 Exit codes: 0 delivered to all, 69 failed for good for at least one, 75 deferred for at least one
             64 usage    65 malformed message    66 unreadable file
-            78 unusable trust anchors or hints`;
+            78 unusable trust anchors, hints, roots or configuration`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
@@ -80,7 +80,7 @@ async function send(file: string | undefined, options: SendOptions, io: Io): Pro
   const heloName = ehloName(options.helo);
   const message = await readMessage(file, io);
   const clock = clockFrom(options.at);
-  const settings = clientSettings(options, clock, io.signal);
+  const settings = await clientSettings(options, clock, io.signal);
   const delivery = await withResolver(options, clock, io, (resolver) =>
     withProgress(io, `sending to ${envelope.to.join(', ')} ...`, () =>
       deliver({ resolver, heloName, envelope, message, ...settings }),
