@@ -1,16 +1,16 @@
 /** The policy server at the level of its protocol, over zones of the lab; and the program that runs it. */
 import { once } from 'node:events';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { type HostSpec, type Internet, type Scenario, startInternet, type ZoneSpec } from '@danelaw/lab';
+import { MtaSts, StsCache, type StsSource } from '@danelaw/smtp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { netstring } from '../src/postfix/netstring.js';
 import { type Listen, PolicyServer, type ServerOptions } from '../src/postfix/policy-server.js';
 import { PolicyService } from '../src/postfix/policy-service.js';
-import type { StsPolicies } from '../src/postfix/tls-level.js';
 import { dnsOptions, run, start } from './program.js';
 
 function domain(name: string, zone: ZoneSpec, hosts: Readonly<Record<string, HostSpec>> = {}): Scenario {
@@ -71,7 +71,7 @@ afterAll(async () => {
 });
 
 interface Wish {
-  readonly sts?: StsPolicies;
+  readonly sts?: StsSource;
   readonly clock?: () => number;
   readonly listen?: Listen;
   readonly server?: ServerOptions;
@@ -144,13 +144,21 @@ describe('the level', () => {
   });
 });
 
+const knownPolicies = (mode: 'enforce' | 'testing'): string => {
+  const domains = ['all', 'some', 'none', 'tlsa-fails'].map((label) => `${label}.example`);
+  const mx = ['mx.example.net', '*.example.org'];
+  const policy = { id: '1', fetched: Date.now(), mode, maxAge: 86_400, mx };
+  const lines = [...domains, 'insecure.unsigned'].map((domain) => ({ domain, ...policy }));
+  return [{ format: 'danelaw-mta-sts-1' }, ...lines].map((line) => JSON.stringify(line)).join('\n');
+};
+
 describe('MTA-STS', () => {
-  const policies = (mode: 'enforce' | 'testing'): StsPolicies => ({
-    policyFor: async (_, { now }) => {
-      const policy = { mode, maxAge: 86_400, mx: ['mx.example.net', '*.example.org'] };
-      return { status: 'policy', expires: now + 600_000, policy };
-    },
-  });
+  /** `MtaSts` itself, which knows a policy and finds no record: it goes by what it knows (RFC 8461 section 3.1). */
+  const policies = (mode: 'enforce' | 'testing'): StsSource => {
+    const cache = new StsCache();
+    cache.load(knownPolicies(mode), Date.now());
+    return new MtaSts({ cache });
+  };
   const SECURE = 'OK secure match=mx.example.net:.example.org servername=hostname';
 
   it('holds where DANE does not apply, and where insecure MX records could be forged', async () => {
@@ -315,7 +323,10 @@ describe('the program', () => {
     const path = join(folder, 'program.sock');
     const listen = ['--listen', `unix:${path}`];
     const port = ['--smtp-port', String(internet.smtpPort)];
-    const child = start('policy-server', ...listen, ...port, ...dnsOptions(internet, anchor));
+    const stsCache = join(folder, 'mta-sts');
+    await writeFile(stsCache, knownPolicies('enforce'));
+    const more = [...port, '--sts-cache', stsCache, ...dnsOptions(internet, anchor)];
+    const child = start('policy-server', ...listen, ...more);
     let said = '';
     await new Promise<void>((resolve) => {
       child.stderr?.on('data', (octets) => {
@@ -325,13 +336,16 @@ describe('the program', () => {
     });
     const where = { kind: 'unix', path, mode: 0 } as const;
     expect(await ask(where, 'danelaw all.example')).toBe(reply('OK dane-only'));
+    expect(await ask(where, 'danelaw none.example')).toMatch(/^[0-9]+:OK secure match=/u);
     const query = await run(['policy-server', ...listen, '--query', 'some.example']);
     expect(query).toMatchObject({ code: 0, out: 'dane\n  1 of 2 servers have usable TLSA records\n' });
     const dump = await run(['policy-server', ...listen, '--dump', '--json']);
-    expect(JSON.parse(dump.out).entries).toHaveLength(2);
+    expect(JSON.parse(dump.out).entries).toHaveLength(3);
     child.kill('SIGTERM');
     const [code] = await once(child, 'close');
     expect(code).toBe(0);
+    expect(await readFile(stsCache, 'utf8')).toContain('"domain":"none.example"');
+    expect((await stat(stsCache)).mode & 0o777).toBe(0o600);
     expect(said).toContain(
       `all.example:${internet.smtpPort}: dane-only (all servers (2) have usable TLSA records)`,
     );

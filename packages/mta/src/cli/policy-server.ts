@@ -3,11 +3,14 @@
  * `--purge` it is a client of one that runs.
  */
 import { connect } from 'node:net';
+import type { Resolver } from '@danelaw/dns';
+import { MtaSts } from '@danelaw/smtp';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { netstring } from '../postfix/netstring.js';
 import { type Listen, PolicyServer } from '../postfix/policy-server.js';
 import { PolicyService } from '../postfix/policy-service.js';
+import { loadStsCache, saveStsCache } from '../postfix/sts-file.js';
 import type { Answer } from '../postfix/tls-level.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { addDnsOptions, addOutputOptions, type DnsOptions } from './network-options.js';
@@ -23,7 +26,8 @@ Answers Postfix's questions for a TLS policy (smtp_tls_policy_maps), on a socket
 
   dane-only   the MX records are secure, and every server has usable TLSA records
   dane        some have, or the MX records are not secure: Postfix decides server by server
-  (nothing)   no TLSA records: smtp_tls_security_level decides
+  secure ...  there are none, or the MX records are not secure, and the domain has an MTA-STS policy
+  (nothing)   neither: smtp_tls_security_level decides
   (deferred)  a look-up failed, so it can't be said
 
 In main.cf:
@@ -44,6 +48,7 @@ Examples:
   danelaw: example.org:25: dane-only (all servers (2) have usable TLSA records)
 
   $ danelaw policy-server --listen unix:/run/danelaw/policy.sock --socket-mode 0660
+  $ danelaw policy-server --sts-cache /var/lib/danelaw/mta-sts
   $ danelaw policy-server --query example.org      what a running one answers, and why
   $ danelaw policy-server --dump --json            what it keeps
 
@@ -55,6 +60,9 @@ interface PolicyServerOptions extends DnsOptions {
   readonly socketMode: number;
   readonly smtpPort?: number;
   readonly prefetch: boolean;
+  /** False with `--no-sts`. */
+  readonly sts: boolean;
+  readonly stsCache?: string;
   readonly query?: string;
   readonly dump?: true;
   readonly purge?: true;
@@ -87,6 +95,8 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
         'port of destinations that are given without one (default: 25)',
       ).argParser(portValue),
     )
+    .option('--no-sts', 'ask for no MTA-STS policies')
+    .option('--sts-cache <file>', 'keep MTA-STS policies there over a restart; they are forgotten without it')
     .option('--no-prefetch', 'look up only when asked')
     .optionsGroup('Client:')
     .addOption(new Option('--query <destination>', 'ask a running server').conflicts(['dump', 'purge']))
@@ -108,26 +118,98 @@ async function policyServer(options: PolicyServerOptions, io: Io): Promise<ExitC
 async function serve(listen: Listen, options: PolicyServerOptions, io: Io): Promise<ExitCode> {
   const clock = clockFrom(options.at);
   const say = (words: string): void => void io.stderr.write(`danelaw: ${printable(words)}\n`);
+  const policies = options.sts ? await StsPolicies.open(options.stsCache, clock, say) : undefined;
   return await withResolver(options, clock, io, async (resolver) => {
     const service = new PolicyService({
       resolver,
       clock,
       ...(options.smtpPort === undefined ? {} : { smtpPort: options.smtpPort }),
+      ...(policies === undefined ? {} : { sts: policies.source }),
       onAnswer: (key, answer) => say(`${key}: ${describe(answer)}`),
     });
     const server = new PolicyServer(service);
     try {
       say(`listening at ${format(await server.listen(listen))}`);
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
-      throw new CommandError(EXIT.CONFIG, `can't listen at ${format(listen)}: ${words}`);
+      throw new CommandError(EXIT.CONFIG, `can't listen at ${format(listen)}: ${wordsOf(error)}`);
     }
     if (options.prefetch) server.startPrefetching();
+    policies?.keepUp(resolver, io.signal);
     await aborted(io.signal);
     await server.close();
+    await policies?.close();
     return EXIT.OK;
   });
 }
+
+/** Milliseconds between writes of the MTA-STS policies: what a crash can forget. */
+const SAVE_EVERY = 60_000;
+/** Milliseconds between looks for policies that are older than a day. */
+const REFRESH_EVERY = 3_600_000;
+
+/** MTA-STS, and the file that it is kept in. */
+class StsPolicies {
+  readonly source: MtaSts;
+  readonly #file: string | undefined;
+  readonly #clock: () => number;
+  readonly #say: (words: string) => void;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  private constructor(
+    source: MtaSts,
+    file: string | undefined,
+    clock: () => number,
+    say: (words: string) => void,
+  ) {
+    this.source = source;
+    this.#file = file;
+    this.#clock = clock;
+    this.#say = say;
+  }
+
+  static async open(
+    file: string | undefined,
+    clock: () => number,
+    say: (words: string) => void,
+  ): Promise<StsPolicies> {
+    try {
+      const known = file === undefined ? {} : { cache: await loadStsCache(file, clock()) };
+      return new StsPolicies(new MtaSts(known), file, clock, say);
+    } catch (error) {
+      throw new CommandError(EXIT.CONFIG, `--sts-cache: can't read ${file}: ${wordsOf(error)}`);
+    }
+  }
+
+  /** Saves what is known, and fetches anew what is older than a day, though no mail goes there (RFC 8461 section 3.3). */
+  keepUp(resolver: Resolver, signal: AbortSignal): void {
+    const refresh = async (): Promise<void> => {
+      try {
+        await this.source.refresh({ resolver, now: this.#clock(), signal });
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    };
+    this.#timers.push(setInterval(() => void this.#save(), SAVE_EVERY).unref());
+    this.#timers.push(setInterval(() => void refresh(), REFRESH_EVERY).unref());
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.source.close();
+    await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    if (this.#file === undefined) return;
+    try {
+      await saveStsCache(this.#file, this.source.cache, this.#clock());
+    } catch (error) {
+      this.#say(`MTA-STS policies could not be kept in ${this.#file}: ${wordsOf(error)}`);
+    }
+  }
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function describe(answer: Answer): string {
   switch (answer.status) {

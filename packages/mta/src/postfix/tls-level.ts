@@ -18,7 +18,7 @@
  */
 import { discover, type HostFinding } from '@danelaw/dane';
 import { isAnswered, type Resolver } from '@danelaw/dns';
-import { type HostsRoute, type RouteHost, relayRoute, route } from '@danelaw/smtp';
+import { type HostsRoute, type RouteHost, relayRoute, route, type StsSource } from '@danelaw/smtp';
 import type { NextHopKey } from './next-hop-key.js';
 
 export type Answer =
@@ -36,31 +36,10 @@ export type Answer =
   | { readonly status: 'none'; readonly ttl: number; readonly reason: string }
   | { readonly status: 'temporary'; readonly reason: string };
 
-/** Who knows MTA-STS policies, of a domain and never of its parents. `StsSource` of @danelaw/smtp is one. */
-export interface StsPolicies {
-  policyFor(
-    domain: string,
-    options: { readonly resolver: Resolver; readonly now: number; readonly signal?: AbortSignal | undefined },
-  ): Promise<StsAnswer>;
-}
-
-export type StsAnswer =
-  | { readonly status: 'none' }
-  | {
-      readonly status: 'policy';
-      /** Milliseconds since the epoch. */
-      readonly expires: number;
-      readonly policy: {
-        readonly mode: 'enforce' | 'testing';
-        readonly maxAge: number;
-        readonly mx: readonly string[];
-      };
-    };
-
 export interface Sources {
   readonly resolver: Resolver;
   /** MTA-STS is left out where this is. */
-  readonly sts?: StsPolicies;
+  readonly sts?: StsSource;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
 }
@@ -101,7 +80,8 @@ async function decideHosts(
   const tally = count(findings);
   const dane = daneLevel(found, tally, meter);
   if (dane.status === 'temporary' || (dane.status === 'policy' && found.mx === 'secure')) return dane;
-  const sts = key.kind === 'domain' ? await stsLevel(key.domain, sources, dane.ttl, signal) : undefined;
+  const sts =
+    key.kind === 'domain' ? await stsLevel(key.domain, sources, dane.ttl, meter, signal) : undefined;
   return sts ?? dane;
 }
 
@@ -175,6 +155,7 @@ async function stsLevel(
   domain: string,
   { sts, resolver, clock }: Sources,
   ttl: number,
+  meter: TtlMeter,
   signal: AbortSignal,
 ): Promise<Answer | undefined> {
   const now = clock();
@@ -190,7 +171,7 @@ async function stsLevel(
     level: 'secure',
     policy: `secure match=${match} servername=hostname`,
     report: stsReport(domain, { mx, maxAge }),
-    ttl: Math.min(ttl, Math.max(0, Math.floor((found.expires - now) / 1000))),
+    ttl: Math.min(ttl, meter.ttl, Math.max(0, Math.floor((found.expires - now) / 1000))),
     reason: `MTA-STS policy of ${domain} in mode enforce`,
   };
 }
