@@ -150,6 +150,9 @@ function codeOfStatus(status: string | null, stage: Stage): MailErrorCode {
     case '7.4':
     case '7.5':
       return 'ETLS';
+    case '7.10': // RFC 8689 section 4.2.1
+    case '7.30':
+      return 'EREQUIRETLS';
     case '3.4': // the server takes no message of this size
     case '6.3': // 8BITMIME is not offered
     case '6.9': // SMTPUTF8 is not offered

@@ -13,18 +13,24 @@ import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createResolver, type Resolver, type ResolverOptions } from '@danelaw/dns';
-import { type ClientOptions, deliver, parseDomain } from '@danelaw/smtp';
+import { type ClientOptions, deliver, MtaSts, parseDomain, type StsSource } from '@danelaw/smtp';
 import type { MailMessage, Transport } from 'nodemailer';
 import { abortError, DanelawMailError } from './mail-error.js';
 import { readMessage } from './message-octets.js';
 import { type DanelawSentMessageInfo, sentMessageInfo } from './sent-message.js';
 
-export interface DanelawTransportOptions extends Omit<ClientOptions, 'resolver' | 'heloName'> {
+export interface DanelawTransportOptions extends Omit<ClientOptions, 'resolver' | 'heloName' | 'sts'> {
   /**
    * A resolver, which stays yours to close, or the options of one. By default the system's resolvers are asked
    * where they pass DNSSEC on, and the root's servers where they don't; every answer is validated here.
    */
   readonly resolver?: Resolver | ResolverOptions;
+  /**
+   * Who knows MTA-STS policies (RFC 8461), for domains without TLSA records. By default they are fetched here, and
+   * forgotten with the transport: a source whose cache is kept over restarts can't be kept from learning what it knew.
+   * `false` asks nobody.
+   */
+  readonly sts?: StsSource | false;
   /**
    * The name that EHLO says: fully qualified, and best the one that your address has in reverse DNS. By default
    * the machine's name if it has a dot, else `[127.0.0.1]`, as Nodemailer does; many servers refuse the latter.
@@ -58,19 +64,22 @@ export class DanelawTransport extends EventEmitter implements Transport<DanelawS
   readonly #limit: number;
   /** Ours to close, where it was made here. */
   readonly #ownResolver: Resolver | undefined;
+  readonly #ownSts: MtaSts | undefined;
   readonly #forced = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   #closed = false;
 
   constructor(options: DanelawTransportOptions = {}) {
     super();
-    const { resolver, name, maxMessageOctets, ...client } = options;
+    const { resolver, name, maxMessageOctets, sts, ...client } = options;
     const heloName = parseDomain(name ?? defaultName());
     if (heloName === undefined) throw new TypeError(`"${name}" can't be said with EHLO: it is no host name`);
     const chosen = isResolver(resolver) ? resolver : createResolver(resolver ?? {});
     this.#ownResolver = chosen === resolver ? undefined : chosen;
     this.#limit = maxMessageOctets ?? MAX_MESSAGE_OCTETS;
-    this.#client = { ...client, heloName, resolver: chosen };
+    this.#ownSts = sts === undefined ? new MtaSts() : undefined;
+    const source = sts ?? this.#ownSts;
+    this.#client = { ...client, heloName, resolver: chosen, ...(source ? { sts: source } : {}) };
   }
 
   /** Delivers a message. Called by Nodemailer. */
@@ -110,6 +119,7 @@ export class DanelawTransport extends EventEmitter implements Transport<DanelawS
     this.#closed = true;
     if (force) this.#forced.abort(new Error('the transport was closed'));
     await Promise.all(this.#underWay);
+    await this.#ownSts?.close();
     await this.#ownResolver?.close();
     this.emit('close');
   }
@@ -130,16 +140,13 @@ export class DanelawTransport extends EventEmitter implements Transport<DanelawS
     signal: AbortSignal,
   ): Promise<DanelawSentMessageInfo> {
     signal.throwIfAborted();
-    if (mail.data.requireTLSExtensionEnabled === true) {
-      const words = 'REQUIRETLS was asked for, which this transport does not offer yet (RFC 8689)';
-      throw new DanelawMailError('EREQUIRETLS', words);
-    }
     const { from, to } = mail.message.getEnvelope();
     if (to.length === 0) throw new DanelawMailError('EENVELOPE', 'No recipients defined');
     const messageId = mail.message.messageId();
     const message = await readMessage(mail.message.createReadStream(), this.#limit, signal);
     const started = performance.now();
-    const envelope = { from: from === false ? '' : from, to };
+    const requireTls = mail.data.requireTLSExtensionEnabled === true;
+    const envelope = { from: from === false ? '' : from, to, requireTls };
     const delivery = await deliver({ ...this.#client, envelope, message, signal });
     return sentMessageInfo(
       {

@@ -10,6 +10,7 @@ import {
   type DanelawTransportOptions,
   danelawTransport,
 } from '@danelaw/nodemailer';
+import { MtaSts, StsCache } from '@danelaw/smtp';
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -45,6 +46,7 @@ const SCENARIOS: readonly Scenario[] = [
   }),
   oneHost('content.example', { tlsa: ['3 1 1'], habits: { on: { content: '554 5.7.1 Not wanted' } } }),
   oneHost('seven-bit.example', { tlsa: ['3 1 1'], habits: { capabilities: ['PIPELINING'] } }),
+  oneHost('requiretls.example', { tlsa: ['3 1 1'], habits: { capabilitiesAfterTls: ['REQUIRETLS'] } }),
   oneHost('silent.example', { tlsa: ['3 1 1'], habits: { on: { greeting: 'silence' } } }),
   {
     ...oneHost('null-mx.example', {}),
@@ -185,6 +187,11 @@ describe('delivery', () => {
     expect(received('mx.good.example', info.messageId).text).toMatch(/^DKIM-Signature: .*\bs=test\b/su);
   });
 
+  it('says REQUIRETLS where it is asked for (RFC 8689)', async () => {
+    const info = await send({ to: 'b@requiretls.example', requireTLSExtensionEnabled: true });
+    expect(received('mx.requiretls.example', info.messageId).mailParameters).toContain('REQUIRETLS');
+  });
+
   it('sends in clear only where the policy allows it', async () => {
     expect(await send({ to: 'b@plain.example' })).toMatchObject({ danelaw: { recipients: [{ tls: null }] } });
     const strict = mailer({ level: 'encrypt' });
@@ -296,9 +303,22 @@ describe('failure', () => {
     });
   });
 
-  it('where REQUIRETLS is asked for: it is never left out in silence (RFC 8689)', async () => {
+  it('where REQUIRETLS is asked for, and the server does not offer it (RFC 8689)', async () => {
     const error = await failure(send({ to: 'b@good.example', requireTLSExtensionEnabled: true }));
-    expect(error.code).toBe('EREQUIRETLS');
+    expect(error).toMatchObject({ code: 'EREQUIRETLS', permanent: true, enhancedStatus: '5.7.30' });
+  });
+});
+
+describe('MTA-STS', () => {
+  it('binds where there are no TLSA records', async () => {
+    const cache = new StsCache();
+    const policy = { mode: 'enforce', maxAge: 86_400, mx: ['mx.plain.example'] } as const;
+    cache.set({ domain: 'plain.example', id: '1', policy, fetched: Date.now() }, Date.now());
+    const strict = mailer({ sts: new MtaSts({ cache }) });
+    const error = await failure(strict.sendMail({ ...MAIL, to: 'b@plain.example' }));
+    expect(error).toMatchObject({ code: 'ETLS', permanent: false });
+    const lax = mailer({ sts: false });
+    expect(await lax.sendMail({ ...MAIL, to: 'b@plain.example' })).toMatchObject({ rejected: [] });
   });
 });
 
