@@ -34,6 +34,7 @@ In main.cf:
 
   smtp_dns_support_level = dnssec
   smtp_tls_security_level = dane
+  smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt
   smtp_tls_policy_maps = socketmap:inet:127.0.0.1:8642:danelaw
 
 Whoever comes from postfix-tlspol can leave QUERY or QUERYwithTLSRPT in place of danelaw. Answers are kept for as
