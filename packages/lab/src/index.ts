@@ -22,6 +22,7 @@ export {
   type Internet,
   type InternetOptions,
   startInternet,
+  WEB_AUTHORITY,
 } from './internet.js';
 export { LabError } from './loopback.js';
 export {
@@ -59,9 +60,11 @@ export type {
   ExpectedRefusal,
   HostSpec,
   Scenario,
+  StsSpec,
   ZoneSpec,
 } from './scenario.js';
 export { SCENARIOS } from './scenarios/index.js';
+export { STS_SCENARIOS } from './scenarios/mta-sts.js';
 export {
   type Fault,
   type SignatureFault,
@@ -71,6 +74,7 @@ export {
   type ZoneFault,
 } from './sign.js';
 export { type SignatureFields, signRrset } from './signature.js';
+export { startWebServer, type WebServer, type WebServerOptions } from './web-server.js';
 export { type Rrset, Zone } from './zone.js';
 export { ALGORITHM, DIGEST, KSK_FLAGS, REVOKE_FLAG, ZoneKey, ZSK_FLAGS } from './zone-key.js';
 export { parseRecordLine, parseZone } from './zone-text.js';

@@ -1,6 +1,6 @@
 /**
  * A private Internet in one process: a signed root, top-level domains, the zones and mail hosts of the
- * scenarios, and a resolver for stubs.
+ * scenarios, a web server with their MTA-STS policies, and a resolver for stubs.
  *
  * Everything listens on loopback and needs no privileges: name servers on addresses of their own with one
  * port, mail hosts on addresses of their own with another one, the resolver on 127.0.0.1. Keys, certificates
@@ -9,6 +9,7 @@
 
 import { formatTlsa } from '@danelaw/dane';
 import { createResolver, formatRdata, type Question, type RootHint, RRTYPE, typeName } from '@danelaw/dns';
+import { type Authority, makeAuthority } from './certificate.js';
 import type { DnsSocket } from './dns-socket.js';
 import type { Habit } from './habit.js';
 import { type Everywhere, Loopback, listenEverywhere } from './loopback.js';
@@ -18,6 +19,7 @@ import { NameServer } from './nameserver.js';
 import { buildNamespace, type PlacedZone, TOP_LEVEL } from './namespace.js';
 import { RecursiveFace } from './recursive.js';
 import type { HostSpec, Scenario } from './scenario.js';
+import { startWebServer } from './web-server.js';
 
 export interface InternetOptions {
   /**
@@ -69,6 +71,15 @@ export interface Internet {
   readonly mailServers: ReadonlyMap<string, MailServer>;
   /** Addresses of name servers by the zone that they serve. */
   readonly nameServers: ReadonlyMap<string, string>;
+  /** The web server with MTA-STS policies; null where no scenario has one. */
+  readonly web: {
+    readonly address: string;
+    readonly port: number;
+    /** PEM: the public authorities, of web servers and of mail hosts. */
+    readonly roots: readonly string[];
+    /** Hosts whose policy was asked for, oldest first. */
+    readonly asked: readonly string[];
+  } | null;
   readonly clock: () => number;
   /** The latest questions, oldest first. */
   questions(): readonly AskedQuestion[];
@@ -109,12 +120,24 @@ async function start(
   const { clock = Date.now } = options;
   const loopback = new Loopback();
   const hosts = joined(scenarios.map(({ hosts = {} }) => hosts));
-  const mail = await startMailServers(scenarios, loopback, options.smtpPort ?? 0, clock);
+  const authority = makeWebAuthority(clock());
+  const mail = await startMailServers(scenarios, loopback, options.smtpPort ?? 0, clock, authority);
   for (const server of mail.listeners) open.keep(server);
+  const policies = new Map(
+    scenarios.flatMap(({ domain, sts }) => (sts ? [[`mta-sts.${domain}`, sts.policy]] : [])),
+  );
+  const address = loopback.webServer('web');
+  const web =
+    policies.size === 0
+      ? null
+      : open.keep(await startWebServer({ policies, authority, address, port: 0, clock }));
   const zones = buildNamespace({
     zones: joined([TOP_LEVEL, ...scenarios.map((scenario) => scenario.zones)]),
     addressOf: (zone) => loopback.nameServer(zone),
-    records: mail.listeners.flatMap((server) => hostRecords(server, hosts[server.host] ?? {})),
+    records: [
+      ...mail.listeners.flatMap((server) => hostRecords(server, hosts[server.host] ?? {})),
+      ...scenarios.flatMap((scenario) => stsRecords(scenario, address)),
+    ],
     smtpPort: mail.port,
     clock,
   });
@@ -138,6 +161,7 @@ async function start(
     smtpPort: mail.port,
     mailServers: new Map(mail.listeners.map((server) => [server.host, server])),
     nameServers: new Map(zones.map(({ origin, address }) => [origin.toString(), address])),
+    web: web && { address, port: web.port, roots: [authority.pem], asked: web.asked },
     clock,
     questions: () => log.questions,
     startValidatingResolver: () => startValidatingResolver(servers, root, dns.port, clock, open),
@@ -181,10 +205,11 @@ async function startMailServers(
   loopback: Loopback,
   wanted: number,
   clock: () => number,
+  web: Authority,
 ): Promise<Everywhere<MailServer>> {
   const starts = new Map<string, (port: number) => Promise<MailServer>>();
   for (const { hosts = {}, authorities: specs = {} } of scenarios) {
-    const authorities = makeAuthorities(specs, clock());
+    const authorities = new Map([[WEB_AUTHORITY, web], ...makeAuthorities(specs, clock())]);
     for (const [host, spec] of Object.entries(hosts)) {
       const address = loopback.mailHost(host);
       starts.set(address, (port) =>
@@ -197,6 +222,23 @@ async function startMailServers(
     if (start === undefined) throw new RangeError(`no mail host has the address ${address}`);
     return start(at);
   });
+}
+
+/** The public authority of the lab, which every scenario can name as an issuer. */
+export const WEB_AUTHORITY = 'Web';
+
+const DAY = 86_400_000;
+
+function makeWebAuthority(now: number): Authority {
+  const validity = { notBefore: new Date(now - DAY), notAfter: new Date(now + 365 * DAY) };
+  return makeAuthority({ name: 'Lab Web CA', validity });
+}
+
+/** Where a domain's policy is, and which version (RFC 8461 section 3.1). */
+function stsRecords({ domain, sts }: Scenario, address: string): string[] {
+  if (sts === undefined) return [];
+  const txt = `_mta-sts.${domain}. TXT "v=STSv1; id=${sts.id};"`;
+  return [`mta-sts.${domain}. A ${address}`, ...(sts.record === 'suppressed' ? [] : [txt])];
 }
 
 /** A and TLSA records of a mail host, as lines. */

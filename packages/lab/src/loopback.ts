@@ -9,9 +9,10 @@
 import { createHash } from 'node:crypto';
 import { isPortTaken } from './dns-socket.js';
 
-/** Second octet of name servers' and of mail hosts' addresses, after their services' ports. */
+/** Second octet of name servers', mail hosts' and web servers' addresses, after their services' ports. */
 const NAME_SERVERS = 53;
 const MAIL_HOSTS = 25;
+const WEB_SERVERS = 80;
 /** Third octet times fourth octet: 254 by 254. */
 const PER_NETWORK = 254 * 254;
 
@@ -25,6 +26,10 @@ export class Loopback {
 
   mailHost(host: string): string {
     return this.#next(MAIL_HOSTS, host);
+  }
+
+  webServer(name: string): string {
+    return this.#next(WEB_SERVERS, name);
   }
 
   #next(network: number, name: string): string {

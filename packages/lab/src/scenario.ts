@@ -25,7 +25,20 @@ export interface Scenario {
   readonly hosts?: Readonly<Record<string, HostSpec>>;
   /** Certification authorities for these hosts, by name. */
   readonly authorities?: Readonly<Record<string, AuthoritySpec>>;
+  /** The domain's MTA-STS policy (RFC 8461). */
+  readonly sts?: StsSpec;
   readonly expected: Expected;
+}
+
+export interface StsSpec {
+  /** What the web server has at `/.well-known/mta-sts.txt`. */
+  readonly policy: string;
+  /** The version that the TXT record says. */
+  readonly id: string;
+  /** Somebody keeps the TXT record back. */
+  readonly record?: 'suppressed';
+  /** The sender had fetched the policy before. */
+  readonly known?: true;
 }
 
 export interface ZoneSpec {
@@ -58,7 +71,8 @@ export interface ExpectedDelivery {
   readonly host: string;
   /** How that host was learned. */
   readonly mx: 'secure' | 'insecure';
-  readonly tls: 'none' | 'unauthenticated' | Authenticated;
+  /** `trusted`: authenticated by a public authority. */
+  readonly tls: 'none' | 'unauthenticated' | 'trusted' | Authenticated;
 }
 
 export interface Authenticated {

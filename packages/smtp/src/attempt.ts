@@ -145,11 +145,18 @@ function where({ host, address }: ConnectionContext): string {
 /**
  * How the session was protected. Never more than was proved: RFC 7672 section 2.2.1, last paragraph but one.
  */
-export function sessionWords({ tls }: Session, { route, host }: Pick<HostContext, 'route' | 'host'>): string {
+export function sessionWords(
+  { tls }: Session,
+  { route, host, policy }: Pick<ConnectionContext, 'route' | 'host' | 'policy'>,
+): string {
   if (tls === null) return 'in clear text';
   if (tls.authenticated === null) return `${tls.protocol}, ${tls.reason}`;
   const by = `${tls.protocol}, authenticated by ${authorityWords(tls.authenticated)}`;
   if (route.mx === 'secure') return by;
+  const sts = policy.level === 'none' ? undefined : policy.sts;
+  if (sts?.mode === 'enforce' && policy.level !== 'none' && policy.lenience === undefined) {
+    return `${by}, as the MTA-STS policy of ${sts.domain} asks`;
+  }
   const doubt = `the MX records of ${route.domain} are not signed, so anybody may have named it`;
   return `${by}, as ${host.host} only: ${doubt}`;
 }

@@ -6,7 +6,7 @@ import type { AddressProbe, HostProbe, ProbeReport, TlsaSummary } from '@danelaw
 import { shortTlsa } from './delivery-report.js';
 import { DOMAIN, type Finding, finding, type Place, REPAIR_DNSSEC } from './finding.js';
 import { routeFindings } from './route-findings.js';
-import { stsFindings } from './sts-findings.js';
+import { stsFindings, unlistedHost } from './sts-findings.js';
 
 /** Hosts whose look-ups were found to be bogus, and not just unanswered. */
 export type BogusHosts = ReadonlySet<string>;
@@ -60,6 +60,8 @@ function decisionFindings({ decision, host }: HostProbe, place: Place, bogusHost
       ];
     }
     case 'policy':
+      if (decision.failureType === 'validation-failure')
+        return [unlistedHost(place, 'error', decision.reason)];
       return [
         finding(
           'error',

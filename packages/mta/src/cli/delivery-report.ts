@@ -200,6 +200,9 @@ function deliveredSentence(outcome: RecipientOutcome, delivery: Delivery): strin
   const who = proverOf(tls.authenticated);
   if (mx === 'secure')
     return `handed over under TLS to ${host}, which ${who} proved to be a server for ${domain}.`;
+  // Not by DNS, but by HTTPS (RFC 8461 section 4.1).
+  if (decisive?.sts?.mode === 'enforce')
+    return `handed over under TLS to ${host}, which the MTA-STS policy of ${domain} names and ${who} authenticated.`;
   return (
     `handed over under TLS to ${host}, which ${who} authenticated; that it is a server for ${domain} is not ` +
     'proved, because the MX records are not signed.'

@@ -62,8 +62,9 @@ function differs(what: string, is: string | null, should: string): string[] {
 function tlsText(tls: TlsFacts | null): string {
   if (tls === null) return 'none';
   if (tls.authenticated === null) return 'unauthenticated';
-  // No scenario asks for roots or fingerprints: what is not DANE differs from everything that is expected.
-  if (tls.authenticated.by !== 'dane') return `authenticated by ${tls.authenticated.by}`;
+  if (tls.authenticated.by === 'pkix') return 'trusted';
+  // No scenario has fingerprints: they differ from everything that is expected.
+  if (tls.authenticated.by === 'fingerprint') return 'authenticated by a fingerprint';
   const [usage, selector, matchingType] = tls.authenticated.record.split(' ');
   return `authenticated by ${usage} ${selector} ${matchingType} of ${tls.authenticated.baseDomain}`;
 }

@@ -1,9 +1,18 @@
 /**
  * One message to each domain of the demonstration, as `danelaw send` delivers it, and the judgement on each.
  */
+import { Roots } from '@danelaw/dane';
 import { createResolver } from '@danelaw/dns';
 import type { Internet, Scenario } from '@danelaw/lab';
-import { checkMessage, type Delivery, deliver, type Message } from '@danelaw/smtp';
+import {
+  type ClientOptions,
+  checkMessage,
+  type Delivery,
+  deliver,
+  type Message,
+  MtaSts,
+  parseStsPolicy,
+} from '@danelaw/smtp';
 import { judge } from './demo-judge.js';
 import { everyStage } from './network-options.js';
 
@@ -24,6 +33,7 @@ const AT_ONCE = 8;
 
 export async function runDemo(internet: Internet, signal: AbortSignal): Promise<DemoRow[]> {
   const { resolver: upstream, trustAnchors, clock } = internet;
+  const authorities = trustIn(internet);
   const resolver = createResolver({ upstream: `${upstream.address}#${upstream.port}`, trustAnchors, clock });
   const sent: Omit<DemoRow, 'faults'>[] = [];
   const waiting = internet.scenarios.entries();
@@ -36,6 +46,7 @@ export async function runDemo(internet: Internet, signal: AbortSignal): Promise<
         envelope: { from: 'me@home.example', to: [recipient] },
         message: messageFor(recipient),
         port: internet.smtpPort,
+        ...authorities,
         timeouts: everyStage(PATIENCE),
         clock,
         signal,
@@ -54,6 +65,21 @@ export async function runDemo(internet: Internet, signal: AbortSignal): Promise<
     ...row,
     faults: judge({ ...row, octets: messageFor(row.recipient).octets, servers }),
   }));
+}
+
+/** The lab's public authority in the place of the Web's, and MTA-STS with the policies that were known before. */
+function trustIn({ web, scenarios, clock }: Internet): Partial<ClientOptions> {
+  if (web === null) return {};
+  const roots = new Roots(web.roots);
+  const sts = new MtaSts({ roots, port: web.port, timeout: PATIENCE });
+  for (const { domain, sts: spec } of scenarios) {
+    if (spec?.known !== true) continue;
+    const parsed = parseStsPolicy(spec.policy);
+    if (parsed.status === 'invalid')
+      throw new TypeError(`the policy of ${domain} is invalid: ${parsed.reason}`);
+    sts.cache.set({ domain, id: spec.id, policy: parsed.policy, fetched: clock() }, clock());
+  }
+  return { roots, sts };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What is worth telling about a domain's MTA-STS policy (RFC 8461). */
 import { type HostProbe, matchesMx, type StsFinding, type StsProblem } from '@danelaw/smtp';
-import { DOMAIN, type Finding, finding } from './finding.js';
+import { DOMAIN, type Finding, finding, type Place } from './finding.js';
 
 export function stsFindings(sts: StsFinding | undefined, hosts: readonly HostProbe[]): Finding[] {
   if (sts === undefined) return [];
@@ -34,16 +34,20 @@ function remedyFor(failureType: StsProblem['failureType']): string {
   }
 }
 
-/** Senders with MTA-STS pass by an MX host that the policy does not list. */
+/** Where DANE decides, or the policy is only tried out, mail flows past it. */
 function unlisted(
-  policy: Parameters<typeof matchesMx>[0] & { mode: 'enforce' | 'testing' },
+  policy: Parameters<typeof matchesMx>[0] & { readonly mode: 'enforce' | 'testing' },
   hosts: readonly HostProbe[],
-) {
-  return hosts.flatMap(({ host }): Finding[] => {
-    if (matchesMx(policy, host.host)) return [];
+): Finding[] {
+  return hosts.flatMap(({ host, decision }): Finding[] => {
+    if (decision.action === 'skip' || matchesMx(policy, host.host)) return [];
     const text = `no mx line of the MTA-STS policy (mode ${policy.mode}) matches this host`;
-    const remedy = 'Add the host to the policy and change the id of the _mta-sts record.';
-    const place = { host: host.host, address: null };
-    return [finding('warning', 'sts-host-not-listed', place, 'RFC 8461 section 4.1', text, remedy)];
+    return [unlistedHost({ host: host.host, address: null }, 'warning', text)];
   });
+}
+
+/** Senders with MTA-STS pass by an MX host that the policy does not list. */
+export function unlistedHost(place: Place, severity: 'error' | 'warning', text: string): Finding {
+  const remedy = 'Add the host to the policy and change the id of the _mta-sts record.';
+  return finding(severity, 'sts-host-not-listed', place, 'RFC 8461 section 4.1', text, remedy);
 }
