@@ -119,6 +119,7 @@ function codeOf({ stage, reply, enhancedStatus }: RecipientOutcome): MailErrorCo
     case 'starttls':
     case 'handshake':
       return 'ETLS';
+    case 'auth':
     case 'connect':
     case 'greeting':
     case 'ehlo':
@@ -173,6 +174,8 @@ function commandOf(stage: Stage): string | undefined {
     case 'starttls':
     case 'handshake':
       return 'STARTTLS';
+    case 'auth':
+      return 'AUTH';
     case 'mail':
       return 'MAIL FROM';
     case 'rcpt':

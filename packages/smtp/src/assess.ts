@@ -8,6 +8,7 @@ import type { HostFinding } from '@danelaw/dane';
 import type { Client } from './client.js';
 import type { Decision } from './decision.js';
 import { locate } from './locate.js';
+import type { WantedLogin } from './login.js';
 import { type ResolvedPolicy, resolvePolicy } from './policy-table.js';
 import { isNameValidated } from './require-tls.js';
 import { type HostsRoute, hostsRoute, type Route, type RouteHost, relayRoute, route } from './route.js';
@@ -59,6 +60,14 @@ export class Assessor {
         return never;
       }
     }
+  }
+
+  /** The login at the relay that the policy table names; undefined where there is none to be done. */
+  get login(): WantedLogin | undefined {
+    const { relay, credentials } = this.#client;
+    const { nextHop, credentials: name } = this.#resolve(undefined);
+    if (relay !== undefined || nextHop?.kind !== 'relay' || name === undefined) return undefined;
+    return { name, login: credentials(name) };
   }
 
   /** Looks one host up and decides about it. Rejects only when `signal` aborts. */

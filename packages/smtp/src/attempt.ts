@@ -242,6 +242,8 @@ export function faultStatus(fault: SmtpFault): string {
     case 'handshake':
     case 'unauthenticated':
       return '4.7.5';
+    case 'login':
+      return '4.7.8'; // RFC 4954 section 6; whoever repairs the login gets the mail delivered
     case 'requiretls-not-offered':
       return '4.7.30';
     case 'deadline':

@@ -20,6 +20,8 @@ export interface Capabilities {
   readonly size: boolean;
   /** Octets that the server takes at most; undefined where it does not say, or says 0: no fixed limit. */
   readonly sizeLimit: number | undefined;
+  /** RFC 4954: mechanisms to log in with, in upper case. */
+  readonly authMechanisms: readonly string[];
   /** Every keyword in upper case, in the server's order. */
   readonly keywords: readonly string[];
 }
@@ -32,6 +34,7 @@ export const NO_CAPABILITIES: Capabilities = {
   smtpUtf8: false,
   size: false,
   sizeLimit: undefined,
+  authMechanisms: [],
   keywords: [],
 };
 
@@ -51,6 +54,7 @@ export function readCapabilities(reply: Reply): Capabilities {
     smtpUtf8: offered.has('SMTPUTF8'),
     size: offered.has('SIZE'),
     sizeLimit: sizeLimit(offered.get('SIZE')),
+    authMechanisms: (offered.get('AUTH') ?? '').toUpperCase().split(/ +/u).filter(Boolean),
     keywords: [...offered.keys()],
   };
 }

@@ -7,6 +7,7 @@ import type { Resolver } from '@danelaw/dns';
 import { type Connect, connectTcp } from './connection.js';
 import type { Verify } from './judge.js';
 import type { Discover } from './locate.js';
+import type { Login } from './login.js';
 import type { PolicyLevel } from './policy.js';
 import type { PolicyTable } from './policy-table.js';
 import type { StsSource } from './sts-finding.js';
@@ -20,6 +21,8 @@ export interface ClientOptions {
   readonly level?: PolicyLevel;
   /** What local policy says about single destinations and hosts. */
   readonly policyTable?: PolicyTable;
+  /** Knows the logins at relays by the names that the policy table has for them. */
+  readonly credentials?: (name: string) => Login | undefined;
   /** Who knows the MTA-STS policies of domains (RFC 8461); nobody is asked where it is left out. */
   readonly sts?: StsSource;
   /** Who is trusted where DANE has no part (MTA-STS, `verify`); the Web's roots where it is left out. */
@@ -60,6 +63,7 @@ export interface Client {
   readonly heloName: string;
   readonly level: PolicyLevel;
   readonly policyTable: PolicyTable;
+  readonly credentials: (name: string) => Login | undefined;
   readonly sts: StsSource | undefined;
   readonly roots: Roots | undefined;
   readonly port: number;
@@ -87,6 +91,7 @@ export function makeClient(options: ClientOptions): Client {
     heloName: options.heloName,
     level: options.level ?? 'dane',
     policyTable: options.policyTable ?? { rules: [] },
+    credentials: options.credentials ?? (() => undefined),
     sts: options.sts,
     roots: options.roots,
     port,

@@ -196,6 +196,77 @@ describe('local policy', () => {
   );
 });
 
+describe('logging in at a relay (RFC 4954)', () => {
+  const policyTable = (level: string) =>
+    parsePolicyTable([{ domain: '*', level, relay: '[mx.example.org]:587', credentials: 'smarthost' }]);
+  const answers = { 'mx.example.org A': { records: [a('192.0.2.9')] } };
+  const credentials = (name: string) =>
+    name === 'smarthost' ? { username: 'me', password: 'p\u00e4ss' } : undefined;
+  const AUTH: Script = {
+    offersUnderTls: ['PIPELINING', 'AUTH LOGIN PLAIN'],
+    replies: { AUTH: '235 2.7.0 ok' },
+  };
+  const relay = (script: Script, level = 'encrypt', more: Partial<DeliverOptions> = {}) =>
+    send(script, answers, { policyTable: policyTable(level), credentials, ...more });
+
+  it('says PLAIN under TLS, and then the message', async () => {
+    const { outcome, connections } = await relay(AUTH);
+    expect(outcome?.status).toBe('delivered');
+    const plain = Buffer.from('\0me\0p\u00e4ss').toString('base64');
+    expect(connections[0]?.commands.slice(1, 5)).toEqual([
+      'STARTTLS',
+      'EHLO client.example',
+      `AUTH PLAIN ${plain}`,
+      'MAIL FROM:<a@client.example>',
+    ]);
+  });
+
+  it('says LOGIN where there is no PLAIN', async () => {
+    const name = Buffer.from('me').toString('base64');
+    const password = Buffer.from('p\u00e4ss').toString('base64');
+    const replies = {
+      'AUTH LOGIN': '334 VXNlcm5hbWU6',
+      [name]: '334 UGFzc3dvcmQ6',
+      [password]: '235 2.7.0 ok',
+    };
+    const { outcome, connections } = await relay({ offersUnderTls: ['AUTH LOGIN'], replies });
+    expect(outcome?.status).toBe('delivered');
+    expect(connections[0]?.commands.slice(3, 6)).toEqual(['AUTH LOGIN', name, password]);
+  });
+
+  it.each<[string, Script, string, Partial<DeliverOptions>, RegExp]>([
+    ['in clear text', { offers: ['AUTH PLAIN'] }, 'may', {}, /said under TLS only/],
+    [
+      'to a server that refuses it',
+      { ...AUTH, replies: { AUTH: '535 5.7.8 no' } },
+      'encrypt',
+      {},
+      /535 5\.7\.8/,
+    ],
+    [
+      'by other means',
+      { offersUnderTls: ['AUTH GSSAPI'] },
+      'encrypt',
+      {},
+      /neither PLAIN nor LOGIN .*GSSAPI/,
+    ],
+    ['nor without being offered', { offersUnderTls: [] }, 'encrypt', {}, /it offers none/],
+    ['as nobody', AUTH, 'encrypt', { credentials: () => undefined }, /no login called "smarthost"/],
+    ['before the server is who it should be', AUTH, 'verify', { roots: new Roots([]) }, /leads to no root/],
+  ])('is not done %s: the mail waits', async (_, script, level, more, reason) => {
+    const { outcome, mail, connections } = await relay(script, level, more);
+    expect(outcome).toMatchObject({ status: 'deferred', reason: expect.stringMatching(reason) });
+    expect(mail).toBeUndefined();
+    const said = connections.flatMap(({ commands }) => commands).filter((line) => line.startsWith('AUTH'));
+    expect(said).toHaveLength(reason.source.startsWith('535') ? 1 : 0);
+  });
+
+  it('is not done at any other host', async () => {
+    const { connections } = await relay(AUTH, 'encrypt', { relay: { host: 'mx.example.org' } });
+    expect(connections.flatMap(({ commands }) => commands).join()).not.toContain('AUTH');
+  });
+});
+
 describe('audit only (RFC 7672 section 9.1)', () => {
   const audited = (level: string, script: Script, answers: Readonly<Record<string, Fixed>>) =>
     send(script, answers, {

@@ -200,7 +200,15 @@ class Destination {
   async #open(target: Target, policy: TlsPolicy): Promise<OpenedSession> {
     this.#connections += 1;
     const requireTls = this.#requireTls;
-    return await openSession({ ...this.#client, target, policy, requireTls, deadline: this.#deadline });
+    const { login } = this.#assessor;
+    return await openSession({
+      ...this.#client,
+      target,
+      policy,
+      requireTls,
+      login,
+      deadline: this.#deadline,
+    });
   }
 
   async #transact(

@@ -22,6 +22,8 @@ export type FaultKind =
   | 'handshake'
   /** The TLS session stands, but the server is not who the policy asks for. */
   | 'unauthenticated'
+  /** RFC 4954: the relay that the policy table names could not be logged in at. */
+  | 'login'
   /** RFC 8689: the message asks for REQUIRETLS and the server does not offer it. */
   | 'requiretls-not-offered'
   /** The time for this delivery is over. */
@@ -72,6 +74,7 @@ const STAGE_WORDS: Readonly<Record<Stage, string>> = {
   ehlo: 'waiting for the reply to EHLO',
   starttls: 'waiting for the reply to STARTTLS',
   handshake: 'negotiating TLS',
+  auth: 'logging in',
   mail: 'waiting for the reply to MAIL',
   rcpt: 'waiting for the reply to RCPT',
   data: 'waiting for the reply to DATA',

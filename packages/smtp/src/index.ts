@@ -17,6 +17,7 @@ export {
   type Verify,
 } from './judge.js';
 export type { Discover } from './locate.js';
+export type { Login } from './login.js';
 export { isHostName, type Mailbox, parseDomain, parseMailbox } from './mailbox.js';
 export {
   type CheckedMessage,

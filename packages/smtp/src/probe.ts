@@ -81,7 +81,12 @@ async function probeHost(
     for (const { address, family } of decision.finding.addresses) {
       const { policy, overlooked } = decision;
       const context = { route, host, finding, address, policy, overlooked };
-      const opened = await openSession({ ...client, target: { address, family, port: host.port }, policy });
+      const opened = await openSession({
+        ...client,
+        target: { address, family, port: host.port },
+        policy,
+        login: assessor.login,
+      });
       const facts = { address, policy: { level: policy.level, source: policy.source } };
       if (opened.status === 'open') {
         const { session } = opened;

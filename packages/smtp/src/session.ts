@@ -11,6 +11,7 @@ import { type Capabilities, NO_CAPABILITIES, readCapabilities } from './capabili
 import { type Connect, Connection, type Target } from './connection.js';
 import { type FaultKind, refused, SmtpFault } from './fault.js';
 import type { JudgedFailure, Verify } from './judge.js';
+import { logIn, refuseClearLogin, type WantedLogin } from './login.js';
 import type { StartTlsPolicy, TlsPolicy } from './policy.js';
 import { formatReply, type Reply } from './reply.js';
 import { type TlsFacts, upgrade } from './starttls.js';
@@ -27,6 +28,8 @@ export interface SessionOptions {
   readonly roots?: Roots | undefined;
   /** RFC 8689: the message needs a server that is authenticated and offers REQUIRETLS. */
   readonly requireTls?: boolean | undefined;
+  /** The relay wants to know who we are. */
+  readonly login?: WantedLogin | undefined;
   readonly timeouts: Timeouts;
   readonly clock: () => number;
   readonly signal?: AbortSignal | undefined;
@@ -61,6 +64,7 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
     const agreed = await agreeOnTls(connection, clear, options.policy);
     if (agreed.next === 'clear') {
       const { notes, overlooked } = agreed;
+      if (options.login !== undefined) refuseClearLogin(options.login);
       return { status: 'open', session: { connection, capabilities: clear, tls: null, notes, overlooked } };
     }
     const upgraded = await upgrade(connection, { ...options, policy: agreed.policy });
@@ -69,6 +73,7 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
     // RFC 3207 section 4.2: what the server offers is asked anew; `clear` is not looked at again.
     const capabilities = await hello(connection, options);
     if (options.requireTls === true) requireRequireTls(tls, capabilities);
+    if (options.login !== undefined) await logIn(connection, capabilities, options.login);
     const { overlooked } = upgraded;
     return { status: 'open', session: { connection, capabilities, tls, notes: [], overlooked } };
   } catch (error) {
@@ -97,6 +102,7 @@ function leave(connection: Connection | undefined, fault: SmtpFault): void {
   const listens: ReadonlySet<FaultKind> = new Set<FaultKind>([
     'refused',
     'unauthenticated',
+    'login',
     'starttls-not-offered',
     'requiretls-not-offered',
   ]);

@@ -11,6 +11,7 @@ export type Stage =
   | 'ehlo'
   | 'starttls'
   | 'handshake'
+  | 'auth'
   | 'mail'
   | 'rcpt'
   | 'data'
@@ -36,6 +37,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   starttls: 5 * MINUTE,
   /** The TLS handshake, from our first octet to the verified chain. */
   handshake: 5 * MINUTE,
+  /** Not in RFC 5321 by name, as `ehlo`. */
+  auth: 5 * MINUTE,
   /** Section 4.5.3.2.2. */
   mail: 5 * MINUTE,
   /** Section 4.5.3.2.3. */
