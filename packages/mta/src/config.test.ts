@@ -38,7 +38,7 @@ describe('readConfig', () => {
   });
 
   it('an empty file has no rules', async () => {
-    expect(await read('')).toEqual({ policyTable: { rules: [] } });
+    expect(await read('')).toEqual({ policyTable: { rules: [] }, credentials: new Map() });
   });
 
   it.each<[string, string, RegExp]>([
@@ -52,6 +52,45 @@ describe('readConfig', () => {
     ['a table in place of a list', '[policy]\nlevel = "may"', /must be a list of rules/u],
   ])('refuses %s, and says where', async (_, text, message) => {
     await expect(read(text)).rejects.toThrow(ConfigError);
+    await expect(read(text)).rejects.toThrow(message);
+  });
+
+  const relay =
+    '[[policy]]\ndomain = "*"\nlevel = "dane"\nrelay = "[r.example]"\ncredentials = "smarthost"\n';
+
+  it('reads logins, with their passwords from files', async () => {
+    const secret = join(folder, 'secret');
+    writeFileSync(secret, 'p w\n');
+    const { credentials } = await read(`
+      ${relay}
+      [credentials.smarthost]
+      username = "me"
+      password_file = "${secret}"
+      [credentials.other]
+      username = "you"
+      password = "x"
+    `);
+    expect(credentials.get('smarthost')).toEqual({ username: 'me', password: 'p w' });
+    expect(credentials.get('other')).toEqual({ username: 'you', password: 'x' });
+  });
+
+  it.each<[string, string, RegExp]>([
+    [
+      'a rule whose login is not there',
+      relay,
+      /policy rule 1, credentials: there is no \[credentials\.smarthost\]/u,
+    ],
+    ['a login without a name', '[credentials.a]\npassword = "x"', /\[credentials\.a\] needs a "username"/u],
+    ['one without a password', '[credentials.a]\nusername = "x"', /either "password_file" or "password"/u],
+    ['one with two', '[credentials.a]\nusername = "x"\npassword = "x"\npassword_file = "x"', /either/u],
+    [
+      'a password file that is not there',
+      '[credentials.a]\nusername = "x"\npassword_file = "/none"',
+      /ENOENT/u,
+    ],
+    ['another key', '[credentials.a]\nusername = "x"\npasswort = "x"', /has no key "passwort"/u],
+    ['no table', 'credentials = 1', /must be a table/u],
+  ])('refuses %s', async (_, text, message) => {
     await expect(read(text)).rejects.toThrow(message);
   });
 

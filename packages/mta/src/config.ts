@@ -1,17 +1,25 @@
 /**
- * The configuration file, in TOML. So far it has one part, the policy table:
+ * The configuration file, in TOML. So far it has the policy table, and the logins at relays that its rules name:
  *
  *     [[policy]]
- *     domain = "example.org"
+ *     domain = "*"
  *     level = "dane-only"
+ *     relay = "[relay.example.net]:587"
+ *     credentials = "smarthost"
  *
- * `docs/policy.md` explains the keys of a rule.
+ *     [credentials.smarthost]
+ *     username = "me"
+ *     password_file = "/run/secrets/smarthost"
+ *
+ * `docs/policy.md` explains the keys.
  */
 import { readFile } from 'node:fs/promises';
-import { type PolicyTable, PolicyTableError, parsePolicyTable } from '@danelaw/smtp';
+import { type Login, type PolicyTable, PolicyTableError, parsePolicyTable } from '@danelaw/smtp';
 
 export interface Config {
   readonly policyTable: PolicyTable;
+  /** Logins at relays, by the names that rules have for them. */
+  readonly credentials: ReadonlyMap<string, Login>;
 }
 
 /** The file can't be read, or does not say what it should. The message names the file and the place in it. */
@@ -35,10 +43,16 @@ export async function readConfig(file: string): Promise<Config> {
   // Loaded where there is a file to read: most runs of the command line have none.
   const { parse, TomlError } = await import('smol-toml');
   try {
-    const { policy = [], ...others } = parse(text);
+    const { policy = [], credentials = {}, ...others } = parse(text);
     const [other] = Object.keys(others);
     if (other !== undefined) throw new ConfigError(`${file}: there is no such key: ${other}`);
-    return { policyTable: parsePolicyTable(policy) };
+    const policyTable = parsePolicyTable(policy);
+    const logins = await readLogins(file, credentials);
+    for (const { number, credentials: name } of policyTable.rules) {
+      if (name === undefined || logins.has(name)) continue;
+      throw new ConfigError(`${file}: policy rule ${number}, credentials: there is no [credentials.${name}]`);
+    }
+    return { policyTable, credentials: logins };
   } catch (error) {
     if (error instanceof TomlError)
       throw new ConfigError(`${file}, line ${error.line}: ${firstLine(error.message)}`);
@@ -49,3 +63,34 @@ export async function readConfig(file: string): Promise<Config> {
 
 /** smol-toml draws the place as well; the number of the line says it. */
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text;
+
+async function readLogins(file: string, tables: unknown): Promise<Map<string, Login>> {
+  const logins = new Map<string, Login>();
+  if (!isTable(tables)) throw new ConfigError(`${file}: "credentials" must be a table of logins`);
+  for (const [name, table] of Object.entries(tables)) {
+    logins.set(name, await readLogin(`${file}: [credentials.${name}]`, table));
+  }
+  return logins;
+}
+
+/** The password stands in a file of its own, or, where the configuration is as secret as that, here. */
+async function readLogin(where: string, table: unknown): Promise<Login> {
+  if (!isTable(table)) throw new ConfigError(`${where} must be a table`);
+  const { username, password, password_file: passwordFile, ...others } = table;
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw new ConfigError(`${where} has no key "${other}"`);
+  if (typeof username !== 'string' || username === '') throw new ConfigError(`${where} needs a "username"`);
+  if (typeof password === 'string' && passwordFile === undefined) return { username, password };
+  if (typeof passwordFile !== 'string' || password !== undefined) {
+    throw new ConfigError(`${where} needs either "password_file" or "password"`);
+  }
+  try {
+    return { username, password: (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/u, '') };
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new ConfigError(`${where}: can't read ${passwordFile} (${why})`);
+  }
+}
+
+const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);

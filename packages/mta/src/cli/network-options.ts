@@ -4,9 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { Roots } from '@danelaw/dane';
 import { parseRootHints, parseTrustAnchors, WireError } from '@danelaw/dns';
-import { DEFAULT_TIMEOUTS, MtaSts, type PolicyLevel, type PolicyTable, type Timeouts } from '@danelaw/smtp';
+import { DEFAULT_TIMEOUTS, MtaSts, type PolicyLevel, type Timeouts } from '@danelaw/smtp';
 import { type Command, Option } from 'commander';
-import { ConfigError, readConfig } from '../config.js';
+import { type Config, ConfigError, readConfig } from '../config.js';
 import { CommandError, EXIT } from './exit.js';
 import {
   fallbackValue,
@@ -130,11 +130,12 @@ export function addMailOptions(command: Command, timeoutWords: string): Command 
 /** What `deliver` and `probe` are given, made from the options. Reads the files that they name. */
 export async function clientSettings(options: MailOptions, clock: () => number, signal: AbortSignal) {
   const { policy, smtpPort, timeout, config, webRoots } = options;
-  const policyTable = await readPolicyTable(config);
+  const { policyTable, credentials } = await readConfiguration(config);
   const roots = webRoots === undefined ? undefined : readSetting('--web-roots', webRoots, readRoots);
   return {
     level: policy,
     policyTable,
+    credentials: (name: string) => credentials.get(name),
     clock,
     signal,
     ...(options.sts === false ? {} : { sts: stsSource(options, roots) }),
@@ -154,10 +155,10 @@ function stsSource({ stsPort, timeout }: MailOptions, roots: Roots | undefined):
 }
 
 /** @throws CommandError (78) */
-export async function readPolicyTable(file: string | undefined): Promise<PolicyTable> {
-  if (file === undefined) return { rules: [] };
+export async function readConfiguration(file: string | undefined): Promise<Config> {
+  if (file === undefined) return { policyTable: { rules: [] }, credentials: new Map() };
   try {
-    return (await readConfig(file)).policyTable;
+    return await readConfig(file);
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(EXIT.CONFIG, `--config: ${error.message}`);
     throw error;

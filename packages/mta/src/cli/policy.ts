@@ -3,7 +3,7 @@ import { explainPolicy, type ResolvedPolicy, resolvePolicy } from '@danelaw/smtp
 import { type Command, Option } from 'commander';
 import { parseMailDomain } from '../address.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { addOutputOptions, readPolicyTable } from './network-options.js';
+import { addOutputOptions, readConfiguration } from './network-options.js';
 import { timeValue } from './option-values.js';
 import { printable, printableJson } from './printable.js';
 import { prose } from './prose.js';
@@ -49,7 +49,7 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
 
 async function showPolicy(text: string, options: ShowOptions, io: Io): Promise<ExitCode> {
   const domain = domainArgument(text);
-  const table = await readPolicyTable(options.config);
+  const { policyTable: table } = await readConfiguration(options.config);
   const host = options.mx === undefined ? {} : { host: domainArgument(options.mx) };
   const resolved = resolvePolicy(table, domain, clockFrom(options.at)(), host);
   if (options.json) {
