@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readStsRecord } from './mta-sts-record.js';
 
@@ -19,6 +20,17 @@ describe('readStsRecord (RFC 8461 section 3.1)', () => {
     ['none that begins with the version', ['id=a; v=STSv1;', 'V=STSv1; id=a', 'v=STSv10; id=a', 'v=STSv1']],
   ])('finds none in %s', (_, texts) => {
     expect(readStsRecord(texts)).toEqual({ status: 'none' });
+  });
+
+  it('never throws, whatever it is given', () => {
+    const field = fc.constantFrom('v=STSv1', ';', ' ', 'id=', 'a', '=', '\t', '\u0000', 'x=y');
+    const text = fc.array(field).map((parts) => `v=STSv1;${parts.join('')}`);
+    fc.assert(
+      fc.property(fc.array(fc.oneof(text, fc.string())), (texts) => {
+        const found = readStsRecord(texts);
+        return found.status !== 'record' || /^[A-Za-z0-9]{1,32}$/u.test(found.id);
+      }),
+    );
   });
 
   it.each<[string, readonly string[]]>([

@@ -1,4 +1,5 @@
 import { Roots } from '@danelaw/dane';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connectTcp } from './connection.js';
 import { MtaSts, type MtaStsOptions, REFRESH_AFTER, RETRY_AFTER } from './mta-sts.js';
@@ -324,6 +325,31 @@ describe('StsCache', () => {
     const other = new StsCache();
     other.load(text.replace('danelaw-mta-sts-1', 'danelaw-mta-sts-2'), NOW);
     expect(other.entries(NOW)).toEqual([]);
+  });
+
+  it('never throws for what stands in the file', () => {
+    const line = fc.record({
+      domain: fc.string(),
+      id: fc.anything(),
+      fetched: fc.anything(),
+      maxAge: fc.nat(),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.oneof(
+            fc.string(),
+            fc.json(),
+            line.map((each) => JSON.stringify(each)),
+          ),
+        ),
+        (lines) => {
+          const cache = new StsCache();
+          cache.load(['{"format":"danelaw-mta-sts-1"}', ...lines].join('\n'), NOW);
+          return cache.entries(NOW).length === 0;
+        },
+      ),
+    );
   });
 
   it('keeps the later of two fetches', () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { explainPolicy, type ResolvedPolicy, resolvePolicy } from './policy-table.js';
 import { PolicyTableError, parsePolicyTable } from './policy-table-parser.js';
@@ -152,6 +153,24 @@ describe('parsePolicyTable', () => {
     expect(parse).toThrow(PolicyTableError);
     expect(parse).toThrow(expect.objectContaining({ rule: 2, key }));
     expect(parse).toThrow(/^policy rule 2/u);
+  });
+
+  it('throws nothing but its own error, whatever it is given', () => {
+    const keys = ['domain', 'mx', 'level', 'names', 'min_tls', 'relay', 'hosts', 'audit', 'exception', 'x'];
+    const values = fc.oneof(
+      fc.anything(),
+      fc.constantFrom('dane', 'verify', 'example.org', '*', '.a', '[a]:1'),
+    );
+    const input = fc.array(fc.dictionary(fc.constantFrom(...keys), values));
+    fc.assert(
+      fc.property(input, (rules) => {
+        try {
+          return parsePolicyTable(rules).rules.length === rules.length;
+        } catch (error) {
+          return error instanceof PolicyTableError && error.rule <= rules.length;
+        }
+      }),
+    );
   });
 
   it('refuses a table that is no list', () => {

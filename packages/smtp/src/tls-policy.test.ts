@@ -213,6 +213,11 @@ describe('decide: MTA-STS and DANE, host by host (RFC 8461 section 2)', () => {
     expect(needs('insecure', 'usable')).toBe(true);
     expect(needs('insecure', 'none', 'dane-only')).toBe(false);
     expect(needs('insecure', 'none', 'may')).toBe(false);
+    const relay = { kind: 'address', host: '192.0.2.1', port: 25, preference: undefined } as const;
+    const finding = reachable(TLSA.none);
+    expect(needsSts({ level: 'dane', route: { ...route, via: 'relay' }, host: relay, finding })).toBe(false);
+    // An address in an MX record is a host that no policy lists: there it matters.
+    expect(needsSts({ level: 'dane', route, host: relay, finding })).toBe(true);
   });
 });
 

@@ -198,8 +198,10 @@ function tlsaFailed(finding: ReachableHost, reason: string): SkipDecision {
  * nobody's web server is troubled.
  */
 export function needsSts(input: Omit<DecisionInput, 'sts'>): boolean {
-  const { level, route, finding, byHost = false, tlsRequired } = input;
+  const { level, route, host, finding, byHost = false, tlsRequired } = input;
   if (finding.status !== 'reachable' || route.via === 'literal') return false;
+  // A relay that is named by its address has no domain that could have a policy (RFC 8461 section 3.4).
+  if (route.via === 'relay' && host.kind === 'address') return false;
   const insecure = route.mx === 'insecure';
   // RFC 8689 section 2: the host's name must be validated by DNSSEC or by MTA-STS.
   if (tlsRequired === 'yes' && insecure) return true;

@@ -25,6 +25,7 @@ import { clockFrom } from './time.js';
 interface SendOptions extends MailOptions {
   readonly from?: string;
   readonly to?: readonly string[];
+  readonly requireTls?: true;
 }
 
 const DESCRIPTION = `Delivers one message now, from FILE or standard input, to each recipient's domain under
@@ -66,6 +67,10 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
       'a recipient; give it again for each further one',
       (text: string, others: readonly string[] = []) => [...others, text],
     )
+    .option(
+      '--require-tls',
+      'only over authenticated TLS, to servers that promise the same (REQUIRETLS, RFC 8689); else it fails',
+    )
     .addHelpText('after', EXAMPLES);
   addMailOptions(command, 'as RFC 5321 section 4.5.3.2 asks, minutes');
   addDnsOptions(command);
@@ -76,7 +81,7 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
 }
 
 async function send(file: string | undefined, options: SendOptions, io: Io): Promise<ExitCode> {
-  const envelope = envelopeOf(options);
+  const envelope = { ...envelopeOf(options), requireTls: options.requireTls ?? false };
   const heloName = ehloName(options.helo);
   const message = await readMessage(file, io);
   const clock = clockFrom(options.at);
