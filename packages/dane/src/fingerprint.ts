@@ -1,9 +1,10 @@
 /**
  * A certificate or a public key that the administrator pinned: the local policy `fingerprint`.
  *
- * It is what DANE-EE(3) would be if DNS could not be asked: the server's own certificate, or its key, has this SHA2-256
- * digest; names, dates and issuers do not count (RFC 7671 section 5.1 gives the reasons, and they hold here too). One
- * digest is compared with both, as Postfix does: whether it was taken of the certificate or of the key need not be said.
+ * It is what DANE-EE(3) would be if DNS could not be asked: the server's own certificate, or its key, has
+ * this SHA2-256 digest; names, dates and issuers do not count (RFC 7671 section 5.1 gives the reasons, and
+ * they hold here too). One digest is compared with both, as Postfix does: whether it was taken of the
+ * certificate or of the key need not be said.
  */
 import { Certificate } from './certificate.js';
 import { DerError } from './der.js';
@@ -21,8 +22,8 @@ export type FingerprintVerdict =
   | { readonly authenticated: false; readonly reason: string };
 
 /**
- * Reads a digest as tools print it: `openssl x509 -fingerprint -sha256` puts colons between the octets, others don't.
- * `undefined` where it is not 32 octets.
+ * Reads a digest as tools print it: `openssl x509 -fingerprint -sha256` puts colons between the octets,
+ * others don't. `undefined` where it is not 32 octets.
  */
 export function parseFingerprint(text: string): Fingerprint | undefined {
   const digits = text.toLowerCase();
@@ -30,7 +31,10 @@ export function parseFingerprint(text: string): Fingerprint | undefined {
   return /^(?:[0-9a-f]{2}:){31}[0-9a-f]{2}$/.test(digits) ? digits.replaceAll(':', '') : undefined;
 }
 
-/** Does the server's own certificate, or its key, have one of these digests? Never throws for what a server sent. */
+/**
+ * Does the server's own certificate, or its key, have one of these digests? Never throws for what a server
+ * sent.
+ */
 export function verifyFingerprint({
   chain: [leaf],
   fingerprints,

@@ -1,17 +1,19 @@
 /**
- * Is this the server that a certification authority of ours vouches for? (RFC 5280 section 6, RFC 6125 section 6)
+ * Is this the server that a certification authority of ours vouches for? (RFC 5280 section 6, RFC 6125
+ * section 6)
  *
- * DANE has no use for it: a TLSA record brings its own anchor. MTA-STS (RFC 8461 section 4.2) and the local policy
- * `verify` do: the certificate must chain to a root that the sender trusts and be for the right name. A store of roots
- * is, for the search of a path, nothing but a set of trust anchors given in full, as TLSA `2 0 0` records give them; so
- * the search is the same (`path.ts`), with the same rules and the same bounds.
+ * DANE has no use for it: a TLSA record brings its own anchor. MTA-STS (RFC 8461 section 4.2) and the local
+ * policy `verify` do: the certificate must chain to a root that the sender trusts and be for the right name.
+ * A store of roots is, for the search of a path, nothing but a set of trust anchors given in full, as TLSA `2
+ * 0 0` records give them; so the search is the same (`path.ts`), with the same rules and the same bounds.
  *
- * Names are DNS-IDs alone. RFC 8461 section 4.2 asks for one ("MUST have a subject alternative name with a DNS-ID"), RFC
- * 6125 section 6.4.4 leaves the common name to clients' choice, and no public authority has issued without a DNS-ID
- * for years. Revocation is not checked: RFC 8461 leaves it open (MAY), and soft-failing OCSP stops no attacker.
+ * Names are DNS-IDs alone. RFC 8461 section 4.2 asks for one ("MUST have a subject alternative name with a
+ * DNS-ID"), RFC 6125 section 6.4.4 leaves the common name to clients' choice, and no public authority has
+ * issued without a DNS-ID for years. Revocation is not checked: RFC 8461 leaves it open (MAY), and
+ * soft-failing OCSP stops no attacker.
  *
- * Synchronous and without any input but its arguments, like `verifyCertificate`, and for the same reason: a verdict is
- * reached anew for every message, on the stored chain.
+ * Synchronous and without any input but its arguments, like `verifyCertificate`, and for the same reason: a
+ * verdict is reached anew for every message, on the stored chain.
  */
 import { rootCertificates } from 'node:tls';
 import { Certificate } from './certificate.js';
@@ -22,7 +24,9 @@ import { matchNames } from './reference-identifier.js';
 import type { TrustAnchorRecord } from './usable.js';
 import type { CertificateResult } from './verify.js';
 
-/** Certification authorities that are trusted, found by their names. Made once, used for every verification. */
+/**
+ * Certification authorities that are trusted, found by their names. Made once, used for every verification.
+ */
 export class Roots {
   readonly #bySubject = new Map<string, TrustAnchorRecord[]>();
 
@@ -55,7 +59,10 @@ export class Roots {
 
 let web: Roots | undefined;
 
-/** The Web's roots, as Mozilla chose them and Node.js carries them. Read at the first call: it takes some milliseconds. */
+/**
+ * The Web's roots, as Mozilla chose them and Node.js carries them. Read at the first call: it takes some
+ * milliseconds.
+ */
 export function webRoots(): Roots {
   web ??= new Roots(rootCertificates);
   return web;
@@ -146,7 +153,9 @@ function anchorOf(certificate: Certificate): TrustAnchorRecord {
 
 const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/;
 
-/** Only the outer structure is read: OpenSSL, which reads the rest, is asked where a path leads to this root. */
+/**
+ * Only the outer structure is read: OpenSSL, which reads the rest, is asked where a path leads to this root.
+ */
 function readRoot(pem: string): Certificate {
   const certificate = new Certificate(Buffer.from(PEM.exec(pem)?.[1] ?? '', 'base64'));
   try {

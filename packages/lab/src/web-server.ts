@@ -1,9 +1,9 @@
 /**
- * The web server of the lab: it serves MTA-STS policies (RFC 8461 section 3.2), each at the name `mta-sts.` and its
- * domain, with a certificate of the lab's own public authority.
+ * The web server of the lab: it serves MTA-STS policies (RFC 8461 section 3.2), each at the name `mta-sts.`
+ * and its domain, with a certificate of the lab's own public authority.
  *
- * One server on one address stands for all the web servers of the Internet; which of them is meant the server name of
- * the handshake says. A name that it does not know gets a certificate of nobody.
+ * One server on one address stands for all the web servers of the Internet; which of them is meant the server
+ * name of the handshake says. A name that it does not know gets a certificate of nobody.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:https';

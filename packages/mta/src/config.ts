@@ -1,5 +1,6 @@
 /**
- * The configuration file, in TOML. So far it has the policy table, and the logins at relays that its rules name:
+ * The configuration file, in TOML. So far it has the policy table, and the logins at relays that its rules
+ * name:
  *
  *     [[policy]]
  *     domain = "*"

@@ -1,4 +1,6 @@
-/** MTA-STS beside DANE on the lab's Internet: by the library for every scenario, and by the compiled program. */
+/**
+ * MTA-STS beside DANE on the lab's Internet: by the library for every scenario, and by the compiled program.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,8 +1,9 @@
 /**
  * One destination's policy, host by host: local rules, DNS and MTA-STS brought together into a decision.
  *
- * What is asked of a host depends on how the host was found, so nothing that was decided for one destination is kept for
- * another. The MTA-STS policy belongs to the destination; it is asked for once, at the first host for which it matters.
+ * What is asked of a host depends on how the host was found, so nothing that was decided for one destination
+ * is kept for another. The MTA-STS policy belongs to the destination; it is asked for once, at the first host
+ * for which it matters.
  */
 import type { HostFinding } from '@danelaw/dane';
 import type { Client } from './client.js';
@@ -92,8 +93,8 @@ export class Assessor {
   }
 
   /**
-   * What MTA-STS says of the destination; undefined where there is nobody to ask. RFC 8461 section 3.4: the next-hop
-   * domain's policy, or the smart host's, and never a parent's.
+   * What MTA-STS says of the destination; undefined where there is nobody to ask. RFC 8461 section 3.4: the
+   * next-hop domain's policy, or the smart host's, and never a parent's.
    */
   async sts({ domain }: HostsRoute, signal: AbortSignal | undefined): Promise<StsFinding | undefined> {
     const { sts, resolver, clock } = this.#client;

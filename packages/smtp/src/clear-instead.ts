@@ -1,13 +1,14 @@
 /**
  * What comes after a handshake that failed where encryption is only hoped for: older TLS, then clear text.
  *
- * RFC 7672 section 2.2, pre-DANE rules: "The MTA MAY retry in cleartext when delivery via TLS fails during the handshake".
- * Some servers break off at the word STARTTLS already; under TLS 1.3 others do when our side of the handshake has ended,
- * which shows at EHLO.
+ * RFC 7672 section 2.2, pre-DANE rules: "The MTA MAY retry in cleartext when delivery via TLS fails during
+ * the handshake". Some servers break off at the word STARTTLS already; under TLS 1.3 others do when our side
+ * of the handshake has ended, which shows at EHLO.
  *
- * A server that TLS 1.2 and up can't be agreed on with is given one more chance, down to TLS 1.0: weak encryption keeps
- * out more listeners than none (RFC 7435). It is the last step and never the first, so nobody gets weaker TLS who could
- * have had better; and an attacker who forces it could as well have taken STARTTLS away.
+ * A server that TLS 1.2 and up can't be agreed on with is given one more chance, down to TLS 1.0: weak
+ * encryption keeps out more listeners than none (RFC 7435). It is the last step and never the first, so
+ * nobody gets weaker TLS who could have had better; and an attacker who forces it could as well have taken
+ * STARTTLS away.
  */
 import type { SmtpFault } from './fault.js';
 import type { StartTlsPolicy, TlsPolicy } from './policy.js';

@@ -10,7 +10,8 @@
  *   then the next host.
  * - A 5yz reply to MAIL, RCPT, DATA or the message is final. A 4yz reply leads to the next host: another
  *   address of the same host is the same server.
- * - Where TLS is only hoped for, a failed handshake is followed by older TLS, then by clear text, at the same address.
+ * - Where TLS is only hoped for, a failed handshake is followed by older TLS, then by clear text, at the same
+ *   address.
  * - A connection lost after the final dot leaves the message in doubt. It is deferred, and not given to
  *   another host at once: that would most likely make it arrive twice.
  */
@@ -153,8 +154,8 @@ class Destination {
   }
 
   /**
-   * RFC 8689 section 4.2.1: "If there are no more MX hosts, the client MUST NOT transmit the message", and the sender
-   * is told. A host that could not be asked may fulfil it another time.
+   * RFC 8689 section 4.2.1: "If there are no more MX hosts, the client MUST NOT transmit the message", and
+   * the sender is told. A host that could not be asked may fulfil it another time.
    */
   #failUnfulfilled(found: HostsRoute): void {
     if (this.#unfulfilled.length === 0 || this.#unfulfilled.includes(undefined)) return;
@@ -310,7 +311,10 @@ class Destination {
   }
 }
 
-/** RFC 8689 section 2: without these the parameter must not be said. A bounce goes without it then (section 5). */
+/**
+ * RFC 8689 section 2: without these the parameter must not be said. A bounce goes without it then (section
+ * 5).
+ */
 function fulfilsRequireTls({ tls, capabilities }: Session): boolean {
   return tls !== null && tls.authenticated !== null && capabilities.keywords.includes('REQUIRETLS');
 }

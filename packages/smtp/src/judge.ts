@@ -1,12 +1,12 @@
 /**
  * Who is at the other end: the chain of a handshake, judged by one policy.
  *
- * Synchronous and without any input but its arguments, so that a chain which is kept with its connection can be judged
- * again for every message and every destination: a verdict is never inherited.
+ * Synchronous and without any input but its arguments, so that a chain which is kept with its connection can
+ * be judged again for every message and every destination: a verdict is never inherited.
  *
- * Two authorities may have a say. The policy's own level comes first. Where MTA-STS binds as well - at a host that was
- * found through an insecure MX RRset, whose TLSA records prove the host and not that the domain named it - its check is
- * made in addition. Neither rescues a failure of the other (RFC 8461 section 2).
+ * Two authorities may have a say. The policy's own level comes first. Where MTA-STS binds as well - at a host
+ * that was found through an insecure MX RRset, whose TLSA records prove the host and not that the domain
+ * named it - its check is made in addition. Neither rescues a failure of the other (RFC 8461 section 2).
  */
 import { formatTlsa, type Roots, type TlsaRecord, verifyFingerprint, verifyPkix } from '@danelaw/dane';
 import type { FailureType } from './fault.js';

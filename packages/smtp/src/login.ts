@@ -1,8 +1,8 @@
 /**
  * Logging in at a relay (RFC 4954): AUTH PLAIN (RFC 4616), or LOGIN where the relay knows nothing better.
  *
- * Both say the password as it is, so they are said under TLS only: whoever strips STARTTLS would be told it. Whose TLS that
- * is, the policy decides; a relay deserves one that authenticates.
+ * Both say the password as it is, so they are said under TLS only: whoever strips STARTTLS would be told it.
+ * Whose TLS that is, the policy decides; a relay deserves one that authenticates.
  */
 import type { Capabilities } from './capabilities.js';
 import type { Connection } from './connection.js';

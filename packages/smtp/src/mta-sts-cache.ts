@@ -1,13 +1,13 @@
 /**
  * MTA-STS policies that were fetched, for as long as their `max_age` says - over restarts too.
  *
- * The cache is what makes MTA-STS hold: whoever can suppress the TXT record or the web server can keep a sender from
- * learning of a policy, but not make it forget one (RFC 8461 section 10.2). So a policy leaves the cache by expiring or
- * by being replaced, and by nothing else. That holds for a full cache too: it takes no newcomers rather than let
- * whoever makes us ask about many domains push another's policy out.
+ * The cache is what makes MTA-STS hold: whoever can suppress the TXT record or the web server can keep a
+ * sender from learning of a policy, but not make it forget one (RFC 8461 section 10.2). So a policy leaves
+ * the cache by expiring or by being replaced, and by nothing else. That holds for a full cache too: it takes
+ * no newcomers rather than let whoever makes us ask about many domains push another's policy out.
  *
- * As text it is one JSON object a line. Lines that are not understood are left out. Whoever can write the file decides
- * which policies bind: keep it where only the program can.
+ * As text it is one JSON object a line. Lines that are not understood are left out. Whoever can write the
+ * file decides which policies bind: keep it where only the program can.
  */
 import { parseDomain } from './mailbox.js';
 import { MAX_MAX_AGE, MAX_MX_PATTERNS, type StsPolicyBody } from './mta-sts-policy.js';

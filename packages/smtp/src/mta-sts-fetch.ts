@@ -1,10 +1,11 @@
 /**
  * Fetching an MTA-STS policy: one HTTPS GET (RFC 8461 section 3.3).
  *
- * The whole worth of MTA-STS is in this connection: DNS may lie about where the web server is, but not about who it is.
- * So the certificate must lead to a root of ours and have the DNS-ID `mta-sts.DOMAIN`, and is checked before a word of
- * HTTP is said. Nothing that could lead elsewhere is followed: no redirect (a MUST NOT), no cache of HTTP, no proxy. The
- * other end is whoever the domain names, so everything is bounded: addresses, time, headers, octets.
+ * The whole worth of MTA-STS is in this connection: DNS may lie about where the web server is, but not about
+ * who it is. So the certificate must lead to a root of ours and have the DNS-ID `mta-sts.DOMAIN`, and is
+ * checked before a word of HTTP is said. Nothing that could lead elsewhere is followed: no redirect (a MUST
+ * NOT), no cache of HTTP, no proxy. The other end is whoever the domain names, so everything is bounded:
+ * addresses, time, headers, octets.
  */
 import type { Socket } from 'node:net';
 import { createSecureContext, connect as tlsConnect } from 'node:tls';
@@ -75,7 +76,8 @@ export async function fetchStsPolicy(domain: string, options: StsFetchOptions): 
 
 function problemOf(host: string, error: unknown): StsProblem {
   if (error instanceof FetchError) return error.problem;
-  // What Node.js says about sockets, TLS and HTTP; an error of ours would be a fault in this file, and told the same.
+  // What Node.js says about sockets, TLS and HTTP; an error of ours would be a fault in this file, and told
+  // the same.
   const words = error instanceof Error ? error.message : String(error);
   return fetchError(`https://${host}: ${words}`).problem;
 }
@@ -132,7 +134,9 @@ async function connected(socket: Socket): Promise<void> {
   });
 }
 
-/** TLS with the Policy Host's name as SNI (section 7.1), and its certificate verified before anything is sent. */
+/**
+ * TLS with the Policy Host's name as SNI (section 7.1), and its certificate verified before anything is sent.
+ */
 async function secured(plain: Socket, host: string, { roots, now }: StsFetchOptions): Promise<Socket> {
   const socket = tlsConnect({
     socket: plain,

@@ -1,6 +1,6 @@
 /**
- * The policy at `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` (RFC 8461 section 3.2): which hosts take the domain's
- * mail, and whether a sender must insist on it.
+ * The policy at `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` (RFC 8461 section 3.2): which hosts take the
+ * domain's mail, and whether a sender must insist on it.
  *
  *     version: STSv1
  *     mode: enforce
@@ -14,7 +14,10 @@ import { isHostName } from './mailbox.js';
 export const MAX_POLICY_OCTETS = 65_536;
 /** Seconds: a leap year (section 3.2). A longer `max_age` is cut to it. */
 export const MAX_MAX_AGE = 31_557_600;
-/** Patterns that are kept: a policy of 64 KiB could hold thousands, and each host is compared with all of them. */
+/**
+ * Patterns that are kept: a policy of 64 KiB could hold thousands, and each host is compared with all of
+ * them.
+ */
 export const MAX_MX_PATTERNS = 1_000;
 
 export type StsMode = 'enforce' | 'testing' | 'none';
@@ -70,7 +73,9 @@ export function parseStsPolicy(text: string): ParsedStsPolicy {
   return { status: 'policy', policy: { mode, maxAge: Math.min(Number(age), MAX_MAX_AGE), mx } };
 }
 
-/** RFC 8461 section 4.1: the pattern is the name, or `*.` stands for exactly one label in front of the rest. */
+/**
+ * RFC 8461 section 4.1: the pattern is the name, or `*.` stands for exactly one label in front of the rest.
+ */
 export function matchesMx({ mx }: Pick<StsPolicyBody, 'mx'>, host: string): boolean {
   const name = host.toLowerCase().replace(/\.$/u, '');
   const parent = name.slice(name.indexOf('.') + 1);

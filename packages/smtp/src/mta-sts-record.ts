@@ -1,10 +1,11 @@
 /**
- * The TXT record at `_mta-sts.DOMAIN` (RFC 8461 section 3.1): that the domain has an MTA-STS policy, and which version.
+ * The TXT record at `_mta-sts.DOMAIN` (RFC 8461 section 3.1): that the domain has an MTA-STS policy, and
+ * which version.
  *
  *     _mta-sts.example.com.  IN TXT "v=STSv1; id=20160831085700Z;"
  *
- * The record is a sign that something changed, not a proof of anything: DNS may be forged. That is why a missing or
- * broken one never removes a policy that was fetched before (section 5.1).
+ * The record is a sign that something changed, not a proof of anything: DNS may be forged. That is why a
+ * missing or broken one never removes a policy that was fetched before (section 5.1).
  */
 
 export type StsRecord =

@@ -1,14 +1,14 @@
 /**
- * MTA-STS (RFC 8461): a domain promises by HTTPS that its mail hosts have certificates of public authorities, and asks
- * senders to insist on them. For domains that can't, or won't, sign their DNS.
+ * MTA-STS (RFC 8461): a domain promises by HTTPS that its mail hosts have certificates of public authorities,
+ * and asks senders to insist on them. For domains that can't, or won't, sign their DNS.
  *
- * It is trust on first use. The TXT record that announces a policy may be suppressed, so a sender that knows no policy
- * can be kept from learning of it; one that does know it goes by it until it expires, whatever DNS says meanwhile
- * (section 5.1). So the life of a policy here is:
+ * It is trust on first use. The TXT record that announces a policy may be suppressed, so a sender that knows
+ * no policy can be kept from learning of it; one that does know it goes by it until it expires, whatever DNS
+ * says meanwhile (section 5.1). So the life of a policy here is:
  *
  *  - the TXT record says which version is current; another one than ours is fetched before the mail goes on;
- *  - if that fails, ours holds on; where there is none, the domain has none for now, and for five minutes nobody asks
- *    its web server again (section 3.3);
+ *  - if that fails, ours holds on; where there is none, the domain has none for now, and for five minutes
+ *    nobody asks its web server again (section 3.3);
  *  - a policy that is older than a day is fetched again behind the mail's back, long before it expires.
  *
  * What failed on the way comes with the finding, to be logged and reported (section 6).
@@ -88,7 +88,8 @@ export class MtaSts implements StsSource {
       case 'none':
       case 'invalid':
       case 'failed': {
-        // "the absence of a usable TXT record is not by itself sufficient to remove" a cached policy (section 3.1).
+        // "the absence of a usable TXT record is not by itself sufficient to remove" a cached policy (section
+        // 3.1).
         const reason = record.status === 'none' ? `${domain} has no MTA-STS record` : record.reason;
         if (cached === undefined) return { status: 'none', domain, reason, problems: [] };
         return findingOf(
@@ -105,8 +106,8 @@ export class MtaSts implements StsSource {
   }
 
   /**
-   * Fetches every policy again that is older than a day: to be called once a day (section 3.3), so that an attacker has
-   * to keep it from us for all of its life. Resolves to what failed, domain by domain.
+   * Fetches every policy again that is older than a day: to be called once a day (section 3.3), so that an
+   * attacker has to keep it from us for all of its life. Resolves to what failed, domain by domain.
    */
   async refresh(ask: StsAsk): Promise<readonly (StsProblem & { readonly domain: string })[]> {
     const problems: (StsProblem & { readonly domain: string })[] = [];

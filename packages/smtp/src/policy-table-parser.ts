@@ -1,9 +1,9 @@
 /**
  * A policy table as a configuration file has it, brought to the form that `policy-table.ts` works with.
  *
- * Whatever is wrong is an error that names the rule and the key: a rule that is silently left out would weaken - or
- * stop - the mail of a domain that somebody cared about. Unknown keys are errors too (`min-tls` for `min_tls`).
- * Keys may be written as in TOML (`min_tls`) or as in JavaScript (`minTls`).
+ * Whatever is wrong is an error that names the rule and the key: a rule that is silently left out would
+ * weaken - or stop - the mail of a domain that somebody cared about. Unknown keys are errors too (`min-tls`
+ * for `min_tls`). Keys may be written as in TOML (`min_tls`) or as in JavaScript (`minTls`).
  */
 import { isIP } from 'node:net';
 import { parseFingerprint } from '@danelaw/dane';

@@ -1,18 +1,20 @@
 /**
- * What the administrator decides for single destinations: a table of rules, of which the first that matches counts.
+ * What the administrator decides for single destinations: a table of rules, of which the first that matches
+ * counts.
  *
- * A rule matches a destination domain (`example.org`), everything below one (`.example.org`), all (`*`) - or the name of
- * a mail host (`mx = ".provider.example"`), for a provider whose hosts serve thousands of domains. It says which level
- * holds, and where the mail goes if not to the domain's own MX hosts.
+ * A rule matches a destination domain (`example.org`), everything below one (`.example.org`), all (`*`) - or
+ * the name of a mail host (`mx = ".provider.example"`), for a provider whose hosts serve thousands of
+ * domains. It says which level holds, and where the mail goes if not to the domain's own MX hosts.
  *
- * Two kinds of rule end by themselves, because a weakness that was meant for a week is found after years (RFC 7672
- * section 9.1: "should not be made lightly"):
+ * Two kinds of rule end by themselves, because a weakness that was meant for a week is found after years (RFC
+ * 7672 section 9.1: "should not be made lightly"):
  *  - an *exception* says why it is made and when it expires; from then on the rule is passed over;
  *  - an *audit* verifies, reports and delivers anyway; from its end on the level binds.
  *
- * Host rules and forged MX records. Where the MX records of a domain are not signed, whoever forges them chooses the
- * host, and so the host rule. Rules for domains that must not be weakened stand before host rules; and a domain's
- * `enforce` policy of MTA-STS binds at such hosts whatever a host rule says (`tls-policy.ts`).
+ * Host rules and forged MX records. Where the MX records of a domain are not signed, whoever forges them
+ * chooses the host, and so the host rule. Rules for domains that must not be weakened stand before host
+ * rules; and a domain's `enforce` policy of MTA-STS binds at such hosts whatever a host rule says
+ * (`tls-policy.ts`).
  */
 import { isHostName } from './mailbox.js';
 import type { Audit, InsecureMx, MinTls, PolicyLevel } from './policy.js';

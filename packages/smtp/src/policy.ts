@@ -5,8 +5,9 @@
 import type { Fingerprint, TlsaRecord } from '@danelaw/dane';
 
 /**
- * What the administrator asks for. `dane` is the default: DANE where it is published, else MTA-STS where that is,
- * else opportunistic TLS. `sts` leaves DANE out; `verify` and `fingerprint` leave out what the domain publishes.
+ * What the administrator asks for. `dane` is the default: DANE where it is published, else MTA-STS where that
+ * is, else opportunistic TLS. `sts` leaves DANE out; `verify` and `fingerprint` leave out what the domain
+ * publishes.
  */
 export const POLICY_LEVELS = [
   'none',
@@ -26,8 +27,8 @@ export type MinTls = 'TLSv1.2' | 'TLSv1.3';
 
 /**
  * What TLSA records are worth at a host that was found through an insecure MX RRset (RFC 7672 section 2.2.1
- * leaves it to the client): `dane` binds the host to them, `encrypt` asks for TLS without authentication, `may` does
- * not look at them. As Postfix's `smtp_tls_dane_insecure_mx_policy`, with its default `dane`.
+ * leaves it to the client): `dane` binds the host to them, `encrypt` asks for TLS without authentication,
+ * `may` does not look at them. As Postfix's `smtp_tls_dane_insecure_mx_policy`, with its default `dane`.
  */
 export type InsecureMx = 'dane' | 'encrypt' | 'may';
 
@@ -70,7 +71,9 @@ interface TlsCommon {
 
 /** Why a failure does not stop the delivery. */
 export interface Lenience {
-  /** `audit`: local policy (RFC 7672 section 9.1); `tls-required-no`: the sender's wish (RFC 8689 section 3). */
+  /**
+   * `audit`: local policy (RFC 7672 section 9.1); `tls-required-no`: the sender's wish (RFC 8689 section 3).
+   */
   readonly kind: 'audit' | 'tls-required-no';
   readonly reason: string;
 }

@@ -1,13 +1,14 @@
 /**
  * REQUIRETLS and `TLS-Required: No` (RFC 8689): what a sender asks for a single message.
  *
- * REQUIRETLS. The message goes only to a server whose name is validated (by DNSSEC, or by an MTA-STS policy), that is
- * authenticated (by DANE, or by a root that we trust), and that promises to treat the message likewise (it offers
- * REQUIRETLS). Otherwise it comes back: 5.7.30 where the promise was missing, 5.7.10 where TLS or authentication was.
- * Local policy may ask for more, never for less.
+ * REQUIRETLS. The message goes only to a server whose name is validated (by DNSSEC, or by an MTA-STS policy),
+ * that is authenticated (by DANE, or by a root that we trust), and that promises to treat the message
+ * likewise (it offers REQUIRETLS). Otherwise it comes back: 5.7.30 where the promise was missing, 5.7.10
+ * where TLS or authentication was. Local policy may ask for more, never for less.
  *
- * `TLS-Required: No`. The message is to arrive rather than to be protected, for instance because it tells a postmaster
- * that his certificate has expired. What the recipient's domain publishes is verified, reported and not insisted on.
+ * `TLS-Required: No`. The message is to arrive rather than to be protected, for instance because it tells a
+ * postmaster that his certificate has expired. What the recipient's domain publishes is verified, reported
+ * and not insisted on.
  */
 import { connect, type Decision, skip } from './decision.js';
 import { matchesMx } from './mta-sts-policy.js';
@@ -17,7 +18,10 @@ import type { DecisionInput } from './tls-policy.js';
 export const NOT_SUPPORTED = '5.7.30';
 export const NOT_ESTABLISHED = '5.7.10';
 
-/** Section 4.2.1, steps 2 and 4: turns what was decided into something that authenticates the server, or into no. */
+/**
+ * Section 4.2.1, steps 2 and 4: turns what was decided into something that authenticates the server, or into
+ * no.
+ */
 export function asRequireTls(input: DecisionInput, decision: Decision): Decision {
   if (decision.action === 'skip') return decision;
   const { route, host, sts } = input;
@@ -38,7 +42,8 @@ export function asRequireTls(input: DecisionInput, decision: Decision): Decision
     case 'may':
     case 'encrypt':
     case 'sts': {
-      // "The hostname from the MX record lookup (or the domain name in the absence of an MX record ...) MUST match".
+      // "The hostname from the MX record lookup (or the domain name in the absence of an MX record ...) MUST
+      // match".
       const tls = policy.level === 'none' ? {} : { minTls: policy.minTls, sts: policy.sts };
       const serverName = host.kind === 'name' ? finding.host : null;
       return connect(finding, { level: 'verify', serverName, names: [host.host], source: words, ...tls });
@@ -51,8 +56,8 @@ export function asRequireTls(input: DecisionInput, decision: Decision): Decision
 }
 
 /**
- * Section 2: a server that was "identified through an MX record lookup" needs DNSSEC, or MTA-STS, to say so. Without
- * MX records the server is the domain itself, and its certificate says that.
+ * Section 2: a server that was "identified through an MX record lookup" needs DNSSEC, or MTA-STS, to say so.
+ * Without MX records the server is the domain itself, and its certificate says that.
  */
 export function isNameValidated({
   route,

@@ -162,8 +162,8 @@ export function relayRoute(host: string, port: number): HostsRoute | InvalidDoma
 }
 
 /**
- * The route to hosts that the administrator listed for a domain: like an MX RRset that is secure a priori (RFC
- * 7672 section 3.2.2 has the domain's own name on their certificates too).
+ * The route to hosts that the administrator listed for a domain: like an MX RRset that is secure a priori
+ * (RFC 7672 section 3.2.2 has the domain's own name on their certificates too).
  *
  * @param hosts host names or addresses, best first
  */

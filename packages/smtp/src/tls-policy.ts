@@ -1,13 +1,14 @@
 /**
- * From what the administrator asks for, and from what DNS and MTA-STS said about a host, to the one TLS policy for
- * that host - or to the reason why it must not be used (RFC 7672 sections 2.2 and 6, RFC 8461 section 5). There is no
- * default case: a finding that is not decided on does not compile.
+ * From what the administrator asks for, and from what DNS and MTA-STS said about a host, to the one TLS
+ * policy for that host - or to the reason why it must not be used (RFC 7672 sections 2.2 and 6, RFC 8461
+ * section 5). There is no default case: a finding that is not decided on does not compile.
  *
  * In four steps:
  *  1. the level with the host's TLSA records;
- *  2. what MTA-STS adds. For a host of a *secure* MX RRset with usable TLSA records DANE alone decides. At a host of an
- *     *insecure* one the `enforce` policy binds as well: TLSA proves that the host is who it says, and whoever forged
- *     the MX record can have a perfectly signed host of his own. A failed look-up is never rescued (section 2);
+ *  2. what MTA-STS adds. For a host of a *secure* MX RRset with usable TLSA records DANE alone decides. At a
+ *     host of an *insecure* one the `enforce` policy binds as well: TLSA proves that the host is who it says,
+ *     and whoever forged the MX record can have a perfectly signed host of his own. A failed look-up is never
+ *     rescued (section 2);
  *  3. what the message asks for: REQUIRETLS (RFC 8689) makes authentication a must;
  *  4. what is only to be reported: audits (RFC 7672 section 9.1), `TLS-Required: No` (RFC 8689 section 3).
  */
@@ -91,8 +92,8 @@ function decideLevel(input: DecisionInput, finding: ReachableHost): Decision {
 }
 
 /**
- * The names that "verify" asks for where the rule has none: the host's, where it is known securely that the host
- * speaks for the domain, else the domain's own - anybody can get a certificate for a host of his.
+ * The names that "verify" asks for where the rule has none: the host's, where it is known securely that the
+ * host speaks for the domain, else the domain's own - anybody can get a certificate for a host of his.
  */
 function routeNames({ mx, domain }: DecisionInput['route'], host: RouteHost): readonly string[] {
   return mx === 'secure' ? [host.host] : [domain];
@@ -194,8 +195,8 @@ function tlsaFailed(finding: ReachableHost, reason: string): SkipDecision {
 }
 
 /**
- * Does the destination's MTA-STS policy matter for this host? Asked before it is fetched: where all hosts have DANE,
- * nobody's web server is troubled.
+ * Does the destination's MTA-STS policy matter for this host? Asked before it is fetched: where all hosts
+ * have DANE, nobody's web server is troubled.
  */
 export function needsSts(input: Omit<DecisionInput, 'sts'>): boolean {
   const { level, route, host, finding, byHost = false, tlsRequired } = input;
@@ -215,8 +216,8 @@ export function needsSts(input: Omit<DecisionInput, 'sts'>): boolean {
     case 'encrypt':
     case 'verify':
     case 'fingerprint':
-      // What the administrator says of a domain goes before what the domain says; what he says of a host does so only
-      // where nobody can choose the host by forging an MX record.
+      // What the administrator says of a domain goes before what the domain says; what he says of a host does
+      // so only where nobody can choose the host by forging an MX record.
       return byHost && insecure;
     case 'dane-only':
       return false;

@@ -1,6 +1,6 @@
 /**
- * MTA-STS (RFC 8461) beside DANE. The certificates of these hosts are issued by `Web`, the lab's public authority,
- * except where somebody could not get one.
+ * MTA-STS (RFC 8461) beside DANE. The certificates of these hosts are issued by `Web`, the lab's public
+ * authority, except where somebody could not get one.
  */
 import { WEB_AUTHORITY } from '../internet.js';
 import type { HostSpec, Scenario, StsSpec } from '../scenario.js';

@@ -67,7 +67,9 @@ export async function runDemo(internet: Internet, signal: AbortSignal): Promise<
   }));
 }
 
-/** The lab's public authority in the place of the Web's, and MTA-STS with the policies that were known before. */
+/**
+ * The lab's public authority in the place of the Web's, and MTA-STS with the policies that were known before.
+ */
 function trustIn({ web, scenarios, clock }: Internet): Partial<ClientOptions> {
   if (web === null) return {};
   const roots = new Roots(web.roots);
