@@ -5,7 +5,7 @@ import { AnswerBuilder } from './answer-builder.js';
 import { believedLookup } from './believe-ad.js';
 import { AnswerCache, type CacheCounters } from './cache.js';
 import { readDump, writeDump } from './cache-dump.js';
-import { Budget } from './dnssec/bounds.js';
+import { Budget, type Strictness } from './dnssec/bounds.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { TrustChain } from './dnssec/trust-chain.js';
 import { type Answered, isAnswered, type Lookup, type ResolveOptions, type Resolver } from './lookup.js';
@@ -36,7 +36,7 @@ export interface CachedResolver extends Resolver {
   loadCache(dump: string): number;
 }
 
-export interface CachingParts {
+export interface CachingParts extends Strictness {
   readonly source: Source;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
@@ -89,7 +89,13 @@ export class CachingResolver implements CachedResolver {
     if (trust === 'ad') return believedLookup(name, type, source);
     await this.#anchorsUnready();
     return this.#withVia(
-      await validatedLookup(name, type, { source, clock, chain: this.#chain, explain: true }),
+      await validatedLookup(name, type, {
+        source,
+        clock,
+        strict: this.#parts.strict,
+        chain: this.#chain,
+        explain: true,
+      }),
     );
   }
 
@@ -147,7 +153,7 @@ export class CachingResolver implements CachedResolver {
     if (trust === 'ad') return believedLookup(name, type, source);
     const denied = this.#proofs.deny(name, type, this.#chain.anchorAbove(name));
     if (denied !== undefined) return denied;
-    const parts = { source, clock, chain: this.#chain, proofs: this.#proofs };
+    const parts = { source, clock, strict: this.#parts.strict, chain: this.#chain, proofs: this.#proofs };
     const lookup = await validatedLookup(name, type, parts);
     // The failure may be the network's: where there is another way by now, it is tried once.
     if (isAnswered(lookup) || !(await source.reconsider?.())) return lookup;
@@ -221,10 +227,12 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
   return signal === undefined ? work : untilAbort(work, signal);
 }
 
-function originOf({ trust, anchors }: CachingParts): string {
+function originOf({ trust, anchors, strict = false }: CachingParts): string {
   if (trust === 'ad') return 'ad';
   const texts = anchors.map(({ name, rdata }) => `${name.key} ${Buffer.from(rdata).toString('hex')}`).sort();
-  return createHash('sha256').update(texts.join('\n')).digest('hex');
+  return createHash('sha256')
+    .update([strict, ...texts].join('\n'))
+    .digest('hex');
 }
 
 /** Names that differ only in case or in a last dot are one; other spellings of one name are merely kept twice. */

@@ -49,6 +49,11 @@ export interface ResolverOptions {
    * revoked ones never again. All anchors must be of one zone.
    */
   readonly trustAnchorState?: string;
+  /**
+   * NSEC3 with more than 150 iterations makes a look-up fail; without it the answer is `insecure` (RFC 9276 section 3.2), and
+   * whoever can change answers can then deny, or invent, any unsigned name of such a zone.
+   */
+  readonly strict?: boolean;
   /** Octets of memory for answers, by estimate; 64 MiB where absent. */
   readonly maxCacheOctets?: number;
 }
@@ -76,6 +81,7 @@ export function createResolver(options: ResolverOptions = {}): CachedResolver {
     clock,
     anchors,
     trust,
+    strict: options.strict,
     ...cache,
     close: async () => network?.close(),
   });

@@ -7,7 +7,7 @@
  */
 import { type AliasStep, aliasAt, speaksOf } from './alias.js';
 import { AnswerBuilder, type Trust } from './answer-builder.js';
-import { BoundError, Budget, MAX_ALIASES } from './dnssec/bounds.js';
+import { BoundError, Budget, MAX_ALIASES, MAX_SIGNATURE_CHECKS, type Strictness } from './dnssec/bounds.js';
 import { collectDenials } from './dnssec/collect-denials.js';
 import type { Denial } from './dnssec/denial.js';
 import { EDE, ede } from './dnssec/extended-error.js';
@@ -26,7 +26,7 @@ import { WireError } from './wire.js';
 /** Signers that are tried for one RRset or denial: the zone's own, and one that a careless or hostile server added. */
 const MAX_SIGNERS = 2;
 
-export interface ValidatorParts {
+export interface ValidatorParts extends Strictness {
   readonly source: Source;
   readonly chain: TrustChain;
   /** Milliseconds since the epoch. */
@@ -73,7 +73,7 @@ class ValidatedLookup {
     this.#type = type;
     this.#parts = parts;
     this.#answer = new AnswerBuilder(name, type, parts.explain ?? false);
-    this.#budget = new Budget(`${typeName(type)} of ${name}`);
+    this.#budget = new Budget(`${typeName(type)} of ${name}`, MAX_SIGNATURE_CHECKS, parts);
   }
 
   async run(): Promise<Lookup> {

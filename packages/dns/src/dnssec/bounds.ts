@@ -36,16 +36,24 @@ export class BoundError extends Error {
   override readonly name = 'BoundError';
 }
 
+/** What a look-up is to be strict about. */
+export interface Strictness {
+  /** RFC 9276 section 3.2: NSEC3 with too many iterations is a failure, where it otherwise makes an answer insecure. */
+  readonly strict?: boolean | undefined;
+}
+
 /** What is left of one look-up's allowance. */
 export class Budget {
   #signatureChecks: number;
   #zoneSteps = MAX_ZONE_STEPS;
   #nsec3Rounds = MAX_NSEC3_ROUNDS;
   readonly #what: string;
+  readonly isStrict: boolean;
 
-  constructor(what: string, signatureChecks = MAX_SIGNATURE_CHECKS) {
+  constructor(what: string, signatureChecks = MAX_SIGNATURE_CHECKS, { strict = false }: Strictness = {}) {
     this.#what = what;
     this.#signatureChecks = signatureChecks;
+    this.isStrict = strict;
   }
 
   spendSignatureCheck(): void {

@@ -45,6 +45,7 @@ export async function collectDenials(
   const costly = verifiedNsec3.find((record) => record.iterations > MAX_NSEC3_ITERATIONS);
   if (costly !== undefined) {
     const reason = `${zone.name} uses NSEC3 with ${costly.iterations} iterations (${MAX_NSEC3_ITERATIONS} at most are computed)`;
+    if (budget.isStrict) throw new BoundError(reason);
     return { kind: 'too-many-iterations', reason, ttl: collected.ttl };
   }
   const denier =

@@ -18,7 +18,14 @@ import type { Source } from '../source.js';
 import type { TrustAnchor } from '../trust-anchor.js';
 import { WireError } from '../wire.js';
 import { algorithmName, isSupportedAlgorithm } from './algorithm.js';
-import { BoundError, Budget, MAX_DS, MAX_KEYS, MAX_SIGNATURE_CHECKS_PER_ZONE } from './bounds.js';
+import {
+  BoundError,
+  Budget,
+  MAX_DS,
+  MAX_KEYS,
+  MAX_SIGNATURE_CHECKS_PER_ZONE,
+  type Strictness,
+} from './bounds.js';
 import { collectDenials } from './collect-denials.js';
 import { EDE, ede } from './extended-error.js';
 import { dsMatchesKey, isSupportedDigest, readZoneKey, type ZoneKey } from './key.js';
@@ -68,14 +75,23 @@ const MAX_LABELS_ASKED_AHEAD = 4;
 
 type Asked = ReturnType<Source['ask']>;
 
+export interface TrustChainOptions extends Strictness {
+  readonly anchors: readonly TrustAnchor[];
+  readonly source: Source;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+}
+
 export class TrustChain {
+  readonly #strictness: Strictness;
   #anchors: ReadonlyMap<string, { readonly name: Name; readonly anchors: readonly TrustAnchor[] }>;
   readonly #source: Source;
   readonly #clock: () => number;
   readonly #steps = new SieveMap<Exclude<Step, FailedZone>>(MAX_REMEMBERED_STEPS);
   readonly #underWay = new Map<string, Promise<Step>>();
 
-  constructor(options: { anchors: readonly TrustAnchor[]; source: Source; clock: () => number }) {
+  constructor(options: TrustChainOptions) {
+    this.#strictness = options;
     this.#source = options.source;
     this.#clock = options.clock;
     this.#anchors = byName(options.anchors);
@@ -166,7 +182,7 @@ export class TrustChain {
     const underWay = this.#underWay.get(name.key);
     if (underWay !== undefined) return underWay;
     budget.spendZoneStep();
-    const walk = new ZoneWalk(this.#source, ahead, this.#clock());
+    const walk = new ZoneWalk(this.#source, ahead, this.#strictness, this.#clock());
     const anchors = this.#anchors.get(name.key)?.anchors ?? [];
     const step = parent === undefined ? walk.fromAnchors(name, anchors) : walk.fromParent(name, parent);
     this.#underWay.set(name.key, step);
@@ -205,16 +221,18 @@ function isKept(step: Step): step is Exclude<Step, FailedZone> {
 class ZoneWalk {
   readonly #source: Source;
   readonly #ahead: Map<string, Asked>;
+  readonly #strictness: Strictness;
   readonly #now: number;
 
-  constructor(source: Source, ahead: Map<string, Asked>, now: number) {
+  constructor(source: Source, ahead: Map<string, Asked>, strictness: Strictness, now: number) {
     this.#source = source;
     this.#ahead = ahead;
+    this.#strictness = strictness;
     this.#now = now;
   }
 
   async fromAnchors(name: Name, anchors: readonly TrustAnchor[]): Promise<ZoneTrust> {
-    const budget = new Budget(`the trust anchor at ${name}`, MAX_SIGNATURE_CHECKS_PER_ZONE);
+    const budget = new Budget(`the trust anchor at ${name}`, MAX_SIGNATURE_CHECKS_PER_ZONE, this.#strictness);
     const ds = anchors.flatMap((anchor) => (anchor.data.type === 'DS' ? [anchor.data] : []));
     const keys = anchors.flatMap((anchor) => (anchor.data.type === 'DNSKEY' ? [anchor.rdata] : []));
     return bounded([], () =>
@@ -223,7 +241,7 @@ class ZoneWalk {
   }
 
   async fromParent(child: Name, parent: SecureZone): Promise<Step> {
-    const budget = new Budget(`the delegation of ${child}`, MAX_SIGNATURE_CHECKS_PER_ZONE);
+    const budget = new Budget(`the delegation of ${child}`, MAX_SIGNATURE_CHECKS_PER_ZONE, this.#strictness);
     return bounded(parent.links, async () => {
       const asked = await this.#ask(child, RRTYPE.DS);
       if (asked.kind === 'failure') return unreachable(asked, `DS of ${child}`, parent.links);
