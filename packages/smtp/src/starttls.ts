@@ -12,6 +12,7 @@
  * Sessions are not resumed: a resumed session shows no certificate, so its verdict would be inherited from a
  * handshake that was judged by another policy. Each connection makes a full handshake.
  */
+import { constants } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Roots } from '@danelaw/dane';
@@ -148,6 +149,8 @@ function secureContext(policy: StartTlsPolicy): SecureContext {
   if (known !== undefined) return known;
   const made = createSecureContext({
     ca: [],
+    // A TLS 1.2 server could renegotiate with another certificate after the verdict on this one.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     ...(minimum === undefined ? {} : { minVersion: minimum }),
     ...(legacy ? { minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
   });
