@@ -24,22 +24,30 @@ const tag = keyTag(parseRecords(DNSKEY)[0]?.rdata ?? new Uint8Array(0));
 const u16 = (value: number) => Uint8Array.of(value >> 8, value & 0xff);
 const u32 = (value: number) => concatBytes([u16(value >>> 16), u16(value & 0xffff)]);
 
+interface Signer {
+  readonly algorithm: number;
+  readonly tag: number;
+  readonly sign: (data: Uint8Array) => Uint8Array;
+}
+
+const EDWARDS: Signer = { algorithm: ED25519, tag, sign: (data) => sign(null, data, privateKey) };
+
 /** The records of one RRset, and its signature. `labels`: fewer than the owner has where a wildcard was expanded. */
-function signed(text: string, canonicalRdata?: Uint8Array): ResourceRecord[] {
+function signed(text: string, canonicalRdata?: Uint8Array, signer = EDWARDS): ResourceRecord[] {
   const records = parseRecords(text);
   const [first] = records;
   if (first === undefined) throw new Error('no record');
   const { name, type, ttl } = first;
   const labels = name.isWildcard ? name.labelCount - 1 : name.labelCount;
   const head = concatBytes([
-    ...[u16(type), Uint8Array.of(ED25519, labels), u32(ttl)],
-    ...[u32(NOW / 1000 + 86_400), u32(NOW / 1000 - 86_400), u16(tag), ZONE.canonical()],
+    ...[u16(type), Uint8Array.of(signer.algorithm, labels), u32(ttl)],
+    ...[u32(NOW / 1000 + 86_400), u32(NOW / 1000 - 86_400), u16(signer.tag), ZONE.canonical()],
   ]);
   const sorted = records.map(({ rdata }) => canonicalRdata ?? rdata).sort(Buffer.compare);
   const data = sorted.flatMap((rdata) => {
     return [name.canonical(), u16(type), u16(1), u32(ttl), u16(rdata.length), rdata];
   });
-  const signature = sign(null, concatBytes([head, ...data]), privateKey);
+  const signature = signer.sign(concatBytes([head, ...data]));
   return [...records, { ...first, type: RRTYPE.RRSIG, rdata: concatBytes([head, signature]) }];
 }
 
@@ -109,6 +117,39 @@ describe('one zone', () => {
     });
     expect(found).toMatchObject({ status: 'secure', canonicalName: 'www.example' });
     expect(found).toMatchObject({ records: [{ type: 'CNAME' }, { data: { address: '192.0.2.1' } }] });
+  });
+});
+
+describe('a zone with keys of two algorithms (RFC 6840 section 5.11: any path will do)', () => {
+  const second = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { x = '', y = '' } = second.publicKey.export({ format: 'jwk' });
+  const octets = Buffer.concat([Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+  const other = `example. 300 IN DNSKEY 256 3 13 ${octets.toString('base64')}`;
+  const ecdsa: Signer = {
+    algorithm: 13,
+    tag: keyTag(parseRecords(other)[0]?.rdata ?? new Uint8Array(0)),
+    sign: (data) => sign('sha256', data, { key: second.privateKey, dsaEncoding: 'ieee-p1363' }),
+  };
+  const unknown: Signer = { algorithm: 250, tag: 1, sign: () => new Uint8Array(64) };
+  const broken = (signer: Signer): Signer => ({ ...signer, sign: () => new Uint8Array(64) });
+  const text = 'www.example. 300 IN A 192.0.2.1';
+  const rows: [by: string, signers: Signer[], status: string][] = [
+    ['the first alone', [EDWARDS], 'secure'],
+    ['the second alone', [ecdsa], 'secure'],
+    ['both', [EDWARDS, ecdsa], 'secure'],
+    ['a broken one and a good one', [broken(EDWARDS), ecdsa], 'secure'],
+    ['an algorithm that nobody knows, and a good one', [unknown, ecdsa], 'secure'],
+    ['an algorithm that nobody knows, and a broken one', [unknown, broken(ecdsa)], 'bogus'],
+    ['an algorithm that nobody knows, alone: the DS promised another', [unknown], 'bogus'],
+    ['two broken ones', [broken(EDWARDS), broken(ecdsa)], 'bogus'],
+  ];
+  it.each(rows)('signed by %s', async (_by, signers, status) => {
+    const signatures = signers.flatMap((signer) => signed(text, undefined, signer).slice(1));
+    const found = await lookUp('www.example', 'A', {
+      'example DNSKEY': { answer: signed(`${DNSKEY}\n${other}`) },
+      'www.example A': { answer: [...parseRecords(text), ...signatures] },
+    });
+    expect(found.status).toBe(status);
   });
 });
 
