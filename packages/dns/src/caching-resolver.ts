@@ -87,7 +87,8 @@ export class CachingResolver implements CachedResolver {
     const { name, type } = readQuestion(nameText, typeText);
     const { source, clock, trust } = this.#parts;
     if (trust === 'ad') return believedLookup(name, type, source);
-    await this.#anchorsUnready();
+    const unready = await this.#anchorsUnready();
+    if (unready !== undefined) return withoutAnchors(name, type, unready);
     return this.#withVia(
       await validatedLookup(name, type, {
         source,
@@ -133,9 +134,7 @@ export class CachingResolver implements CachedResolver {
   async #lookUp(key: string, nameText: string, typeText: string): Promise<Lookup> {
     const { name, type } = readQuestion(nameText, typeText);
     const unready = await this.#anchorsUnready();
-    if (unready !== undefined) {
-      return new AnswerBuilder(name, type).failed('indeterminate', unready, ede(EDE.OTHER, unready));
-    }
+    if (unready !== undefined) return withoutAnchors(name, type, unready);
     const fresh = this.#withVia(await this.#askFor(name, type));
     const lookup =
       fresh.status === 'indeterminate' ? ((await this.#staleAnswer(key, name, type)) ?? fresh) : fresh;
@@ -221,6 +220,10 @@ export class CachingResolver implements CachedResolver {
     // A failure leaves what is there until its time is over.
     void this.#shared(cacheKey(name, type), name, type).catch(() => {});
   }
+}
+
+function withoutAnchors(name: Name, type: number, reason: string): Lookup {
+  return new AnswerBuilder(name, type).failed('indeterminate', reason, ede(EDE.OTHER, reason));
 }
 
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

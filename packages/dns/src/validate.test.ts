@@ -153,6 +153,27 @@ describe('a zone with keys of two algorithms (RFC 6840 section 5.11: any path wi
   });
 });
 
+describe('DS records', () => {
+  const answer = parseRecords('www.sub.example. 300 IN A 192.0.2.1');
+  const delegated = (ds: ResourceRecord[]) =>
+    lookUp('www.sub.example', 'A', { 'sub.example DS': { answer: ds }, 'www.sub.example A': { answer } });
+
+  it('of unknown algorithms make the zone insecure (RFC 4035 section 5.2)', async () => {
+    const ds = signed(`sub.example. 300 IN DS 1 250 2 ${'00'.repeat(32)}`);
+    expect(await delegated(ds)).toMatchObject({ status: 'insecure', ede: { code: 1 } });
+  });
+
+  it('that can not be read do not', async () => {
+    const short = Uint8Array.of(0, 1);
+    const ds = signed(`sub.example. 300 IN DS 1 250 2 ${'00'.repeat(32)}`, short);
+    const malformed = ds.map((record) => (record.type === RRTYPE.DS ? { ...record, rdata: short } : record));
+    expect(await delegated(malformed)).toMatchObject({
+      status: 'bogus',
+      reason: expect.stringContaining('malformed'),
+    });
+  });
+});
+
 describe('an absence', () => {
   const proof = nsec('example. NSEC zz.example. NS SOA RRSIG NSEC DNSKEY');
 

@@ -120,11 +120,13 @@ describe('what a resolver keeps', () => {
 
     it("that can't be read stop every look-up", async () => {
       const resolver = resolverWith({ trustAnchorState: '/dev/null/root.key' });
-      const lookup = await resolver.resolve('good-3-1-1.example', 'MX');
-      expect(lookup).toMatchObject({
-        status: 'indeterminate',
-        reason: expect.stringContaining('/dev/null/root.key'),
-      });
+      for (const explain of [false, true]) {
+        const lookup = await resolver.resolve('good-3-1-1.example', 'MX', { explain });
+        expect(lookup).toMatchObject({
+          status: 'indeterminate',
+          reason: expect.stringContaining('/dev/null/root.key'),
+        });
+      }
     });
   });
 });

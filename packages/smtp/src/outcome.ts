@@ -22,19 +22,8 @@ export interface Delivery {
   readonly attempts: readonly Attempt[];
 }
 
-export interface RecipientOutcome {
-  readonly recipient: string;
-  readonly status: OutcomeStatus;
-  /** The step that decided it; null where no server was asked. */
-  readonly stage: Stage | null;
-  /** The server's reply that decided it, on one line: `250 2.0.0 queued`. */
-  readonly reply: string | null;
-  /** The code of that reply. */
-  readonly code: number | null;
-  /** RFC 3463: the server's, or ours where no server was asked or it gave none. */
-  readonly enhancedStatus: string | null;
-  /** What happened, by which rule, in a sentence. */
-  readonly reason: string;
+/** The same with the attempt that decided it. */
+export interface RecipientOutcome extends AttemptRecipient {
   /**
    * The attempt that decided it: the MX host as its record names it, never expanded (RFC 7672 section 2.2.1).
    */
@@ -81,13 +70,19 @@ export interface Attempt {
   readonly recipients: readonly AttemptRecipient[];
 }
 
+/** What became of one recipient. */
 export interface AttemptRecipient {
   readonly recipient: string;
   readonly status: OutcomeStatus;
+  /** The step that decided it; null where no server was asked. */
   readonly stage: Stage | null;
+  /** The server's reply that decided it, on one line: `250 2.0.0 queued`. */
   readonly reply: string | null;
+  /** The code of that reply. */
   readonly code: number | null;
+  /** RFC 3463: the server's, or ours where no server was asked or it gave none. */
   readonly enhancedStatus: string | null;
+  /** What happened, by which rule, in a sentence. */
   readonly reason: string;
 }
 

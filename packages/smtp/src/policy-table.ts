@@ -36,10 +36,8 @@ export type RuleMatch =
   | { readonly kind: 'host'; readonly name: string }
   | { readonly kind: 'hosts-below'; readonly name: string };
 
-export interface PolicyRule {
-  /** Its place in the table, from 1. */
-  readonly number: number;
-  readonly match: RuleMatch;
+/** What a rule asks for, and what a destination gets by it. */
+interface PolicyTerms {
   readonly level: PolicyLevel;
   /** `verify`: the names that the certificate may bear; where it is left out, the names of the route. */
   readonly names: readonly string[] | undefined;
@@ -51,7 +49,14 @@ export interface PolicyRule {
   readonly nextHop: NextHop | undefined;
   /** What the configuration calls the login at the relay. */
   readonly credentials: string | undefined;
+  /** In a resolved policy only while it lasts. */
   readonly audit: Audit | undefined;
+}
+
+export interface PolicyRule extends PolicyTerms {
+  /** Its place in the table, from 1. */
+  readonly number: number;
+  readonly match: RuleMatch;
   readonly exception: Exception | undefined;
 }
 
@@ -63,18 +68,9 @@ export interface Exception {
 }
 
 /** What the table says of one destination, or of one mail host of it. */
-export interface ResolvedPolicy {
+export interface ResolvedPolicy extends PolicyTerms {
   /** The rule that counts; undefined where none matches. */
   readonly rule: PolicyRule | undefined;
-  readonly level: PolicyLevel;
-  readonly names: readonly string[] | undefined;
-  readonly fingerprints: readonly string[];
-  readonly minTls: MinTls | undefined;
-  readonly insecureMx: InsecureMx;
-  readonly nextHop: NextHop | undefined;
-  readonly credentials: string | undefined;
-  /** The audit, while it lasts. */
-  readonly audit: Audit | undefined;
   /** Which rule, and why: `rule 3 (.example.org), an exception until ...`. */
   readonly why: string;
   /** What did not count and might have been expected to: expired exceptions and audits, rules for hosts. */

@@ -98,18 +98,22 @@ function speaksForBelow(record: VerifiedNsec, name: Name): boolean {
   return !delegation && !record.types.has(RRTYPE.DNAME);
 }
 
-/** RFC 4035 section 5.4, first half: the types of the record's owner. */
-function typeAbsent(record: VerifiedNsec, name: Name, type: number): Denial {
-  const wrongSide = wrongSideOfCut(record.types, name, type);
+/** RFC 4035 section 5.4, first half: what the types of a name's own record, NSEC or NSEC3, say of one type. */
+export function typeAbsent(
+  { types }: { readonly types: ReadonlySet<number> },
+  name: Name,
+  type: number,
+): Denial {
+  const wrongSide = wrongSideOfCut(types, name, type);
   if (wrongSide !== undefined) return unproved(wrongSide);
-  if (record.types.has(type)) return unproved(`the NSEC record of ${name} says that the type exists`);
+  if (types.has(type)) return unproved(`the denial of ${name} says itself that the type exists`);
   // RFC 6840 section 4.3.
-  if (record.types.has(RRTYPE.CNAME)) return unproved(`the NSEC record of ${name} says that it is an alias`);
+  if (types.has(RRTYPE.CNAME)) return unproved(`the denial of ${name} says that it is an alias`);
   return PROVED;
 }
 
 /** DS is the parent's to deny, everything else the child's (RFC 4035 section 5.4, RFC 6840 sections 4.1 and 4.4). */
-export function wrongSideOfCut(types: ReadonlySet<number>, name: Name, type: number): string | undefined {
+function wrongSideOfCut(types: ReadonlySet<number>, name: Name, type: number): string | undefined {
   const apex = types.has(RRTYPE.SOA);
   if (type === RRTYPE.DS) {
     return apex && !name.isRoot

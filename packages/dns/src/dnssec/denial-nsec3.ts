@@ -11,7 +11,7 @@ import type { Nsec3Parameters } from '../record.js';
 import { RRTYPE } from '../rrtype.js';
 import type { Budget } from './bounds.js';
 import { type CutDenial, type Denial, type Denier, PROVED, unproved } from './denial.js';
-import { cutWithoutDs, wrongSideOfCut } from './denial-nsec.js';
+import { cutWithoutDs, typeAbsent } from './denial-nsec.js';
 
 const HASH_SHA1 = 1;
 const SHA1_OCTETS = 20;
@@ -155,14 +155,6 @@ export function nsec3Hash(name: Name, parameters: Pick<Nsec3Parameters, 'iterati
     hash = createHash('sha1').update(hash).update(parameters.salt).digest();
   }
   return hash;
-}
-
-function typeAbsent(record: VerifiedNsec3, name: Name, type: number): Denial {
-  const wrongSide = wrongSideOfCut(record.types, name, type);
-  if (wrongSide !== undefined) return unproved(wrongSide);
-  if (record.types.has(type)) return unproved(`the NSEC3 record of ${name} says that the type exists`);
-  if (record.types.has(RRTYPE.CNAME)) return unproved(`the NSEC3 record of ${name} says that it is an alias`);
-  return PROVED;
 }
 
 function isOptOut(record: VerifiedNsec3): boolean {

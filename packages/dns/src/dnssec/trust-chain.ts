@@ -263,6 +263,8 @@ class ZoneWalk {
       return bogusText(`the DS of ${child} was expanded from a wildcard`, parent.links);
     if (rrset.rdatas.length > MAX_DS) throw new BoundError(`${rrset.rdatas.length} DS records for ${child}`);
     const records = readAll(rrset, parseDs);
+    // Records that can't be read are no word of the parent's that the zone is insecure.
+    if (records.length === 0) return bogusText(`the DS records of ${child} are malformed`, parent.links);
     const usable = records.filter(
       (ds) => isSupportedAlgorithm(ds.algorithm) && isSupportedDigest(ds.digestType),
     );
