@@ -13,8 +13,8 @@ export async function bundle() {
   const build = await rolldown({
     input: { main: here('dist/cli/main.js') },
     platform: 'node',
-    // Loaded only for DANE-TA, and by a require of its own.
-    external: [/^@peculiar\//],
+    // Loaded only for DANE-TA, and by a require of its own; and what the relay alone needs, some of it with binaries.
+    external: [/^@peculiar\//, 'lmdb', 'pg', 'pino', 'smtp-server', /^nodemailer(\/|$)/],
   });
   await build.write({
     // As deep as `dist/cli`, so that the package's own files are where the code looks for them.
