@@ -82,7 +82,8 @@ async function findAddresses(
   const leading = found.find(({ security }) => security === 'secure') ?? found[0];
   if (!leading) {
     const failed = families.some(({ status }) => status === 'failed');
-    return { status: failed ? 'failed' : 'absent', host, port, reason: notes.join('; ') };
+    const bogus = [v4, v6].some(({ status }) => status === 'bogus') ? { bogus: true as const } : {};
+    return { status: failed ? 'failed' : 'absent', ...bogus, host, port, reason: notes.join('; ') };
   }
   return {
     status: 'located',

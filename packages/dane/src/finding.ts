@@ -71,6 +71,8 @@ export interface HostAddress {
 /** Nothing to connect to. `failed`: it can't be said (defer). `absent`: there is no address (RFC 7672 section 2.2.2). */
 export interface UnreachableHost {
   readonly status: 'failed' | 'absent';
+  /** A look-up was answered, and its answer does not validate. */
+  readonly bogus?: true;
   readonly host: string;
   readonly port: number;
   readonly reason: string;

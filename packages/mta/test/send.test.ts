@@ -128,9 +128,16 @@ describe('danelaw send', () => {
           failureType: null,
           sts: null,
           overlooked: [],
+          report: {
+            stsPolicy: null,
+            failures: [],
+            sourceAddress: expect.stringMatching(/^127\./),
+            ehloName: host,
+          },
           recipients: [outcome],
         },
       ],
+      unrouted: [],
     });
   });
 

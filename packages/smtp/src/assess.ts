@@ -24,6 +24,8 @@ export interface Assessed {
   readonly local: ResolvedPolicy;
   /** Whether DNSSEC or MTA-STS says that the host speaks for the domain (RFC 8689 section 2). */
   readonly nameValidated: boolean;
+  /** What MTA-STS says of the destination; undefined where it does not matter for this host. */
+  readonly sts: StsFinding | undefined;
 }
 
 export class Assessor {
@@ -81,7 +83,7 @@ export class Assessor {
     const input: DecisionInput = { ...local, route: found, host, finding, tlsRequired: this.#tlsRequired };
     const sts = needsSts(input) ? await this.sts(found, signal) : undefined;
     const whole = { ...input, sts: sts?.status === 'policy' ? sts : undefined };
-    return { finding, decision: decide(whole), local: resolved, nameValidated: isNameValidated(whole) };
+    return { finding, decision: decide(whole), local: resolved, nameValidated: isNameValidated(whole), sts };
   }
 
   #resolve(host: string | undefined): ResolvedPolicy {

@@ -9,8 +9,10 @@ import type { Authenticated, JudgedFailure } from './judge.js';
 import { type Attempt, type AttemptRecipient, summarizeTlsa } from './outcome.js';
 import type { TlsPolicy } from './policy.js';
 import { formatReply, type Reply } from './reply.js';
+import { completedFacts, failedFacts, skippedFacts } from './report-facts.js';
 import type { HostsRoute, RouteHost } from './route.js';
 import type { OpenedSession, Session } from './session.js';
+import type { StsFinding } from './sts-finding.js';
 import type { Stage } from './timeouts.js';
 import type { RecipientVerdict, Verdict } from './transaction.js';
 
@@ -19,6 +21,8 @@ export interface HostContext {
   readonly route: HostsRoute;
   readonly host: RouteHost;
   readonly finding: HostFinding;
+  /** What MTA-STS says of the destination; undefined where nobody asked. */
+  readonly sts: StsFinding | undefined;
 }
 
 type Common = Pick<Attempt, 'domain' | 'host' | 'port' | 'preference' | 'mx' | 'tlsa'>;
@@ -49,6 +53,7 @@ export function skippedAttempt(context: HostContext, decision: SkipDecision): At
     failureType: decision.failureType ?? null,
     sts: null,
     overlooked: [],
+    report: skippedFacts(context.sts, decision),
     recipients: [],
   };
 }
@@ -95,6 +100,7 @@ export function failedAttempt(
     failureType: fault.failureType ?? null,
     sts: stsFacts(context.policy),
     overlooked: overlookedFacts(context.overlooked),
+    report: failedFacts(context, opened),
     recipients: [],
   };
 }
@@ -120,6 +126,7 @@ export function completedAttempt(
     failureType: null,
     sts: stsFacts(context.policy),
     overlooked: overlookedFacts([...context.overlooked, ...session.overlooked]),
+    report: completedFacts(context, session),
     recipients,
   };
 }

@@ -8,6 +8,8 @@
 import type { Reply } from './reply.js';
 
 export interface Capabilities {
+  /** What the server calls itself; null where that is no name. */
+  readonly serverName: string | null;
   /** RFC 3207. */
   readonly startTls: boolean;
   /** RFC 2920. */
@@ -28,6 +30,7 @@ export interface Capabilities {
 
 /** What a server that knows HELO alone offers: nothing. */
 export const NO_CAPABILITIES: Capabilities = {
+  serverName: null,
   startTls: false,
   pipelining: false,
   eightBitMime: false,
@@ -48,6 +51,7 @@ export function readCapabilities(reply: Reply): Capabilities {
     if (keyword !== undefined && !offered.has(keyword)) offered.set(keyword, match?.[2] ?? '');
   }
   return {
+    serverName: serverNameOf(reply),
     startTls: offered.has('STARTTLS'),
     pipelining: offered.has('PIPELINING'),
     eightBitMime: offered.has('8BITMIME'),
@@ -64,4 +68,9 @@ function sizeLimit(parameter: string | undefined): number | undefined {
   if (parameter === undefined || !/^[0-9]{1,20}$/u.test(parameter)) return undefined;
   const limit = Number(parameter);
   return limit === 0 ? undefined : limit;
+}
+
+/** RFC 5321 section 4.1.1.1, `ehlo-greet`: the first word is the server's domain or address literal. */
+export function serverNameOf(reply: Reply): string | null {
+  return /^([A-Za-z0-9._:[\]-]{1,255})(?: |$)/u.exec(reply.lines[0] ?? '')?.[1] ?? null;
 }

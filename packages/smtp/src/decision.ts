@@ -1,6 +1,6 @@
 /** What is done with a host: connect to it, under which policy - or pass it over, and why. */
 import type { ReachableHost } from '@danelaw/dane';
-import type { FailureType } from './fault.js';
+import type { Demand, FailureType } from './fault.js';
 import type { JudgedFailure } from './judge.js';
 import type { TlsPolicy } from './policy.js';
 
@@ -22,6 +22,8 @@ export interface SkipDecision {
   readonly cause: 'absent' | 'look-up' | 'policy';
   readonly reason: string;
   readonly failureType: FailureType | undefined;
+  /** Whose demand rules the host out. */
+  readonly demand: Demand;
 }
 
 export function connect(
@@ -36,6 +38,7 @@ export function skip(
   cause: SkipDecision['cause'],
   reason: string,
   failureType: FailureType | undefined = undefined,
+  demand: Demand = 'tlsa',
 ): SkipDecision {
-  return { action: 'skip', cause, reason, failureType };
+  return { action: 'skip', cause, reason, failureType, demand };
 }

@@ -41,7 +41,11 @@ export async function deliver(options: DeliverOptions): Promise<Delivery> {
   const from = envelope.from === '' ? undefined : parseMailbox(envelope.from);
   if (from === undefined && envelope.from !== '') {
     const reason = `the sender "${printable(envelope.from)}" is no mailbox (RFC 5321 section 4.1.2)`;
-    return { recipients: envelope.to.map((recipient) => unsent(recipient, '5.1.7', reason)), attempts: [] };
+    return {
+      recipients: envelope.to.map((recipient) => unsent(recipient, '5.1.7', reason)),
+      attempts: [],
+      unrouted: [],
+    };
   }
   const recipients = envelope.to.map((text) => ({ text, mailbox: parseMailbox(text) }));
   const consignments = [
@@ -56,6 +60,7 @@ export async function deliver(options: DeliverOptions): Promise<Delivery> {
   return {
     recipients: recipients.map(({ text, mailbox }) => outcomeOf(text, mailbox, results)),
     attempts: results.flatMap(({ attempts }) => attempts),
+    unrouted: results.flatMap(({ unrouted }) => unrouted ?? []),
   };
 }
 

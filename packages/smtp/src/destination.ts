@@ -30,8 +30,9 @@ import type { ConnectDecision, Decision } from './decision.js';
 import type { SmtpFault } from './fault.js';
 import type { Mailbox } from './mailbox.js';
 import type { Message } from './message.js';
-import type { Attempt, AttemptRecipient, OutcomeStatus, RecipientOutcome } from './outcome.js';
+import type { Attempt, AttemptRecipient, OutcomeStatus, RecipientOutcome, Unrouted } from './outcome.js';
 import type { TlsPolicy } from './policy.js';
+import { unroutedOf } from './report-facts.js';
 import { NOT_ESTABLISHED, NOT_SUPPORTED } from './require-tls.js';
 import type { HostsRoute, Route } from './route.js';
 import { type OpenedSession, openSession, type Session } from './session.js';
@@ -50,6 +51,8 @@ export interface Consignment {
 export interface DestinationResult {
   readonly outcomes: ReadonlyMap<Mailbox, RecipientOutcome>;
   readonly attempts: readonly Attempt[];
+  /** Why there was no attempt at all, where that is to be reported. */
+  readonly unrouted: Unrouted | undefined;
 }
 
 /** Delivers to one destination. Rejects only when the caller's signal aborts. */
@@ -74,6 +77,7 @@ class Destination {
   readonly #requireTls: boolean;
   /** Why hosts did not fulfil REQUIRETLS; undefined for a failure of another kind. */
   readonly #unfulfilled: (string | undefined)[] = [];
+  #unrouted: Unrouted | undefined;
   #connections = 0;
   #limit: string | undefined;
 
@@ -100,7 +104,7 @@ class Destination {
       this.#limit = 'the time for this delivery ended during a look-up';
     }
     this.#deferRest();
-    return { outcomes: this.#outcomes, attempts: this.#attempts };
+    return { outcomes: this.#outcomes, attempts: this.#attempts, unrouted: this.#unrouted };
   }
 
   async #follow(found: Route, stop: AbortSignal): Promise<void> {
@@ -116,6 +120,7 @@ class Destination {
       case 'invalid-domain':
         return this.#settleAll('failed', '5.1.2', found.reason, null);
       case 'failed':
+        this.#unrouted = unroutedOf(found);
         return this.#settleAll('deferred', '4.4.3', found.reason, null); // RFC 7672 section 2.1.2
       default: {
         const never: never = found;
@@ -128,8 +133,8 @@ class Destination {
     const skipped: Decision[] = [];
     for (const host of found.hosts) {
       if (this.#pending.size === 0 || this.#spent()) return;
-      const { finding, decision, nameValidated } = await this.#assessor.assess(found, host, stop);
-      const context: HostContext = { route: found, host, finding };
+      const { finding, decision, nameValidated, sts } = await this.#assessor.assess(found, host, stop);
+      const context: HostContext = { route: found, host, finding, sts };
       if (decision.action === 'skip') {
         skipped.push(decision);
         if (this.#requireTls) {

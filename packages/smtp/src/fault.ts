@@ -43,6 +43,13 @@ export type FailureType =
   | 'sts-policy-invalid'
   | 'sts-webpki-invalid';
 
+/**
+ * Whose demand it is that was not met, as a TLS report sorts failures: the host's TLSA records, the domain's
+ * MTA-STS policy, or what our administrator or the message asks, which is no fault of the domain's. `any`: TLS
+ * itself failed, whatever was demanded.
+ */
+export type Demand = 'tlsa' | 'sts' | 'local' | 'any';
+
 export class SmtpFault extends Error {
   override readonly name = 'SmtpFault';
   readonly kind: FaultKind;

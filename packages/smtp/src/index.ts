@@ -4,7 +4,7 @@ export { type ClientOptions, DEFAULT_LIMITS, type Limits } from './client.js';
 export { type Connect, connectTcp, type Target } from './connection.js';
 export type { ConnectDecision, Decision, SkipDecision } from './decision.js';
 export { type DeliverOptions, deliver, type Envelope } from './deliver.js';
-export type { FailureType } from './fault.js';
+export type { Demand, FailureType } from './fault.js';
 export {
   type Authenticated,
   type DaneAuthenticated,
@@ -37,6 +37,7 @@ export type {
   OutcomeStatus,
   RecipientOutcome,
   TlsaSummary,
+  Unrouted,
 } from './outcome.js';
 export {
   type Audit,
@@ -70,6 +71,7 @@ export {
 export { PolicyTableError, parsePolicyTable } from './policy-table-parser.js';
 export { type AddressProbe, type HostProbe, type ProbeOptions, type ProbeReport, probe } from './probe.js';
 export { formatReply, isReplyFault, type Reply, type ReplyFault, ReplyParser } from './reply.js';
+export type { ReportFacts, ReportFailure } from './report-facts.js';
 export {
   type HostsRoute,
   hostsRoute,

@@ -9,7 +9,7 @@
  * named it - its check is made in addition. Neither rescues a failure of the other (RFC 8461 section 2).
  */
 import { formatTlsa, type Roots, type TlsaRecord, verifyFingerprint, verifyPkix } from '@danelaw/dane';
-import type { FailureType } from './fault.js';
+import type { Demand, FailureType } from './fault.js';
 import type { DanePolicy, FingerprintPolicy, StartTlsPolicy, StsRequirement } from './policy.js';
 
 /**
@@ -78,6 +78,8 @@ export interface Judgement {
 
 export interface JudgedFailure {
   readonly binding: boolean;
+  /** Whose demand was not met. */
+  readonly demand: Demand;
   readonly failureType: FailureType;
   readonly reason: string;
 }
@@ -113,6 +115,7 @@ function judgeLevel(policy: StartTlsPolicy, chain: readonly Uint8Array[], option
     case 'verify':
       return judgePkix(policy.names, chain, options, (reason, failureType) => ({
         binding: policy.lenience === undefined,
+        demand: 'local',
         failureType,
         reason: `the server's certificate is not what the policy "verify" asks for: ${reason}`,
       }));
@@ -130,7 +133,8 @@ const unasked = (reason: string): Judgement => ({ authenticated: null, reason, f
 function judgeDane(policy: DanePolicy, chain: readonly Uint8Array[], options: JudgeOptions): Judgement {
   const refuse = (reason: string, failureType: FailureType): Judgement => {
     const words = `the server's certificate does not match its TLSA records (RFC 7672 section 3.2): ${reason}`;
-    const failure = { binding: policy.lenience === undefined, failureType, reason: words };
+    const binding = policy.lenience === undefined;
+    const failure = { binding, demand: 'tlsa', failureType, reason: words } as const;
     return { authenticated: null, reason, failures: [failure] };
   };
   const { tlsa, baseDomain, otherNames } = policy;
@@ -170,10 +174,14 @@ function judgeSts(
   const of = `the MTA-STS policy of ${sts.domain} (mode ${sts.mode})`;
   if (!sts.hostMatches) {
     const reason = `${sts.name} is none of the hosts in ${of} (RFC 8461 section 4.1)`;
-    return { ...unasked(reason), failures: [{ binding, failureType: 'validation-failure', reason }] };
+    return {
+      ...unasked(reason),
+      failures: [{ binding, demand: 'sts', failureType: 'validation-failure', reason }],
+    };
   }
   const judged = judgePkix([sts.name], chain, options, (reason, failureType) => ({
     binding,
+    demand: 'sts',
     failureType,
     reason: `the server's certificate is not what ${of} asks for (RFC 8461 section 4.2): ${reason}`,
   }));
@@ -204,6 +212,7 @@ function judgeFingerprint(
     return { authenticated: { by: 'fingerprint', fingerprint }, reason, failures: [] };
   }
   const { reason } = verdict;
-  const failure = { binding: lenience === undefined, failureType: 'validation-failure', reason } as const;
+  const binding = lenience === undefined;
+  const failure = { binding, demand: 'local', failureType: 'validation-failure', reason } as const;
   return { authenticated: null, reason, failures: [failure] };
 }

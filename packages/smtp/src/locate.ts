@@ -74,7 +74,8 @@ async function addressesOnly(
     };
   }
   const status = lookups.every(isAnswered) ? 'absent' : 'failed';
-  return { status, host, port, reason: addressNotes.join('; ') };
+  const bogus = lookups.some((lookup) => lookup.status === 'bogus') ? { bogus: true as const } : {};
+  return { status, ...bogus, host, port, reason: addressNotes.join('; ') };
 }
 
 /** Families alternate, so that one that is broken does not take all the tries. */

@@ -6,6 +6,7 @@ import type { HostFinding, TlsaFinding } from '@danelaw/dane';
 import { formatTlsa } from '@danelaw/dane';
 import type { FailureType } from './fault.js';
 import type { TlsPolicy } from './policy.js';
+import type { ReportFacts } from './report-facts.js';
 import type { TlsFacts } from './starttls.js';
 import type { Stage } from './timeouts.js';
 
@@ -20,6 +21,15 @@ export interface Delivery {
   readonly recipients: readonly RecipientOutcome[];
   /** Every host and address that was considered, in order, grouped by destination. */
   readonly attempts: readonly Attempt[];
+  /** Destinations whose MX look-up failed in a way that is to be reported: there is no attempt to tell it. */
+  readonly unrouted: readonly Unrouted[];
+}
+
+/** A destination with a bogus MX RRset. */
+export interface Unrouted {
+  readonly domain: string;
+  readonly failureType: FailureType;
+  readonly reason: string;
 }
 
 /** The same with the attempt that decided it. */
@@ -66,6 +76,8 @@ export interface Attempt {
   readonly sts: { readonly domain: string; readonly mode: 'enforce' | 'testing'; readonly id: string } | null;
   /** What failed and did not stop the delivery: audits, MTA-STS in testing mode, `TLS-Required: No`. */
   readonly overlooked: readonly { readonly failureType: FailureType; readonly reason: string }[];
+  /** What a TLS report (RFC 8460) tells of it beside all that. */
+  readonly report: ReportFacts;
   /** What became of each recipient; empty where the attempt is not `completed`. */
   readonly recipients: readonly AttemptRecipient[];
 }

@@ -30,7 +30,7 @@ export function asRequireTls(input: DecisionInput, decision: Decision): Decision
   if (!isNameValidated(input)) {
     const known = sts === undefined ? 'no MTA-STS policy' : 'an MTA-STS policy that does not name it';
     const reason = `the MX records of ${route.domain} are insecure, and there is ${known} for ${host.host}`;
-    return skip('policy', `${reason}; ${words}`, 'validation-failure');
+    return skip('policy', `${reason}; ${words}`, 'validation-failure', 'local');
   }
   switch (policy.level) {
     case 'dane':

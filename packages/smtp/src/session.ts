@@ -7,7 +7,7 @@
  * was learned by then.
  */
 import type { Roots } from '@danelaw/dane';
-import { type Capabilities, NO_CAPABILITIES, readCapabilities } from './capabilities.js';
+import { type Capabilities, NO_CAPABILITIES, readCapabilities, serverNameOf } from './capabilities.js';
 import { type Connect, Connection, type Target } from './connection.js';
 import { type FaultKind, refused, SmtpFault } from './fault.js';
 import type { JudgedFailure, Verify } from './judge.js';
@@ -46,43 +46,65 @@ export interface Session {
   readonly notes: readonly string[];
   /** What failed and does not stop the delivery: audits, MTA-STS in testing mode, `TLS-Required: No`. */
   readonly overlooked: readonly JudgedFailure[];
+  readonly ends: Ends;
+}
+
+/** Who was at the two ends of a connection, as far as it came. */
+export interface Ends {
+  /** Our address. */
+  readonly sourceAddress: string | null;
+  /** The name with which the server answered EHLO. */
+  readonly ehloName: string | null;
 }
 
 export type OpenedSession =
   | { readonly status: 'open'; readonly session: Session }
   /** `tls`: what was known about the TLS session when it was given up; null where there was none. */
-  | { readonly status: 'failed'; readonly fault: SmtpFault; readonly tls: TlsFacts | null };
+  | {
+      readonly status: 'failed';
+      readonly fault: SmtpFault;
+      readonly tls: TlsFacts | null;
+      /** Why the server was not authenticated, by everyone's measure. */
+      readonly failures: readonly JudgedFailure[];
+      readonly ends: Ends;
+    };
 
 /** Opens a session to one address. Rejects only when the caller's signal aborts. */
 export async function openSession(options: SessionOptions): Promise<OpenedSession> {
   let connection: Connection | undefined;
   let tls: TlsFacts | null = null;
+  let failures: readonly JudgedFailure[] = [];
+  let ends: Ends = { sourceAddress: null, ehloName: null };
   try {
     connection = await Connection.open(options);
+    ends = { ...ends, sourceAddress: connection.socket.localAddress ?? null };
     await greeting(connection);
     const clear = await hello(connection, options);
+    ends = { ...ends, ehloName: clear.serverName };
     const agreed = await agreeOnTls(connection, clear, options.policy);
     if (agreed.next === 'clear') {
       const { notes, overlooked } = agreed;
       if (options.login !== undefined) refuseClearLogin(options.login);
-      return { status: 'open', session: { connection, capabilities: clear, tls: null, notes, overlooked } };
+      const session = { connection, capabilities: clear, tls: null, notes, overlooked, ends };
+      return { status: 'open', session };
     }
     const upgraded = await upgrade(connection, { ...options, policy: agreed.policy });
     tls = upgraded.tls;
+    failures = upgraded.failures;
     if (upgraded.rejected !== undefined) throw upgraded.rejected;
     // RFC 3207 section 4.2: what the server offers is asked anew; `clear` is not looked at again.
     const capabilities = await hello(connection, options);
     if (options.requireTls === true) requireRequireTls(tls, capabilities);
     if (options.login !== undefined) await logIn(connection, capabilities, options.login);
     const { overlooked } = upgraded;
-    return { status: 'open', session: { connection, capabilities, tls, notes: [], overlooked } };
+    return { status: 'open', session: { connection, capabilities, tls, notes: [], overlooked, ends } };
   } catch (error) {
     if (!(error instanceof SmtpFault)) {
       connection?.destroy();
       throw error;
     }
     leave(connection, error);
-    return { status: 'failed', fault: error, tls };
+    return { status: 'failed', fault: error, tls, failures, ends };
   }
 }
 
@@ -124,7 +146,7 @@ async function hello(connection: Connection, { heloName, policy }: SessionOption
   if (reply.code < 500 || !mayGoWithout) throw refusal('ehlo', reply);
   const second = await connection.command('ehlo', `HELO ${heloName}`);
   if (second.code !== 250) throw refusal('ehlo', second);
-  return NO_CAPABILITIES;
+  return { ...NO_CAPABILITIES, serverName: serverNameOf(second) };
 }
 
 function refusal(stage: Stage, reply: Reply): SmtpFault {
@@ -171,7 +193,8 @@ const STARTTLS = 'starttls-not-supported';
 
 /** Clear text is nothing to report where nobody asked for more. */
 function clear(policy: StartTlsPolicy, note: string): Agreed {
-  const failure = { binding: false, failureType: STARTTLS, reason: `${note}: ${policy.source}` } as const;
+  const reason = `${note}: ${policy.source}`;
+  const failure = { binding: false, demand: 'any', failureType: STARTTLS, reason } as const;
   const asksForMore = policy.level !== 'may' || policy.sts !== undefined;
   return { next: 'clear', notes: [note], overlooked: asksForMore ? [failure] : [] };
 }

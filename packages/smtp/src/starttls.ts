@@ -54,6 +54,8 @@ export interface Upgraded {
   readonly rejected: SmtpFault | undefined;
   /** What failed and does not stop the delivery. */
   readonly overlooked: readonly JudgedFailure[];
+  /** Both: everything that failed. */
+  readonly failures: readonly JudgedFailure[];
 }
 
 /**
@@ -103,6 +105,7 @@ function factsOf(socket: TLSSocket, { serverName }: StartTlsPolicy, judgement: J
       refusal &&
       new SmtpFault('unauthenticated', 'handshake', refusal.reason, { failureType: refusal.failureType }),
     overlooked: failures.filter(({ binding }) => !binding),
+    failures,
   };
 }
 

@@ -12,7 +12,13 @@
  *  3. what the message asks for: REQUIRETLS (RFC 8689) makes authentication a must;
  *  4. what is only to be reported: audits (RFC 7672 section 9.1), `TLS-Required: No` (RFC 8689 section 3).
  */
-import { type HostFinding, type ReachableHost, referenceNames, type ServerOrigin } from '@danelaw/dane';
+import {
+  type HostFinding,
+  type ReachableHost,
+  referenceNames,
+  type ServerOrigin,
+  type UnreachableHost,
+} from '@danelaw/dane';
 import { connect, type Decision, type SkipDecision, skip } from './decision.js';
 import { matchesMx } from './mta-sts-policy.js';
 import type { Audit, InsecureMx, Lenience, MinTls, PolicyLevel, StsRequirement } from './policy.js';
@@ -48,7 +54,7 @@ export function decide(input: DecisionInput): Decision {
   const { finding } = input;
   switch (finding.status) {
     case 'failed':
-      return skip('look-up', `the addresses of ${finding.host} could not be looked up: ${finding.reason}`);
+      return addressesFailed(finding);
     case 'absent':
       return skip('absent', `${finding.host} has no address: ${finding.reason}`);
     case 'reachable': {
@@ -61,6 +67,12 @@ export function decide(input: DecisionInput): Decision {
       return never;
     }
   }
+}
+
+/** A look-up that is answered and does not validate is reported; one that nobody answers may be our own network. */
+function addressesFailed({ host, reason, bogus }: UnreachableHost): SkipDecision {
+  const words = `the addresses of ${host} could not be looked up: ${reason}`;
+  return skip('look-up', words, bogus === true ? 'dnssec-invalid' : undefined);
 }
 
 function decideLevel(input: DecisionInput, finding: ReachableHost): Decision {
@@ -234,7 +246,7 @@ function withSts(input: DecisionInput, decision: Decision): Decision {
   const words = `the MTA-STS policy of ${sts.domain} (mode ${sts.mode})`;
   if (sts.mode === 'enforce' && !sts.hostMatches) {
     const reason = `${sts.name} is none of the hosts in ${words} (RFC 8461 section 4.1)`;
-    return skip('policy', reason, 'validation-failure');
+    return skip('policy', reason, 'validation-failure', 'sts');
   }
   const { policy, finding } = decision;
   switch (policy.level) {
@@ -288,6 +300,7 @@ function leniently(input: DecisionInput, finding: ReachableHost, decision: Decis
   }
   const failure = {
     binding: false,
+    demand: decision.demand,
     failureType: decision.failureType ?? 'validation-failure',
     reason: `${decision.reason}; used all the same, as ${reason}`,
   } as const;

@@ -51,11 +51,13 @@ const attempt: Attempt = {
   failureType: null,
   sts: null,
   overlooked: [],
+  report: { stsPolicy: null, failures: [], sourceAddress: null, ehloName: null },
   recipients: [],
 };
 const withOutcome = (more: Partial<RecipientOutcome>): Delivery => ({
   recipients: [{ ...outcome, ...more }],
   attempts: [attempt],
+  unrouted: [],
 });
 
 describe('verdictSentence', () => {
@@ -105,7 +107,7 @@ describe('describeDelivery', () => {
       reason: 'no\u0007 answer',
     };
     const lines = describeDelivery(
-      { recipients: [outcome], attempts: [skipped, failed, attempt] },
+      { recipients: [outcome], attempts: [skipped, failed, attempt], unrouted: [] },
       plain,
       100,
     );

@@ -83,7 +83,7 @@ function judged({
     tlsa: [record],
     received: { connections, messages },
   };
-  const delivery = { recipients: [outcome], attempts: [] };
+  const delivery = { recipients: [outcome], attempts: [], unrouted: [] };
   return judge({ scenario, recipient: RECIPIENT, octets, delivery, servers: new Map([[HOST, server]]) });
 }
 
