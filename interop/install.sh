@@ -1,7 +1,15 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the interop and differential tests are run against, and starts none of them.
+# Installs the Debian packages that the interop and differential tests are run against, and starts none of them; and the
+# mail programs from npm that the plugins are tested with, in node-programs/.
 # Needs root on Debian 12. Says nothing and changes nothing where everything is there already.
 set -euo pipefail
+
+node_programs=$(dirname "${BASH_SOURCE[0]}")/node-programs
+# npm writes the second file when it has installed what the first one says.
+if [[ ! $node_programs/node_modules/.package-lock.json -nt $node_programs/package-lock.json ]]; then
+  # Optional are plugins that the tests don't use; scripts would compile what they don't need.
+  npm --prefix "$node_programs" ci --omit=optional --ignore-scripts --loglevel=error
+fi
 
 packages=(nsd unbound ldnsutils bind9-utils bind9-dnsutils postfix openssl)
 # For the differential test.
