@@ -72,7 +72,7 @@ export interface NewRecipient {
   readonly notify?: Notify | undefined;
   /** RFC 3461 section 4.2, as it came: `rfc822;you@example.org`. */
   readonly orcpt?: string | undefined;
-  /** For messages that come from another queue; a new one is due at once, and was never tried. */
+  /** For messages that come from another queue; a new one is due since it arrived, and was never tried. */
   readonly state?: RecipientState | undefined;
 }
 
@@ -107,7 +107,10 @@ export interface QueuedRecipient extends Omit<NewRecipient, 'state'> {
   readonly state: RecipientState;
 }
 
-/** One message's due recipients at one destination, handed to one who tries them. */
+/**
+ * One message's due recipients at one destination, handed to one who tries them. There is one at a time: those
+ * who become due meanwhile wait for its end.
+ */
 export interface Claim {
   readonly id: string;
   readonly destination: string;
@@ -220,6 +223,8 @@ export interface Queue {
   /**
    * Keeps a message. Many calls at a time share their flushes.
    * @throws (rejects) `QueueFullError` where there is no room; nothing is kept then
+   * @throws (rejects) `RangeError` where the id is none, or there are no recipients; another error where the
+   * queue has a message of that id (it stays as it was)
    */
   add(message: NewMessage): Promise<void>;
   /** @throws (rejects) `BodyLostError` where the body is gone or damaged */
@@ -228,6 +233,8 @@ export interface Queue {
   /**
    * Ends a claim. Many calls at a time share their flushes.
    * @throws (rejects) `QueueFullError` where there is no room; the claim goes on, and may be settled again
+   * @throws (rejects) `RangeError` where the settlement does not name each recipient of the claim once; the
+   * claim goes on
    */
   settle(claim: Claim, settlement: Settlement): Promise<Settled>;
   /** Gives a claim back untried. */
@@ -250,7 +257,7 @@ export interface Queue {
   read(id: string): Promise<QueueEntry | undefined>;
   /**
    * Changes every recipient that the filter names; `retry` makes due now, and forgets what is known of the
-   * destinations. Resolves to the number of recipients. Work under way is not disturbed, but for `delete`:
+   * destinations; what is held stays held. Resolves to the number of recipients that the filter names. Work under way is not disturbed, but for `delete`:
    * its settlement is `lost` for what was deleted.
    */
   change(filter: QueueFilter, action: QueueAction, now: number): Promise<number>;
