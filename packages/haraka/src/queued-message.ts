@@ -5,10 +5,7 @@
  * section 4.5.2), no final dot. The dots are taken back here, as they are doubled again while the message is sent.
  */
 import type { Readable } from 'node:stream';
-import { type CheckedMessage, checkMessage } from '@danelaw/smtp';
-
-const DOT = 0x2e;
-const LF = 0x0a;
+import { type CheckedMessage, checkMessage, withoutDotStuffing } from '@danelaw/smtp';
 
 /** @throws (rejects) what the stream ends with; the signal's reason on abort */
 export async function readMessage(stream: Readable, signal: AbortSignal): Promise<CheckedMessage> {
@@ -17,23 +14,5 @@ export async function readMessage(stream: Readable, signal: AbortSignal): Promis
     signal.throwIfAborted();
     chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
   }
-  return checkMessage(withoutStuffing(Buffer.concat(chunks)));
-}
-
-/** Takes the first of the dots that a line begins with. */
-export function withoutStuffing(octets: Uint8Array): Uint8Array {
-  const plain = Buffer.alloc(octets.length);
-  let length = 0;
-  let previous = LF;
-  for (const octet of octets) {
-    if (octet === DOT && previous === LF) {
-      // Only the dot that begins the line: the next one has a dot before it.
-      previous = octet;
-      continue;
-    }
-    plain[length] = octet;
-    length += 1;
-    previous = octet;
-  }
-  return plain.subarray(0, length);
+  return checkMessage(withoutDotStuffing(Buffer.concat(chunks)));
 }

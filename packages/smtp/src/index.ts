@@ -4,6 +4,7 @@ export { type ClientOptions, DEFAULT_LIMITS, type Limits } from './client.js';
 export { type Connect, connectTcp, type Target } from './connection.js';
 export type { ConnectDecision, Decision, SkipDecision } from './decision.js';
 export { type DeliverOptions, deliver, type Envelope } from './deliver.js';
+export { withoutDotStuffing } from './dot-stuffing.js';
 export type { Demand, FailureType } from './fault.js';
 export {
   type Authenticated,
