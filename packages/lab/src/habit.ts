@@ -51,6 +51,8 @@ export interface Forgery {
   readonly forge: readonly string[];
   /** The true signatures are sent with the forged records. */
   readonly keepSignatures?: boolean;
+  /** The AD bit is set: "I have validated this". */
+  readonly authenticData?: boolean;
 }
 
 /** The first habit that concerns this question. */
@@ -143,5 +145,6 @@ function forged(forgery: Forgery, truth: Message): Message {
     return rdatas.map((rdata) => ({ name, type, class: 1, ttl, rdata }));
   });
   const signatures = forgery.keepSignatures ? truth.answer.filter(({ type }) => type === RRTYPE.RRSIG) : [];
-  return { ...emptied(truth, {}, RCODE.NOERROR), answer: [...records, ...signatures] };
+  const flags = forgery.authenticData ? { ad: true } : {};
+  return { ...emptied(truth, flags, RCODE.NOERROR), answer: [...records, ...signatures] };
 }

@@ -53,15 +53,18 @@ export { type MailServer, type MailServerOptions, startMailServer } from './mail
 export { NameServer, type NameServerOptions } from './nameserver.js';
 export type { Nsec3Options } from './nsec3-chain.js';
 export { RecursiveFace, type RecursiveOptions } from './recursive.js';
-export type {
-  Authenticated,
-  Expected,
-  ExpectedDelivery,
-  ExpectedRefusal,
-  HostSpec,
-  Scenario,
-  StsSpec,
-  ZoneSpec,
+export {
+  type Authenticated,
+  type Expected,
+  type ExpectedDelivery,
+  type ExpectedRefusal,
+  expectedUnder,
+  type HostSpec,
+  type LocalRule,
+  mailDomain,
+  type Scenario,
+  type StsSpec,
+  type ZoneSpec,
 } from './scenario.js';
 export { SCENARIOS } from './scenarios/index.js';
 export { STS_SCENARIOS } from './scenarios/mta-sts.js';

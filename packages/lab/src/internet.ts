@@ -139,6 +139,7 @@ async function start(
       ...scenarios.flatMap((scenario) => stsRecords(scenario, address)),
     ],
     smtpPort: mail.port,
+    hostAddresses: new Map(mail.listeners.map(({ host, addresses }) => [host, addresses[0] ?? ''])),
     clock,
   });
   const root = rootOf(zones);

@@ -26,6 +26,7 @@ const ZONES: Record<string, ZoneSpec> = {
       { name: 'fails', does: 'REFUSED' },
       { name: 'lies', does: 'wrong-id' },
       { name: 'mumbles', does: 'malformed' },
+      { name: 'boasts', does: { forge: ['@ A 192.0.2.66'], authenticData: true } },
       { name: 'mute', does: 'silence' },
       { name: 'other', does: 'wrong-question' },
       { name: 'port', protocol: 'udp', does: 'truncated' },
@@ -83,6 +84,12 @@ describe('the recursive face', () => {
     expect(answer).toMatchObject({ id: 7, rcode: RCODE.NOERROR });
     expect(answer.flags).toEqual({ qr: true, aa: false, tc: false, rd: true, ra: true, ad: false, cd: true });
     expect(types(answer.answer)).toEqual([A, RRSIG]);
+  });
+
+  it('hands on an AD bit that a server had no right to set, but not where it validates itself', async () => {
+    expect((await ask('boasts.signed.example', 'A')).flags.ad).toBe(true);
+    const validate = async () => ({ status: 'insecure' as const });
+    expect((await ask('boasts.signed.example', 'A', {}, { validate })).flags.ad).toBe(false);
   });
 
   it('gives no DNSSEC records without DO', async () => {

@@ -51,9 +51,11 @@ interface Resolved {
   readonly rcode: number;
   readonly answer: ResourceRecord[];
   readonly authority: ResourceRecord[];
+  /** A server said so. It can know nothing of that. */
+  readonly ad: boolean;
 }
 
-const FAILED: Resolved = { rcode: RCODE.SERVFAIL, answer: [], authority: [] };
+const FAILED: Resolved = { rcode: RCODE.SERVFAIL, answer: [], authority: [], ad: false };
 
 export class RecursiveFace {
   readonly #options: RecursiveOptions;
@@ -84,12 +86,14 @@ export class RecursiveFace {
     if (refusal !== undefined || question === undefined) return refusal ?? responseTo(query, RCODE.FORMERR);
     // Nothing is cached, so there is nothing that could be told without recursion.
     if (!query.flags.rd) return responseTo(query, RCODE.REFUSED);
+    const { validate } = this.#options;
     const ad = await this.#judge(query, question);
     const resolved = ad === 'bogus' ? FAILED : this.#resolve(question, query.edns?.do ?? false);
     const response = responseTo(query, resolved.rcode);
     return {
       ...response,
-      flags: { ...response.flags, ra: true, ad: ad === 'secure' },
+      // One that does not validate hands on what it hears, as some forwarders do.
+      flags: { ...response.flags, ra: true, ad: ad === 'secure' || (resolved.ad && validate === undefined) },
       answer: distinctRecords(resolved.answer),
       authority: distinctRecords(resolved.authority),
     };
@@ -128,7 +132,7 @@ export class RecursiveFace {
       const answered = message.answer.some((record) => record.name.equals(target) && record.type === type);
       const ends = answered || hasSoa || message.rcode === RCODE.NXDOMAIN || target.equals(name);
       authority.push(...message.authority.filter((record) => belongs(record, ends)));
-      if (ends) return { rcode: message.rcode, answer, authority };
+      if (ends) return { rcode: message.rcode, answer, authority, ad: message.flags.ad };
       name = target;
     }
     return FAILED;

@@ -3,14 +3,15 @@
  * asks of a sender.
  *
  * All of it is data. `{port}` in a line stands for the SMTP port of the lab, which is known only when it
- * runs: TLSA records lie at `_{port}._tcp.` the host (RFC 7672 section 2.2.3).
+ * runs: TLSA records lie at `_{port}._tcp.` the host (RFC 7672 section 2.2.3). `{address mx.a.example}` stands
+ * for the address of that mail host.
  */
 import type { Habit } from './habit.js';
 import type { AuthoritySpec, MailHostSpec } from './mail-habits.js';
 import type { Signing } from './sign.js';
 
 export interface Scenario {
-  /** The domain part of the recipient's address; the scenario's name too. */
+  /** The domain part of the recipient's address (but for `literal`); the scenario's name too. */
   readonly domain: string;
   /** One sentence: what is there, and what comes of it. */
   readonly shows: string;
@@ -27,7 +28,23 @@ export interface Scenario {
   readonly authorities?: Readonly<Record<string, AuthoritySpec>>;
   /** The domain's MTA-STS policy (RFC 8461). */
   readonly sts?: StsSpec;
+  /** Mail goes to `you@[127.0.0.1]`, the address of this host, and not to a domain. */
+  readonly literal?: string;
+  /** What the sender's administrator decided about this domain. */
+  readonly local?: LocalRule;
   readonly expected: Expected;
+  /** Under the policy `dane-only`; by default what follows from `expected`, see `expectedUnder`. */
+  readonly expectedDaneOnly?: Expected;
+}
+
+/** A rule of the sender's policy table for the scenario's domain. */
+export interface LocalRule {
+  /** In place of the policy of the whole run. */
+  readonly level?: 'may' | 'dane' | 'dane-only';
+  /** Failures are reported and stop nothing (RFC 7672 section 9.1); why. */
+  readonly audit?: string;
+  /** Where mail for the domain goes, best first; secure a priori. */
+  readonly hosts?: readonly string[];
 }
 
 export interface StsSpec {
@@ -67,7 +84,7 @@ export type Expected = ExpectedDelivery | ExpectedRefusal;
 
 export interface ExpectedDelivery {
   readonly status: 'delivered';
-  /** The MX host that takes the message, as its MX record has it. */
+  /** The MX host that takes the message, as its MX record has it; or `{address mx.a.example}`. */
   readonly host: string;
   /** How that host was learned. */
   readonly mx: 'secure' | 'insecure';
@@ -85,4 +102,28 @@ export interface ExpectedRefusal {
   readonly status: 'deferred' | 'failed';
   /** Which rule stops it, for people. */
   readonly because: string;
+}
+
+/**
+ * What a sender must come to under this policy. `dane-only` delivers only what `dane` authenticates, at hosts
+ * that secure MX records name (RFC 7672 sections 2.2.1 and 6), unless a local rule says another level.
+ */
+export function expectedUnder(scenario: Scenario, level: 'dane' | 'dane-only'): Expected {
+  const { expected, expectedDaneOnly, local } = scenario;
+  if (level === 'dane') return expected;
+  if (expectedDaneOnly !== undefined) return expectedDaneOnly;
+  if (expected.status !== 'delivered' || local?.level !== undefined) return expected;
+  if (typeof expected.tls === 'object' && expected.mx === 'secure') return expected;
+  return { status: 'deferred', because: 'only what DANE authenticates is delivered' };
+}
+
+/** The domain part of the recipient's address, or the address literal in its place. */
+export function mailDomain(
+  { domain, literal }: Scenario,
+  servers: ReadonlyMap<string, { readonly addresses: readonly string[] }>,
+): string {
+  if (literal === undefined) return domain;
+  const [address] = servers.get(literal)?.addresses ?? [];
+  if (address === undefined) throw new RangeError(`${domain}: there is no mail host ${literal}`);
+  return `[${address}]`;
 }

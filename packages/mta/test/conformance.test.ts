@@ -1,7 +1,7 @@
 /** docs/conformance.md names code and tests. Whatever it names has to be there, or the table would rot unseen. */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { SCENARIOS } from '@danelaw/lab';
+import { SCENARIOS, STS_SCENARIOS } from '@danelaw/lab';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -54,6 +54,7 @@ const vectors = new Set(
   JSON.parse(source('dane/vectors/vectors.json')).vectors.map(({ name }: { name: string }) => name),
 );
 const domains = new Set(SCENARIOS.map(({ domain }) => domain));
+const stsDomains = new Set(STS_SCENARIOS.map(({ domain }) => domain));
 
 /** Titles stand in the sources as strings of their own. */
 const hasTitle = (file: string, title: string): boolean =>
@@ -63,6 +64,7 @@ function testExists(citation: string): boolean {
   const [where = '', title = ''] = citation.split(' › ');
   if (where === 'vector') return vectors.has(title);
   if (where === 'demo') return domains.has(title);
+  if (where === 'lab') return stsDomains.has(title);
   return where.endsWith('.test.ts') && hasTitle(where, title);
 }
 
@@ -103,6 +105,17 @@ describe('docs/conformance.md', () => {
       return !/^(?:not yet: .|not tested|not our task: .|nothing to do)/.test(status);
     });
     expect(wrong.map(({ label, status }) => `${label}: ${status}`)).toEqual([]);
+  });
+
+  it('has a scenario for every rule of RFC 7672 sections 2, 3, 5, 6, 8, 9.1 and 10, and leaves none of them open', () => {
+    const binding = rows.filter(({ label }) => /^RFC 7672:.* (?:[23568](?:\.\d)*|9\.1|10): /u.test(label));
+    expect(binding.length).toBeGreaterThanOrEqual(75);
+    const open = binding.filter(
+      ({ status, tests }) =>
+        !/^(?:done|decided)\b/u.test(status) || !tests.some((test) => test.startsWith('demo › ')),
+    );
+    expect(open.map(({ label }) => label)).toEqual([]);
+    expect(SCENARIOS.length).toBeGreaterThanOrEqual(80);
   });
 
   it('numbers the mistakes one by one', () => {

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { SCENARIOS } from '@danelaw/lab';
+import { createResolver } from '@danelaw/dns';
+import { SCENARIOS, startInternet } from '@danelaw/lab';
 import { describe, expect, it } from 'vitest';
+import { runDemo } from '../src/cli/demo-run.js';
 import { run, start } from './program.js';
 
 describe('danelaw demo', () => {
@@ -16,7 +18,32 @@ describe('danelaw demo', () => {
     expect(domains.map(({ domain }: { domain: string }) => domain)).toEqual(
       SCENARIOS.map(({ domain }) => domain),
     );
-    expect(domains.length).toBeGreaterThanOrEqual(16);
+    expect(domains.length).toBeGreaterThanOrEqual(160);
+  });
+
+  it('under "dane-only" nothing is delivered that DANE did not authenticate (RFC 7672 section 6)', async () => {
+    const internet = await startInternet(SCENARIOS);
+    const { dnsPort: port, rootHints, trustAnchors } = internet;
+    const resolver = createResolver({ upstream: 'iterate', rootHints, trustAnchors, port });
+    try {
+      const { signal } = new AbortController();
+      const rows = await runDemo(internet, signal, { level: 'dane-only', resolver });
+      const faulty = rows.filter(({ faults }) => faults.length > 0);
+      expect(faulty.map(({ scenario, faults }) => [scenario.domain, faults])).toEqual([]);
+      // But for what a local rule allows.
+      const ruled = new Set(SCENARIOS.flatMap(({ domain, local }) => (local?.level ? [domain] : [])));
+      const delivered = rows.filter(({ delivery }) => delivery.recipients[0]?.status === 'delivered');
+      const bare = delivered.filter(({ scenario, delivery: { recipients } }) => {
+        const [outcome] = recipients;
+        const proved = outcome?.mx === 'secure' && outcome.tls?.authenticated?.by === 'dane';
+        return !proved && !ruled.has(scenario.domain);
+      });
+      expect(bare.map(({ scenario }) => scenario.domain)).toEqual([]);
+      expect(delivered.length).toBeGreaterThan(50);
+    } finally {
+      await resolver.close();
+      await internet.close();
+    }
   });
 
   it('prints a table that fits 100 columns, without colour in a pipe', async () => {
@@ -53,6 +80,11 @@ describe('danelaw demo', () => {
       expect(checked.code).toBe(0);
       const sent = await run(['send', ...options, '-f', '', '-t', 'a@good-3-1-1.example', lab.message]);
       expect(sent.code).toBe(0);
+      const ruled = ['send', ...options, '--config', lab.config, '-f', '', '-t', 'a@audited.example'];
+      expect((await run([...ruled, lab.message])).code).toBe(0);
+      expect((await run(['policy', 'show', '--config', lab.config, 'fallback.example'])).out).toContain(
+        'goes to: mx.fallback.example, mx.fallback-relay.example',
+      );
       child.kill('SIGINT');
       const [code] = await once(child, 'close');
       expect(code).toBe(0);

@@ -38,6 +38,49 @@ export const LOOKUP_FAILURES: readonly Scenario[] = [
     forge: [`@ TLSA 3 1 1 ${'5a'.repeat(32)}`],
     keepSignatures: true,
   }),
+  tlsaTrouble('tlsa-silent.example', 'A signed zone does not answer TLSA queries at all.', 'silence'),
+  tlsaTrouble(
+    'tlsa-truncated.example',
+    'A signed zone answers the TLSA query with a truncated message, over TCP too.',
+    'truncated',
+  ),
+  {
+    ...oneHost('tlsa-over-tcp.example', {
+      host: { tlsa: ['3 1 1'] },
+      habits: [{ name: TLSA_NAME, type: 'TLSA', protocol: 'udp', does: 'truncated' }],
+    }),
+    shows: 'The answer is truncated over UDP and complete over TCP: no failure.',
+    rule: 'RFC 7671 section 10.1.1',
+    expected: authenticated('tlsa-over-tcp.example', '3 1 1'),
+  },
+  {
+    ...oneHost('tlsa-expired.example', {
+      host: { tlsa: ['3 1 1'] },
+      signing: { faults: [{ fault: 'expired', name: TLSA_NAME, type: 'TLSA' }] },
+    }),
+    shows: 'The signature over the TLSA records has expired; the records themselves would match.',
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the TLSA records are bogus'),
+  },
+  {
+    ...oneHost('tlsa-alias-servfail.example', {
+      records: ['_{port}._tcp.mx CNAME tlsa._dane'],
+      host: { tlsa: ['3 1 1'], tlsaAt: ['tlsa._dane.tlsa-alias-servfail.example'] },
+      habits: [{ name: TLSA_NAME, type: 'TLSA', does: 'SERVFAIL' }],
+    }),
+    shows: 'The TLSA name is an alias, and asking for the records behind it fails.',
+    rule: 'RFC 7672 section 2.1.3',
+    expected: deferred('the TLSA look-up failed'),
+  },
+  {
+    ...oneHost('ad-forged.example', {
+      host: { tlsa: ['3 1 1'] },
+      habits: [{ name: TLSA_NAME, type: 'TLSA', does: { forge: [], authenticData: true } }],
+    }),
+    shows: 'Someone says that there are no TLSA records, and sets the AD bit to be believed.',
+    rule: 'RFC 7672 section 2.1.1',
+    expected: deferred('the absence of TLSA records is not proved'),
+  },
   {
     ...oneHost('tlsa-bogus.example', {
       host: { tlsa: ['3 1 1'] },
@@ -139,5 +182,95 @@ export const LOOKUP_FAILURES: readonly Scenario[] = [
       'mx.second-lookup.example': { tlsa: ['3 1 1'] },
     },
     expected: authenticated('second-lookup.example', '3 1 1'),
+  },
+  {
+    domain: 'all-lookups-fail.example',
+    shows: 'The TLSA look-ups of both MX hosts fail, so nobody can be reached.',
+    rule: 'RFC 7672 section 2.1.2',
+    zones: {
+      'all-lookups-fail.example': {
+        records: ['@ MX 10 mx1', '@ MX 20 mx2'],
+        habits: [{ below: '@', type: 'TLSA', does: 'REFUSED' }],
+      },
+    },
+    hosts: {
+      'mx1.all-lookups-fail.example': { tlsa: ['3 1 1'] },
+      'mx2.all-lookups-fail.example': { tlsa: ['3 1 1'] },
+    },
+    expected: deferred('the TLSA look-ups failed'),
+  },
+  {
+    ...oneHost('mx-refused.unsigned', {
+      host: {},
+      signing: 'unsigned',
+      habits: [{ name: '@', type: 'MX', does: 'REFUSED' }],
+    }),
+    shows: 'An unsigned zone refuses the MX query: an error is no absence, signed or not.',
+    rule: 'RFC 7672 section 2.1.1',
+    expected: deferred('the MX look-up failed'),
+  },
+  {
+    ...oneHost('mx-silent.example', {
+      host: { tlsa: ['3 1 1'] },
+      habits: [{ name: '@', type: 'MX', does: 'silence' }],
+    }),
+    shows: 'The MX query is not answered.',
+    rule: 'RFC 7672 section 2.1.2',
+    expected: deferred('the MX look-up failed'),
+  },
+  {
+    domain: 'mx-denied-forged.example',
+    shows: 'Someone says, without proof, that there are no MX records: mail would go to the domain itself.',
+    rule: 'RFC 7672 section 2.1.2',
+    zones: {
+      'mx-denied-forged.example': {
+        records: ['@ MX 10 mx'],
+        habits: [{ name: '@', type: 'MX', does: { forge: [] } }],
+      },
+    },
+    hosts: { 'mx-denied-forged.example': {}, 'mx.mx-denied-forged.example': { tlsa: ['3 1 1'] } },
+    expected: deferred('the absence of MX records is not proved'),
+  },
+  {
+    ...oneHost('a-servfail.example', {
+      host: { tlsa: ['3 1 1'] },
+      habits: [{ name: 'mx', type: 'A', does: 'SERVFAIL' }],
+    }),
+    shows: 'The look-up of A records fails, and AAAA records are denied with proof: no address is known.',
+    rule: 'RFC 7672 section 2.2.2',
+    expected: deferred('the address look-up failed'),
+  },
+  {
+    ...oneHost('aaaa-servfail.example', {
+      host: { tlsa: ['3 1 1'] },
+      habits: [{ name: 'mx', type: 'AAAA', does: 'SERVFAIL' }],
+    }),
+    shows: 'The look-up of AAAA records fails, and A records are there: only these are used.',
+    rule: 'RFC 7672 section 2.2.2',
+    expected: authenticated('aaaa-servfail.example', '3 1 1'),
+  },
+  {
+    domain: 'second-address.example',
+    shows: 'The addresses of the first MX host are bogus: that host is left out, the second one is used.',
+    rule: 'RFC 7672 section 2.1.2',
+    zones: {
+      'second-address.example': {
+        records: ['@ MX 10 mx1', '@ MX 20 mx'],
+        signing: { faults: [{ fault: 'damaged', name: 'mx1', type: 'A' }] },
+      },
+    },
+    hosts: {
+      'mx1.second-address.example': { tlsa: ['3 1 1'] },
+      'mx.second-address.example': { tlsa: ['3 1 1'] },
+    },
+    expected: authenticated('second-address.example', '3 1 1'),
+  },
+  {
+    domain: 'second-missing.unsigned',
+    shows: 'The first MX host does not exist, says an unsigned zone: the second one is there all the same.',
+    rule: 'RFC 7672 section 2.1.2',
+    zones: { 'second-missing.unsigned': { signing: 'unsigned', records: ['@ MX 10 gone', '@ MX 20 mx'] } },
+    hosts: { 'mx.second-missing.unsigned': {} },
+    expected: unauthenticated('second-missing.unsigned', 'insecure'),
   },
 ];

@@ -162,4 +162,54 @@ export const MATCHING: readonly Scenario[] = [
     rule: 'RFC 7672 section 8.1',
     expected: authenticated('needs-sni.example', '3 1 1'),
   },
+  {
+    ...oneHost('agility-unusable.example', {
+      host: { tlsa: ['3 1 1', { parameters: '3 1 2', hex: 'ab'.repeat(20) }] },
+    }),
+    shows: 'A SHA2-512 record that is too short is no record: it sets nothing aside.',
+    rule: 'RFC 7671 section 9',
+    expected: authenticated('agility-unusable.example', '3 1 1'),
+  },
+  {
+    ...oneHost('agility-full.example', {
+      host: { tlsa: ['3 1 0', { parameters: '3 1 2', of: 'stranger' }] },
+    }),
+    shows: 'A record without digest is never set aside for one with a digest.',
+    rule: 'RFC 7671 section 9',
+    expected: authenticated('agility-full.example', '3 1 0'),
+  },
+  {
+    ...oneHost('unusable-parameters.example', { host: { tlsa: ['3 2 1', '3 1 3', '4 1 1', '255 0 1'] } }),
+    shows: 'Selectors, digests and usages that nobody defined: nothing to match, but TLS is mandatory.',
+    rule: 'RFC 7672 section 2.2',
+    expected: unauthenticated('unusable-parameters.example', 'secure'),
+  },
+  {
+    ...oneHost('full-garbage.example', { host: { tlsa: [{ parameters: '3 0 0', hex: '5a'.repeat(32) }] } }),
+    shows: 'A digest where the whole certificate should stand: unusable, not a mismatch.',
+    rule: 'RFC 7672 section 2.2',
+    expected: unauthenticated('full-garbage.example', 'secure'),
+  },
+  {
+    ...oneHost('ee-weak-signature.example', {
+      host: { certificate: { ...issued, signatureHash: 'sha1' }, tlsa: ['3 1 1'] },
+      authorities: AUTHORITIES,
+    }),
+    shows: 'With DANE-EE the signature on the certificate is of no account, and so is its weakness.',
+    rule: 'RFC 7671 section 5.1',
+    expected: authenticated('ee-weak-signature.example', '3 1 1'),
+  },
+  {
+    ...oneHost('many-records.example', {
+      host: {
+        tlsa: [
+          ...Array.from({ length: 40 }, () => ({ parameters: '3 1 1', of: 'stranger' }) as const),
+          '3 1 1',
+        ],
+      },
+    }),
+    shows: 'One of 41 records matches; they fit into no datagram and are fetched over TCP.',
+    rule: 'RFC 7671 section 10.1.1',
+    expected: authenticated('many-records.example', '3 1 1'),
+  },
 ];

@@ -73,4 +73,58 @@ export const STARTTLS: readonly Scenario[] = [
     rule: 'RFC 5321 section 4.2.1',
     expected: failed('the server answered RCPT with 550'),
   },
+  {
+    ...oneHost('no-tlsa-strange-certificate.example', {
+      host: { habits: { presents: { names: ['other.invalid'], validity: 'expired' } } },
+    }),
+    shows: 'No TLSA records: an expired certificate for another name is still better than clear text.',
+    rule: 'RFC 7672 section 2.2',
+    expected: unauthenticated('no-tlsa-strange-certificate.example', 'secure'),
+  },
+  {
+    ...oneHost('no-tlsa-drop-after-handshake.example', { host: { habits: { handshake: 'drop-when-done' } } }),
+    shows: 'No TLSA records, and the server hangs up after each handshake: the sender may go on in clear.',
+    rule: 'RFC 7672 section 2.2',
+    expected: unauthenticated('no-tlsa-drop-after-handshake.example', 'secure', 'none'),
+  },
+  {
+    ...oneHost('handshake-silent.example', { host: { tlsa: ['3 1 1'], habits: { handshake: 'silence' } } }),
+    shows: 'The server falls silent in the handshake.',
+    rule: 'RFC 7672 section 2.2',
+    expected: deferred('the TLS handshake was not completed in time'),
+  },
+  {
+    ...oneHost('greeting-silent.example', {
+      host: { tlsa: ['3 1 1'], habits: { on: { greeting: 'silence' } } },
+    }),
+    shows: 'The server takes the connection and never says a word.',
+    rule: 'RFC 5321 section 4.5.3.2.1',
+    expected: deferred('the server did not greet in time'),
+  },
+  {
+    ...oneHost('tls12.example', { host: { tlsa: ['3 1 1'], habits: { maxVersion: 'TLSv1.2' } } }),
+    shows: 'A server of the days of TLS 1.2.',
+    rule: 'RFC 7671 section 3',
+    expected: authenticated('tls12.example', '3 1 1'),
+  },
+  {
+    ...oneHost('tls10.example', {
+      host: { tlsa: ['3 1 1'], habits: { minVersion: 'TLSv1', maxVersion: 'TLSv1' } },
+    }),
+    shows: 'A server that knows nothing newer than TLS 1.0, and its TLSA records ask for authentication.',
+    rule: 'RFC 8996 section 4',
+    expected: deferred('TLS 1.0 is retired'),
+  },
+  {
+    ...oneHost('no-tlsa-tls10.example', { host: { habits: { minVersion: 'TLSv1', maxVersion: 'TLSv1' } } }),
+    shows: 'The same without TLSA records: any encryption is better than clear text.',
+    rule: 'RFC 7435 section 3',
+    expected: unauthenticated('no-tlsa-tls10.example', 'secure'),
+  },
+  {
+    ...oneHost('rsa-certificate.example', { host: { certificate: { key: 'rsa2048' }, tlsa: ['3 1 1'] } }),
+    shows: "The server's key is an RSA key: the usual cipher suites are all offered.",
+    rule: 'RFC 7672 section 8.2',
+    expected: authenticated('rsa-certificate.example', '3 1 1'),
+  },
 ];

@@ -84,7 +84,8 @@ function judged({
     received: { connections, messages },
   };
   const delivery = { recipients: [outcome], attempts: [], unrouted: [] };
-  return judge({ scenario, recipient: RECIPIENT, octets, delivery, servers: new Map([[HOST, server]]) });
+  const servers = new Map([[HOST, server]]);
+  return judge({ scenario, expected, recipient: RECIPIENT, octets, delivery, servers });
 }
 
 describe('judge', () => {
@@ -104,6 +105,11 @@ describe('judge', () => {
       'a deferral that should have been a delivery',
       { outcome: deferred },
       /^deferred, and should be delivered$/,
+    ],
+    [
+      'another host than the one whose address was named',
+      { expected: { ...shouldDeliver, host: '{address mx.a.example}' } },
+      /the host is mx\.a\.example, and should be 127\.25\.0\.1/,
     ],
     ['another host', { outcome: { ...delivered, host: 'mx.b.example' } }, /the host is mx\.b\.example/],
     [

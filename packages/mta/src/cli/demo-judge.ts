@@ -14,6 +14,8 @@ import type { Delivery, RecipientOutcome, TlsFacts } from '@danelaw/smtp';
 
 export interface JudgeInput {
   readonly scenario: Scenario;
+  /** What it should come to under the policy of this run. */
+  readonly expected: Expected;
   readonly recipient: string;
   /** The message as it was sent, with CRLF line ends. */
   readonly octets: Uint8Array;
@@ -26,17 +28,21 @@ export type ServerRecord = Pick<MailServer, 'host' | 'addresses' | 'tlsa' | 'rec
 
 /** @returns what is not as it should be, a sentence each; nothing where all is well */
 export function judge(input: JudgeInput): string[] {
-  const { scenario, delivery, recipient } = input;
+  const { expected, delivery, recipient, servers } = input;
   const outcome = delivery.recipients.find((each) => each.recipient === recipient);
   if (outcome === undefined) return [`there is no outcome for ${recipient}`];
   return [
-    ...wrongOutcome(scenario.expected, outcome),
+    ...wrongOutcome(expected, outcome, servers),
     ...wrongArrivals(input, outcome),
     ...sentInClear(input),
   ];
 }
 
-function wrongOutcome(expected: Expected, outcome: RecipientOutcome): string[] {
+function wrongOutcome(
+  expected: Expected,
+  outcome: RecipientOutcome,
+  servers: JudgeInput['servers'],
+): string[] {
   if (outcome.status !== expected.status) return [`${outcome.status}, and should be ${expected.status}`];
   switch (expected.status) {
     case 'deferred':
@@ -44,7 +50,7 @@ function wrongOutcome(expected: Expected, outcome: RecipientOutcome): string[] {
       return [];
     case 'delivered':
       return [
-        ...differs('host', outcome.host, expected.host),
+        ...differs('host', outcome.host, expectedHost(expected, servers)),
         ...differs('MX', outcome.mx, expected.mx),
         ...differs('TLS', tlsText(outcome.tls), expectedTlsText(expected.tls)),
       ];
@@ -57,6 +63,12 @@ function wrongOutcome(expected: Expected, outcome: RecipientOutcome): string[] {
 
 function differs(what: string, is: string | null, should: string): string[] {
   return is === should ? [] : [`the ${what} is ${is}, and should be ${should}`];
+}
+
+/** The address of a host in the place of `{address HOST}`. */
+function expectedHost({ host }: ExpectedDelivery, servers: JudgeInput['servers']): string {
+  const named = /^\{address (.+)\}$/u.exec(host)?.[1];
+  return named === undefined ? host : (servers.get(named)?.addresses[0] ?? host);
 }
 
 function tlsText(tls: TlsFacts | null): string {
@@ -78,7 +90,7 @@ function expectedTlsText(tls: ExpectedDelivery['tls']): string {
  * nowhere.
  */
 function wrongArrivals(
-  { scenario, recipient, octets, servers }: JudgeInput,
+  { expected, recipient, octets, servers }: JudgeInput,
   outcome: RecipientOutcome,
 ): string[] {
   const arrived: { server: ServerRecord; message: ReceivedMessage }[] = [];
@@ -88,7 +100,7 @@ function wrongArrivals(
       if (isFor && message.accepted) arrived.push({ server, message });
     }
   }
-  const shouldBe = scenario.expected.status === 'delivered' ? 1 : 0;
+  const shouldBe = expected.status === 'delivered' ? 1 : 0;
   if (arrived.length !== shouldBe) {
     const where = arrived.length === 0 ? '' : ` (at ${arrived.map(({ server }) => server.host).join(', ')})`;
     return [`it arrived ${arrived.length} times${where}, and should have arrived ${shouldBe} times`];
@@ -110,8 +122,8 @@ const ENVELOPE = /^(?:MAIL|RCPT|DATA|BDAT)\b/i;
  * No envelope may have gone in clear: neither where the delivery had to be under TLS, nor to a host that
  * publishes TLSA records and was refused.
  */
-function sentInClear({ scenario, servers }: JudgeInput): string[] {
-  const { expected, hosts = {} } = scenario;
+function sentInClear({ scenario, expected, servers }: JudgeInput): string[] {
+  const { hosts = {} } = scenario;
   if (expected.status === 'delivered' && expected.tls === 'none') return [];
   return Object.keys(hosts).flatMap((host) => {
     const server = servers.get(host);

@@ -104,6 +104,7 @@ export function describeLab(internet: Internet, files: LabFiles): string[] {
     `  danelaw resolve $LAB _${internet.smtpPort}._tcp.mx.${domain} TLSA`,
     '',
     `Name servers: port ${internet.dnsPort} (root hints: ${files.rootHints})`,
+    `Local rules that some domains are about: --config ${files.config}`,
   ];
 }
 
@@ -137,6 +138,7 @@ export function demoJson(
             smtpPort,
             trustAnchor: files.trustAnchor,
             rootHints: files.rootHints,
+            config: files.config,
             message: files.message,
           },
   };

@@ -2,8 +2,8 @@
  * One message to each domain of the demonstration, as `danelaw send` delivers it, and the judgement on each.
  */
 import { Roots } from '@danelaw/dane';
-import { createResolver } from '@danelaw/dns';
-import type { Internet, Scenario } from '@danelaw/lab';
+import { createResolver, type Resolver } from '@danelaw/dns';
+import { expectedUnder, type Internet, mailDomain, type Scenario } from '@danelaw/lab';
 import {
   type ClientOptions,
   checkMessage,
@@ -11,9 +11,11 @@ import {
   deliver,
   type Message,
   MtaSts,
+  parsePolicyTable,
   parseStsPolicy,
 } from '@danelaw/smtp';
 import { judge } from './demo-judge.js';
+import { localRules } from './demo-rules.js';
 import { everyStage } from './network-options.js';
 
 export interface DemoRow {
@@ -31,21 +33,38 @@ const PATIENCE = 2000;
 /** Messages under way at once. */
 const AT_ONCE = 8;
 
-export async function runDemo(internet: Internet, signal: AbortSignal): Promise<DemoRow[]> {
-  const { resolver: upstream, trustAnchors, clock } = internet;
+export interface DemoOptions {
+  /** Where no local rule of a scenario says another one; `dane` by default. */
+  readonly level?: 'dane' | 'dane-only';
+  /** Closed by its owner. By default one that validates what the resolver of the Internet says. */
+  readonly resolver?: Resolver;
+  /** The local part of all recipients, which tells runs on one Internet apart. */
+  readonly localPart?: string;
+}
+
+export async function runDemo(
+  internet: Internet,
+  signal: AbortSignal,
+  options: DemoOptions = {},
+): Promise<DemoRow[]> {
+  const { level = 'dane', localPart = 'you' } = options;
+  const { clock, mailServers } = internet;
   const authorities = trustIn(internet);
-  const resolver = createResolver({ upstream: `${upstream.address}#${upstream.port}`, trustAnchors, clock });
+  const resolver = options.resolver ?? resolverOf(internet);
+  const policyTable = parsePolicyTable(localRules(internet, level));
   const sent: Omit<DemoRow, 'faults'>[] = [];
   const waiting = internet.scenarios.entries();
   const worker = async (): Promise<void> => {
     for (const [index, scenario] of waiting) {
-      const recipient = `you@${scenario.domain}`;
+      const recipient = `${localPart}@${mailDomain(scenario, mailServers)}`;
       const delivery = await deliver({
         resolver,
         heloName: 'home.example',
         envelope: { from: 'me@home.example', to: [recipient] },
         message: messageFor(recipient),
         port: internet.smtpPort,
+        level,
+        policyTable,
         ...authorities,
         timeouts: everyStage(PATIENCE),
         clock,
@@ -57,14 +76,18 @@ export async function runDemo(internet: Internet, signal: AbortSignal): Promise<
   try {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   } finally {
-    await resolver.close();
+    if (options.resolver === undefined) await resolver.close();
   }
-  const servers = internet.mailServers;
-  await Promise.all([...servers.values()].map((server) => server.whenIdle()));
-  return sent.map((row) => ({
-    ...row,
-    faults: judge({ ...row, octets: messageFor(row.recipient).octets, servers }),
-  }));
+  await Promise.all([...mailServers.values()].map((server) => server.whenIdle()));
+  return sent.map((row) => {
+    const expected = expectedUnder(row.scenario, level);
+    const octets = messageFor(row.recipient).octets;
+    return { ...row, faults: judge({ ...row, expected, octets, servers: mailServers }) };
+  });
+}
+
+function resolverOf({ resolver, trustAnchors, clock }: Internet): Resolver {
+  return createResolver({ upstream: `${resolver.address}#${resolver.port}`, trustAnchors, clock });
 }
 
 /**
