@@ -16,6 +16,8 @@ packages=(nsd unbound ldnsutils bind9-utils bind9-dnsutils postfix openssl)
 packages+=(bind9 knot knot-dnssecutils pdns-server pdns-backend-bind)
 # Networks that stand in the way: namespaces, packet filters, and a resolver that knows nothing of DNSSEC.
 packages+=(iproute2 nftables pdns-recursor)
+# A verifier of DKIM signatures.
+packages+=(python3-dkim python3-nacl)
 
 # Debian lets only one mail server be installed, so Exim is unpacked beside Postfix. These are the libraries
 # it is linked with (the rest of its Depends serve the packaged configuration, which the tests don't use).

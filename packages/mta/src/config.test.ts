@@ -38,7 +38,7 @@ describe('readConfig', () => {
   });
 
   it('an empty file has no rules', async () => {
-    expect(await read('')).toEqual({ policyTable: { rules: [] }, credentials: new Map() });
+    expect(await read('')).toEqual({ policyTable: { rules: [] }, credentials: new Map(), dkim: [] });
   });
 
   it.each<[string, string, RegExp]>([
@@ -49,6 +49,7 @@ describe('readConfig', () => {
       /policy rule 1, level: must be one of none, /u,
     ],
     ['a misspelt table', '[[polices]]\nlevel = "may"', /no such key: polices/u],
+    ['a DKIM rule that is wrong', '[[dkim]]\ndomain = "*"', /danelaw\.toml: dkim rule 1, selector: /u],
     ['a table in place of a list', '[policy]\nlevel = "may"', /must be a list of rules/u],
   ])('refuses %s, and says where', async (_, text, message) => {
     await expect(read(text)).rejects.toThrow(ConfigError);

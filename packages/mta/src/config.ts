@@ -1,6 +1,6 @@
 /**
- * The configuration file, in TOML. So far it has the policy table, and the logins at relays that its rules
- * name:
+ * The configuration file, in TOML. So far it has the policy table, the logins at relays that its rules name, and
+ * the keys that sign (`dkim/dkim-rules.ts`):
  *
  *     [[policy]]
  *     domain = "*"
@@ -16,11 +16,14 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Login, type PolicyTable, PolicyTableError, parsePolicyTable } from '@danelaw/smtp';
+import { DkimConfigError, type DkimRule, parseDkimRules } from './dkim/dkim-rules.js';
 
 export interface Config {
   readonly policyTable: PolicyTable;
   /** Logins at relays, by the names that rules have for them. */
   readonly credentials: ReadonlyMap<string, Login>;
+  /** The `[[dkim]]` rules; their keys are read by `loadDkimKeys`. */
+  readonly dkim: readonly DkimRule[];
 }
 
 /** The file can't be read, or does not say what it should. The message names the file and the place in it. */
@@ -44,7 +47,7 @@ export async function readConfig(file: string): Promise<Config> {
   // Loaded where there is a file to read: most runs of the command line have none.
   const { parse, TomlError } = await import('smol-toml');
   try {
-    const { policy = [], credentials = {}, ...others } = parse(text);
+    const { policy = [], credentials = {}, dkim = [], ...others } = parse(text);
     const [other] = Object.keys(others);
     if (other !== undefined) throw new ConfigError(`${file}: there is no such key: ${other}`);
     const policyTable = parsePolicyTable(policy);
@@ -53,11 +56,12 @@ export async function readConfig(file: string): Promise<Config> {
       if (name === undefined || logins.has(name)) continue;
       throw new ConfigError(`${file}: policy rule ${number}, credentials: there is no [credentials.${name}]`);
     }
-    return { policyTable, credentials: logins };
+    return { policyTable, credentials: logins, dkim: parseDkimRules(dkim) };
   } catch (error) {
     if (error instanceof TomlError)
       throw new ConfigError(`${file}, line ${error.line}: ${firstLine(error.message)}`);
-    if (error instanceof PolicyTableError) throw new ConfigError(`${file}: ${error.message}`);
+    if (error instanceof PolicyTableError || error instanceof DkimConfigError)
+      throw new ConfigError(`${file}: ${error.message}`);
     throw error;
   }
 }

@@ -9,6 +9,8 @@ describe('help', () => {
     ['danelaw resolve', ['resolve', '--help']],
     ['danelaw policy show', ['policy', 'show', '--help']],
     ['danelaw policy-server', ['policy-server', '--help']],
+    ['danelaw dkim key', ['dkim', 'key', '--help']],
+    ['danelaw dkim record', ['dkim', 'record', '--help']],
     ['danelaw demo', ['demo', '--help']],
   ])('%s explains itself', async (_, argv) => {
     const { code, out, err } = await run(argv);

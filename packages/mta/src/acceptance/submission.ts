@@ -3,9 +3,12 @@
  * `danelaw sendmail`) and the acceptance, which checks it, completes it, signs it and puts it in the queue.
  */
 import type { Notify, Origin } from '../queue/queue.js';
+import type { SessionTls } from './received-field.js';
 
 export interface Submission {
   readonly origin: Origin;
+  /** How the session was protected, for the Received field; undefined in clear text. */
+  readonly tls?: SessionTls | undefined;
   /** As it was said, without angle brackets: the domain may be in UTF-8; the empty string is the null sender. */
   readonly from: string;
   /** In the order in which they were said; at least one. */

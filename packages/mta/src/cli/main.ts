@@ -37,6 +37,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'tell Postfix which TLS policy to hold each destination to',
     load: () => import('./policy-server.js'),
   },
+  dkim: {
+    summary: 'make keys that sign mail (DKIM), and print the records that publish them',
+    load: () => import('./dkim.js'),
+  },
   demo: {
     summary: 'start a private Internet and send to its good, broken and attacked domains',
     load: () => import('./demo.js'),

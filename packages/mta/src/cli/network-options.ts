@@ -156,7 +156,7 @@ function stsSource({ stsPort, timeout }: MailOptions, roots: Roots | undefined):
 
 /** @throws CommandError (78) */
 export async function readConfiguration(file: string | undefined): Promise<Config> {
-  if (file === undefined) return { policyTable: { rules: [] }, credentials: new Map() };
+  if (file === undefined) return { policyTable: { rules: [] }, credentials: new Map(), dkim: [] };
   try {
     return await readConfig(file);
   } catch (error) {
