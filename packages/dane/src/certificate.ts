@@ -53,6 +53,11 @@ export class Certificate {
     this.der = der;
   }
 
+  /** The one that is kept (`keepParsed`), or a new one. */
+  static of(der: Uint8Array): Certificate {
+    return kept.get(der) ?? new Certificate(der);
+  }
+
   /** SubjectPublicKeyInfo, tag and length included: what selector SPKI(1) selects (RFC 6698 section 2.1.2). */
   get spki(): Uint8Array {
     return this.layout.spki;
@@ -220,3 +225,14 @@ function listExtensions(layout: Layout): RawExtension[] {
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const kept = new WeakMap<Uint8Array, Certificate>();
+
+/**
+ * For a chain that is judged again and again, as one that is stored with an open connection: what is read of its
+ * certificates - layout, keys, digests, extensions; no verdict - is kept as long as these arrays are. Whoever calls this
+ * promises that their octets never change.
+ */
+export function keepParsed(chain: readonly Uint8Array[]): void {
+  for (const der of chain) if (!kept.has(der)) kept.set(der, new Certificate(der));
+}

@@ -44,7 +44,7 @@ export function verifyFingerprint({
   readonly fingerprints: readonly Fingerprint[];
 }): FingerprintVerdict {
   if (!leaf) return { authenticated: false, reason: 'the server sent no certificate' };
-  const digests = digestsOf(new Certificate(leaf));
+  const digests = digestsOf(Certificate.of(leaf));
   if (typeof digests === 'string') return { authenticated: false, reason: digests };
   for (const of of ['certificate', 'public key'] as const) {
     const fingerprint = digests[of];

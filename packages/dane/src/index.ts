@@ -1,4 +1,5 @@
 /** @danelaw/dane: which TLSA records apply to a server, and does this certificate chain match them. */
+export { keepParsed } from './certificate.js';
 export { type ConnectOptions, connectDane, type DaneConnection } from './connect.js';
 export { type ConnectFault, DaneConnectError } from './connect-error.js';
 export { connectDaneService, type ServiceOptions } from './connect-service.js';

@@ -105,7 +105,7 @@ export interface PkixRefused {
  */
 export function verifyPkix({ chain: sent, names, roots = webRoots(), time }: PkixInput): PkixVerdict {
   if (Number.isNaN(time.getTime())) throw new TypeError('time is not a valid date');
-  const chain = sent.slice(0, MAX_SENT_CERTIFICATES).map((der) => new Certificate(der));
+  const chain = sent.slice(0, MAX_SENT_CERTIFICATES).map((der) => Certificate.of(der));
   if (chain.length === 0) return refused('validation-failure', 'the server sent no certificate');
   const found = findPath(chain, roots.issuersOf(chain), time, 'the root');
   if (found.status === 'none') return noPath(found.faults);

@@ -98,7 +98,7 @@ export function verifyCertificate(input: VerificationInput): Verdict {
   const judged = judgeRecords(input.tlsa);
   const usable = judged.flatMap((judgement) => ('usable' in judgement ? [judgement.usable] : []));
   if (usable.length === 0) return { authenticated: false, usable: false, reason: nothingUsable(judged) };
-  const chain = input.chain.map((der) => new Certificate(der));
+  const chain = input.chain.map((der) => Certificate.of(der));
   const [leaf] = chain;
   if (!leaf) {
     const reason = 'the server sent no certificate';

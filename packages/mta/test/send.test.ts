@@ -119,6 +119,7 @@ describe('danelaw send', () => {
           address,
           tlsa: { status: 'usable', baseDomain: host, records: [{ record, setAside: null }], reason: null },
           policy: { level: 'dane', source: expect.any(String) },
+          connection: 'new',
           tls,
           // What a server says about recipients stands with these.
           reply: null,

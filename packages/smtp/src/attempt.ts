@@ -11,7 +11,7 @@ import type { TlsPolicy } from './policy.js';
 import { formatReply, type Reply } from './reply.js';
 import { completedFacts, failedFacts, skippedFacts } from './report-facts.js';
 import type { HostsRoute, RouteHost } from './route.js';
-import type { OpenedSession, Session } from './session.js';
+import type { ConnectionOrigin, FailedSession, Session } from './session.js';
 import type { StsFinding } from './sts-finding.js';
 import type { Stage } from './timeouts.js';
 import type { RecipientVerdict, Verdict } from './transaction.js';
@@ -45,6 +45,7 @@ export function skippedAttempt(context: HostContext, decision: SkipDecision): At
     ...common(context),
     address: null,
     policy: null,
+    connection: null,
     tls: null,
     stage: null,
     reply: null,
@@ -82,16 +83,14 @@ export interface ConnectionContext extends HostContext {
   readonly overlooked: readonly JudgedFailure[];
 }
 
-export function failedAttempt(
-  context: ConnectionContext,
-  opened: Extract<OpenedSession, { status: 'failed' }>,
-): Attempt {
+export function failedAttempt(context: ConnectionContext, opened: FailedSession): Attempt {
   const { fault } = opened;
   return {
     status: 'failed',
     ...common(context),
     address: context.address,
     policy: policyFacts(context.policy),
+    connection: opened.origin,
     tls: opened.tls,
     stage: fault.stage,
     reply: fault.reply === undefined ? null : formatReply(fault.reply),
@@ -118,17 +117,37 @@ export function completedAttempt(
     ...common(context),
     address: context.address,
     policy: policyFacts(context.policy),
+    connection: session.origin,
     tls: session.tls,
     stage: null,
     reply: null,
     enhancedStatus: null,
-    reason: [`${where(context)}: ${sessionWords(session, context)}`, ...session.notes].join('; '),
+    reason: [
+      `${where(context)}: ${sessionWords(session, context)}`,
+      ...originWords(session.origin),
+      ...session.notes,
+    ].join('; '),
     failureType: null,
     sts: stsFacts(context.policy),
     overlooked: overlookedFacts([...context.overlooked, ...session.overlooked]),
     report: completedFacts(context, session),
     recipients,
   };
+}
+
+function originWords(origin: ConnectionOrigin): readonly string[] {
+  switch (origin) {
+    case 'new':
+      return [];
+    case 'resumed':
+      return ['with the TLS session of an earlier connection'];
+    case 'shared':
+      return ['over a connection that had carried earlier mail'];
+    default: {
+      const never: never = origin;
+      return never;
+    }
+  }
 }
 
 function policyFacts({ level, source }: TlsPolicy): Attempt['policy'] {
@@ -255,6 +274,8 @@ export function faultStatus(fault: SmtpFault): string {
       return '4.7.30';
     case 'deadline':
       return '4.4.7';
+    case 'withheld':
+      return fault.stage === 'connect' ? '4.4.5' : '4.3.0'; // section 3.5: system congestion
     default: {
       const never: never = fault.kind;
       return never;

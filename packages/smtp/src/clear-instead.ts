@@ -13,7 +13,7 @@
 import type { SmtpFault } from './fault.js';
 import type { StartTlsPolicy, TlsPolicy } from './policy.js';
 import { isClearAllowed } from './session.js';
-import type { TlsFacts } from './starttls.js';
+import type { TlsFacts } from './tls-facts.js';
 
 /**
  * The policy of the next connection to the same address; undefined where there is to be none.

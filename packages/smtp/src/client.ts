@@ -4,12 +4,14 @@
  */
 import { discover, type Roots, verifyCertificate } from '@danelaw/dane';
 import type { Resolver } from '@danelaw/dns';
+import type { Admit } from './admission.js';
 import { type Connect, connectTcp } from './connection.js';
 import type { Verify } from './judge.js';
 import type { Discover } from './locate.js';
 import type { Login } from './login.js';
 import type { PolicyLevel } from './policy.js';
 import type { PolicyTable } from './policy-table.js';
+import type { SessionPool } from './session-pool.js';
 import type { StsSource } from './sts-finding.js';
 import { DEFAULT_TIMEOUTS, type Timeouts } from './timeouts.js';
 
@@ -31,6 +33,10 @@ export interface ClientOptions {
   readonly port?: number;
   /** Sends everything to this host instead of the domains' own: a name or an address. Secure a priori. */
   readonly relay?: { readonly host: string; readonly port?: number };
+  /** Keeps connections and TLS sessions for later messages; each message has its own where it is left out. */
+  readonly pool?: SessionPool | undefined;
+  /** Asked before a new connection is opened, by whoever counts them. */
+  readonly admit?: Admit;
   readonly connect?: Connect;
   readonly discover?: Discover;
   readonly verify?: Verify;
@@ -68,6 +74,8 @@ export interface Client {
   readonly roots: Roots | undefined;
   readonly port: number;
   readonly relay: { readonly host: string; readonly port: number } | undefined;
+  readonly pool: SessionPool | undefined;
+  readonly admit: Admit | undefined;
   readonly connect: Connect;
   readonly discover: Discover;
   readonly verify: Verify;
@@ -99,6 +107,8 @@ export function makeClient(options: ClientOptions): Client {
       options.relay === undefined
         ? undefined
         : { host: options.relay.host, port: options.relay.port ?? port },
+    pool: options.pool,
+    admit: options.admit,
     connect: options.connect ?? connectTcp,
     discover: options.discover ?? discover,
     verify: options.verify ?? verifyCertificate,

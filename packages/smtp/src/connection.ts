@@ -10,6 +10,7 @@
  * signal's reason.
  */
 import { type Socket, connect as tcpConnect } from 'node:net';
+import { type Bounds, bounded } from './bounded.js';
 import { SmtpFault, stageWords } from './fault.js';
 import { formatReply, isReplyFault, type Reply, ReplyParser } from './reply.js';
 import type { Stage, Timeouts } from './timeouts.js';
@@ -55,7 +56,7 @@ interface Waiter {
 }
 
 export class Connection {
-  readonly #options: ConnectionOptions;
+  #options: ConnectionOptions;
   #socket: Socket;
   #parser = new ReplyParser();
   #unread: Reply[] = [];
@@ -68,6 +69,8 @@ export class Connection {
   #onEnd: ((fault: SmtpFault) => void) | undefined;
   /** Why no more will come. Replies that came before it are still handed out. */
   #ended: SmtpFault | undefined;
+  /** While nobody uses the connection: who has to hear that the server did something nevertheless. */
+  #onDisturbed: (() => void) | undefined;
 
   private constructor(options: ConnectionOptions, socket: Socket) {
     this.#options = options;
@@ -183,10 +186,63 @@ export class Connection {
     if (socket.destroyed) this.#onClose();
   }
 
-  /** Says QUIT and lets go. Nobody waits for the reply: the outcome stands already. */
-  quit(): void {
+  /**
+   * Nobody uses the connection until `wake`. Whatever the server says or does meanwhile - the end, a 421 (RFC
+   * 5321 section 3.8), anything else - makes it unfit to be used again; `onDisturbed` hears of it at once. The
+   * program may end meanwhile.
+   *
+   * @returns false where it is unfit already
+   */
+  rest(onDisturbed: () => void): boolean {
+    if (!this.#isQuiet) return false;
+    this.#onDisturbed = onDisturbed;
+    this.#options = { ...this.#options, signal: undefined, deadline: undefined };
+    this.#socket.unref();
+    return true;
+  }
+
+  /** Somebody uses the connection again, within these bounds. False where it has become unfit. */
+  wake(bounds: Pick<ConnectionOptions, 'signal' | 'deadline'>): boolean {
+    this.#onDisturbed = undefined;
+    const { signal, deadline } = bounds;
+    this.#options = { ...this.#options, signal, deadline };
+    this.#socket.ref();
+    return this.#isQuiet;
+  }
+
+  /** Everything has been answered, and nothing was said beyond that. */
+  get #isQuiet(): boolean {
+    return this.#ended === undefined && this.#unread.length === 0 && this.#owed === 0;
+  }
+
+  /** Waits for something that is not the server's, as long as the connection stands and the stage allows. */
+  async waitFor(stage: Stage, something: Promise<unknown>): Promise<void> {
+    let failure: { readonly reason: unknown } | undefined;
+    await this.#until(stage, (resolve) => {
+      something.then(
+        () => resolve(),
+        (reason: unknown) => {
+          failure = { reason };
+          resolve();
+        },
+      );
+    });
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  /**
+   * Says QUIT and lets go. Nobody waits for the reply: the outcome stands already.
+   *
+   * @param onGone called when the socket is closed
+   */
+  quit(onGone: () => void = () => {}): void {
     const socket = this.#socket;
     this.#ignore(socket);
+    if (socket.closed) {
+      onGone();
+      return;
+    }
+    socket.once('close', onGone);
     if (!socket.writable) {
       socket.destroy();
       return;
@@ -200,7 +256,9 @@ export class Connection {
     socket.unref();
   }
 
-  destroy(): void {
+  /** Ends the connection at once. Whoever still waits for something hears `fault`. */
+  destroy(fault?: SmtpFault): void {
+    if (fault !== undefined) this.#end(fault);
     this.#ignore(this.#socket);
     this.#socket.destroy();
   }
@@ -263,6 +321,7 @@ export class Connection {
 
   readonly #onData = (octets: Uint8Array): void => {
     if (this.#ended !== undefined) return;
+    this.#onDisturbed?.();
     for (const item of this.#parser.push(octets)) {
       if (isReplyFault(item)) {
         this.#end(new SmtpFault('protocol', this.#stage, `the server does not speak SMTP: ${item.reason}`));
@@ -303,6 +362,7 @@ export class Connection {
     this.#ended = fault;
     this.#waiter?.reject(fault);
     this.#onEnd?.(fault);
+    this.#onDisturbed?.();
   }
 
   #listen(socket: Socket): void {
@@ -320,61 +380,5 @@ export class Connection {
       .off('end', this.#onClose)
       .off('close', this.#onClose);
     socket.on('error', () => {}); // whatever still goes wrong with it concerns nobody
-  }
-}
-
-/** What `bounded` needs to know. */
-export interface Bounds {
-  readonly timeouts: Timeouts;
-  readonly socket: Socket;
-  readonly signal?: AbortSignal | undefined;
-  readonly deadline?: AbortSignal | undefined;
-}
-
-/**
- * One wait with an end: it settles, or the stage's time runs out, or the caller stops it, or the delivery's
- * time is over. In the last three cases the socket is destroyed: the next reply would answer the wrong
- * question.
- *
- * The deadline does not count while the end of the message is being answered: the message has been handed
- * over, and giving up then would make it arrive twice (RFC 5321 section 4.5.3.2.6).
- */
-export async function bounded<T>(
-  stage: Stage,
-  { timeouts, socket, signal, deadline }: Bounds,
-  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
-): Promise<T> {
-  const undo: (() => void)[] = [];
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      const stop = (error: unknown): void => {
-        socket.destroy();
-        reject(error);
-      };
-      const stopOn = (source: AbortSignal | undefined, error: () => unknown): void => {
-        if (source === undefined) return;
-        const onAbort = (): void => stop(error());
-        if (source.aborted) onAbort();
-        source.addEventListener('abort', onAbort, { once: true });
-        undo.push(() => source.removeEventListener('abort', onAbort));
-      };
-      const timer = setTimeout(() => {
-        const seconds = timeouts[stage] / 1000;
-        stop(
-          new SmtpFault('timeout', stage, `nothing came for ${seconds} s while we were ${stageWords(stage)}`),
-        );
-      }, timeouts[stage]);
-      undo.push(() => clearTimeout(timer));
-      stopOn(signal, () => signal?.reason);
-      if (stage !== 'data-end') {
-        stopOn(deadline, () => {
-          const words = `the time for this delivery ended while we were ${stageWords(stage)}`;
-          return new SmtpFault('deadline', stage, words);
-        });
-      }
-      start(resolve, reject);
-    });
-  } finally {
-    for (const step of undo) step();
   }
 }

@@ -12,9 +12,12 @@
  *   address of the same host is the same server.
  * - Where TLS is only hoped for, a failed handshake is followed by older TLS, then by clear text, at the same
  *   address.
+ * - A connection that others left idle and that turns out to be dead is no attempt: a new one is made.
  * - A connection lost after the final dot leaves the message in doubt. It is deferred, and not given to
  *   another host at once: that would most likely make it arrive twice.
  */
+import { acquireSession } from './acquire-session.js';
+import { transactionReport } from './admission.js';
 import { Assessor } from './assess.js';
 import {
   type ConnectionContext,
@@ -35,8 +38,8 @@ import type { TlsPolicy } from './policy.js';
 import { unroutedOf } from './report-facts.js';
 import { NOT_ESTABLISHED, NOT_SUPPORTED } from './require-tls.js';
 import type { HostsRoute, Route } from './route.js';
-import { type OpenedSession, openSession, type Session } from './session.js';
-import { transact } from './transaction.js';
+import type { OpenedSession, Session } from './session.js';
+import { type MayHandOver, transact, type Verdict } from './transaction.js';
 
 /** One destination's share of an envelope. */
 export interface Consignment {
@@ -46,6 +49,17 @@ export interface Consignment {
   readonly message: Message;
   /** RFC 8689: REQUIRETLS was said to us with MAIL. */
   readonly requireTls: boolean;
+  /**
+   * Resolves when the caller has written down what became of this consignment. Until then no other message's
+   * final dot is sent on the connection that it went over, so that a crash leaves at most one message in doubt
+   * for each connection. If it rejects, that connection ends.
+   */
+  readonly durable?: Promise<void>;
+  /**
+   * Awaited immediately before each final dot: undefined, or why the message must not be handed over. Then the
+   * connection ends, and the recipients are deferred for that reason.
+   */
+  readonly mayHandOver?: MayHandOver;
 }
 
 export interface DestinationResult {
@@ -71,7 +85,7 @@ class Destination {
   readonly #pending: Set<Mailbox>;
   /** The last word on each recipient that is not settled. */
   readonly #lastWord = new Map<Mailbox, { attempt: Attempt; recipient: AttemptRecipient | undefined }>();
-  readonly #deadline: AbortSignal;
+  readonly #deadline = new AbortController();
   readonly #assessor: Assessor;
   /** RFC 8689: REQUIRETLS binds. A bounce is not lost for it (section 5). */
   readonly #requireTls: boolean;
@@ -85,7 +99,6 @@ class Destination {
     this.#client = client;
     this.#consignment = consignment;
     this.#pending = new Set(consignment.recipients);
-    this.#deadline = AbortSignal.timeout(client.limits.totalTime);
     const { nextHop, from, message, requireTls } = consignment;
     this.#requireTls = requireTls && from !== undefined;
     // RFC 8689 section 4.1: with REQUIRETLS the header field MUST be ignored.
@@ -94,14 +107,24 @@ class Destination {
   }
 
   async run(): Promise<DestinationResult> {
-    const { signal } = this.#client;
-    const stop = signal === undefined ? this.#deadline : AbortSignal.any([signal, this.#deadline]);
+    const { signal, limits } = this.#client;
+    signal?.throwIfAborted();
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = setTimeout(() => {
+      this.#deadline.abort();
+      stop.abort(this.#deadline.signal.reason);
+    }, limits.totalTime).unref();
     try {
-      await this.#follow(await this.#assessor.route(stop), stop);
+      await this.#follow(await this.#assessor.route(stop.signal), stop.signal);
     } catch (error) {
       // Look-ups end with the deadline too; only the caller's own abort is an exception.
-      if (!this.#deadline.aborted || signal?.aborted === true) throw error;
+      if (!this.#deadline.signal.aborted || signal?.aborted === true) throw error;
       this.#limit = 'the time for this delivery ended during a look-up';
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
     }
     this.#deferRest();
     return { outcomes: this.#outcomes, attempts: this.#attempts, unrouted: this.#unrouted };
@@ -190,9 +213,15 @@ class Destination {
     target: Target,
     nameValidated: boolean,
   ): Promise<'address' | 'host'> {
+    let fresh = false;
     for (let next: ConnectionContext | undefined = context; next !== undefined; ) {
-      const opened = await this.#open(target, next.policy);
-      if (opened.status === 'open') return await this.#transact(next, opened, nameValidated);
+      const opened = await this.#open(target, next, fresh);
+      if (opened.status === 'open') {
+        const then = await this.#transact(next, opened.session, nameValidated);
+        if (then !== 'again') return then;
+        fresh = true; // so that this happens once
+        continue;
+      }
       if (this.#requireTls) this.#unfulfilled.push(unfulfilled(opened.fault));
       this.#record(failedAttempt(next, opened));
       const policy: TlsPolicy | undefined = this.#spent()
@@ -203,41 +232,50 @@ class Destination {
     return 'address';
   }
 
-  async #open(target: Target, policy: TlsPolicy): Promise<OpenedSession> {
-    this.#connections += 1;
-    const requireTls = this.#requireTls;
-    const { login } = this.#assessor;
-    return await openSession({
+  async #open(target: Target, context: ConnectionContext, fresh: boolean): Promise<OpenedSession> {
+    const opened = await acquireSession({
       ...this.#client,
       target,
-      policy,
-      requireTls,
-      login,
-      deadline: this.#deadline,
+      host: context.host.host,
+      policy: context.policy,
+      requireTls: this.#requireTls,
+      login: this.#assessor.login,
+      deadline: this.#deadline.signal,
+      fresh,
     });
+    if (opened.status === 'failed' || opened.session.origin !== 'shared') this.#connections += 1;
+    return opened;
   }
 
+  /** `again`: the connection was another message's and is dead; nothing was learned of the server. */
   async #transact(
     context: ConnectionContext,
-    { session }: Extract<OpenedSession, { status: 'open' }>,
+    session: Session,
     nameValidated: boolean,
-  ): Promise<'address' | 'host'> {
-    const { from, message } = this.#consignment;
+  ): Promise<'address' | 'host' | 'again'> {
+    const { from, message, durable, mayHandOver } = this.#consignment;
+    const { channel } = session;
     const recipients = [...this.#pending];
     const requireTls = this.#consignment.requireTls && nameValidated && fulfilsRequireTls(session);
-    const { verdicts, usable } = await transact(session, { from, message, recipients, requireTls });
-    // Nobody waits for the reply to QUIT.
-    if (usable) session.connection.quit();
-    else session.connection.destroy();
-    const attempt = completedAttempt(context, session, verdicts);
+    const done = await transact(session, { from, message, recipients, requireTls, mayHandOver });
+    if (done.untried && session.origin === 'shared') {
+      channel.end('ok');
+      return 'again';
+    }
+    const report = transactionReport(done);
+    if (durable !== undefined) channel.owe(durable);
+    // At once: the next message does not wait for what comes of this one.
+    if (done.fault !== undefined) channel.end(report);
+    else if (this.#client.pool === undefined) channel.quit(report);
+    else this.#client.pool.put(channel, report);
+    const attempt = completedAttempt(context, session, done.verdicts);
     this.#attempts.push(attempt);
     let next: 'address' | 'host' = 'host';
-    for (const [index, { recipient, verdict }] of verdicts.entries()) {
+    for (const [index, { recipient, verdict }] of done.verdicts.entries()) {
       const told = attempt.recipients[index];
       this.#lastWord.set(recipient, { attempt, recipient: told });
       if (verdict.status === 'lost' && !verdict.inDoubt) next = 'address';
-      const settled = verdict.status !== 'later' && (verdict.status !== 'lost' || verdict.inDoubt);
-      if (settled && told !== undefined) this.#settle(recipient, told, attempt);
+      if (isLastWord(verdict) && told !== undefined) this.#settle(recipient, told, attempt);
     }
     return next;
   }
@@ -252,7 +290,7 @@ class Destination {
   }
 
   #spent(): boolean {
-    if (this.#deadline.aborted) this.#limit = 'the time for this delivery is over';
+    if (this.#deadline.signal.aborted) this.#limit = 'the time for this delivery is over';
     else if (this.#connections >= this.#client.limits.connections) {
       this.#limit = `${this.#connections} connections were made for this destination, which is the limit`;
     }
@@ -313,6 +351,23 @@ class Destination {
     );
     if (this.#limit !== undefined) reasons.push(this.#limit);
     return [...new Set(reasons)].join('. Then ');
+  }
+}
+
+/** Whether another server is not to be asked. */
+function isLastWord(verdict: Verdict): boolean {
+  switch (verdict.status) {
+    case 'accepted':
+    case 'refused':
+      return true;
+    case 'later':
+      return false;
+    case 'lost':
+      return verdict.inDoubt || verdict.fault.kind === 'withheld';
+    default: {
+      const never: never = verdict;
+      return never;
+    }
   }
 }
 

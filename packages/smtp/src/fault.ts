@@ -27,7 +27,9 @@ export type FaultKind =
   /** RFC 8689: the message asks for REQUIRETLS and the server does not offer it. */
   | 'requiretls-not-offered'
   /** The time for this delivery is over. */
-  | 'deadline';
+  | 'deadline'
+  /** We did not go on: the caller did not want the end of the message sent, or gave no permit to connect. */
+  | 'withheld';
 
 /** RFC 8460 section 4.3: the result types that a TLS report counts. */
 export type FailureType =
@@ -104,3 +106,7 @@ export function refused(stage: Stage, reply: Reply): SmtpFault {
     },
   );
 }
+
+/** What a rejection says, for people. */
+export const errorWords = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);

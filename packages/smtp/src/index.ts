@@ -1,9 +1,11 @@
 /** @danelaw/smtp: delivers one message to one destination, under a TLS policy. */
+export type { Admit, ConnectionReport, Permit } from './admission.js';
 export { MAX_CHAIN_CERTIFICATES } from './chain.js';
-export { type ClientOptions, DEFAULT_LIMITS, type Limits } from './client.js';
+export { type Client, type ClientOptions, DEFAULT_LIMITS, type Limits, makeClient } from './client.js';
 export { type Connect, connectTcp, type Target } from './connection.js';
 export type { ConnectDecision, Decision, SkipDecision } from './decision.js';
 export { type DeliverOptions, deliver, type Envelope } from './deliver.js';
+export { type Consignment, type DestinationResult, deliverToDestination } from './destination.js';
 export { withoutDotStuffing } from './dot-stuffing.js';
 export type { Demand, FailureType } from './fault.js';
 export {
@@ -84,7 +86,16 @@ export {
   relayRoute,
   route,
 } from './route.js';
-export type { TlsFacts } from './starttls.js';
+export type { ConnectionOrigin } from './session.js';
+export {
+  DEFAULT_POOL_LIMITS,
+  type PoolLimits,
+  type PoolOptions,
+  type PoolStatistics,
+  SessionPool,
+} from './session-pool.js';
 export type { NoStsPolicy, StsFinding, StsPolicyFinding, StsProblem, StsSource } from './sts-finding.js';
 export { DEFAULT_TIMEOUTS, type Stage, type Timeouts } from './timeouts.js';
+export type { TlsFacts } from './tls-facts.js';
 export { type DecisionInput, decide, type LocalPolicy, needsSts } from './tls-policy.js';
+export type { MayHandOver } from './transaction.js';

@@ -7,8 +7,9 @@ import { formatTlsa } from '@danelaw/dane';
 import type { FailureType } from './fault.js';
 import type { TlsPolicy } from './policy.js';
 import type { ReportFacts } from './report-facts.js';
-import type { TlsFacts } from './starttls.js';
+import type { ConnectionOrigin } from './session.js';
 import type { Stage } from './timeouts.js';
+import type { TlsFacts } from './tls-facts.js';
 
 /**
  * `delivered`: the server took responsibility. `deferred`: try again later. `failed`: for good; tell the
@@ -65,6 +66,9 @@ export interface Attempt {
   readonly tlsa: TlsaSummary | null;
   /** What the connection had to achieve; null where there was none to be made. */
   readonly policy: { readonly level: TlsPolicy['level']; readonly source: string } | null;
+  /** Null where nobody was connected to. */
+  readonly connection: ConnectionOrigin | null;
+  /** What *this* destination's policy says of the TLS session, on a shared connection too. */
   readonly tls: TlsFacts | null;
   /** The step that failed; null where the attempt was skipped or completed. */
   readonly stage: Stage | null;

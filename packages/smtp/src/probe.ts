@@ -14,8 +14,8 @@ import { type Attempt, summarizeTlsa, type TlsaSummary } from './outcome.js';
 import type { TlsPolicy } from './policy.js';
 import type { HostsRoute, Route, RouteHost } from './route.js';
 import { openSession } from './session.js';
-import type { TlsFacts } from './starttls.js';
 import type { StsFinding } from './sts-finding.js';
+import type { TlsFacts } from './tls-facts.js';
 
 export interface ProbeOptions extends ClientOptions {
   readonly domain: string;

@@ -10,8 +10,11 @@
  * postmaster that his certificate has expired. What the recipient's domain publishes is verified, reported
  * and not insisted on.
  */
+import type { Capabilities } from './capabilities.js';
 import { connect, type Decision, skip } from './decision.js';
+import { SmtpFault } from './fault.js';
 import { matchesMx } from './mta-sts-policy.js';
+import type { TlsFacts } from './tls-facts.js';
 import type { DecisionInput } from './tls-policy.js';
 
 /** RFC 8689 section 4.2.1: "5.7.30 REQUIRETLS support required", "5.7.10 Encryption needed". */
@@ -66,4 +69,18 @@ export function isNameValidated({
 }: Pick<DecisionInput, 'route' | 'host' | 'sts'>): boolean {
   if (route.mx === 'secure' || route.via !== 'mx') return true;
   return sts !== undefined && matchesMx(sts.policy, host.host);
+}
+
+/** Section 4.2.1, steps 4 and 5: what is missing in a session for a message with REQUIRETLS. */
+export function requireTlsFault(
+  { authenticated, reason }: TlsFacts,
+  { keywords }: Capabilities,
+): SmtpFault | undefined {
+  if (authenticated === null) {
+    const words = `the message must not go to a server that nobody authenticated (RFC 8689 section 4.2.1): ${reason}`;
+    return new SmtpFault('unauthenticated', 'ehlo', words);
+  }
+  if (keywords.includes('REQUIRETLS')) return undefined;
+  const words = 'the message must not go to a server that does not offer REQUIRETLS (RFC 8689 section 4.2.1)';
+  return new SmtpFault('requiretls-not-offered', 'ehlo', words);
 }

@@ -5,17 +5,24 @@
  * A session is open only when its policy is satisfied. Whatever stands against that - no STARTTLS where TLS
  * is a must, a chain that does not match - ends the connection before MAIL FROM, and is told with all that
  * was learned by then.
+ *
+ * What the connection is, is its `Channel`; what this destination may say of it, is in the `Session`. The
+ * former may be shared (`share-session.ts`), the latter never.
  */
 import type { Roots } from '@danelaw/dane';
 import { type Capabilities, NO_CAPABILITIES, readCapabilities, serverNameOf } from './capabilities.js';
+import { Channel, type ClearCause } from './channel.js';
 import { type Connect, Connection, type Target } from './connection.js';
 import { type FaultKind, refused, SmtpFault } from './fault.js';
 import type { JudgedFailure, Verify } from './judge.js';
 import { logIn, refuseClearLogin, type WantedLogin } from './login.js';
 import type { StartTlsPolicy, TlsPolicy } from './policy.js';
 import { formatReply, type Reply } from './reply.js';
-import { type TlsFacts, upgrade } from './starttls.js';
+import { requireTlsFault } from './require-tls.js';
+import { upgrade } from './starttls.js';
+import type { Resumption } from './ticket-store.js';
 import type { Stage, Timeouts } from './timeouts.js';
+import type { TlsFacts } from './tls-facts.js';
 
 export interface SessionOptions {
   readonly target: Target;
@@ -30,14 +37,17 @@ export interface SessionOptions {
   readonly requireTls?: boolean | undefined;
   /** The relay wants to know who we are. */
   readonly login?: WantedLogin | undefined;
+  /** TLS sessions of earlier connections; every handshake is a full one where it is left out. */
+  readonly resumption?: Resumption | undefined;
   readonly timeouts: Timeouts;
   readonly clock: () => number;
   readonly signal?: AbortSignal | undefined;
   readonly deadline?: AbortSignal | undefined;
 }
 
-/** A session that satisfies its policy. Whoever opened it ends it, with `connection.quit()`. */
+/** A session that satisfies its policy. Whoever opened it ends it, or gives its channel to a pool. */
 export interface Session {
+  readonly channel: Channel;
   readonly connection: Connection;
   readonly capabilities: Capabilities;
   /** Null where the session is in clear text. */
@@ -47,6 +57,7 @@ export interface Session {
   /** What failed and does not stop the delivery: audits, MTA-STS in testing mode, `TLS-Required: No`. */
   readonly overlooked: readonly JudgedFailure[];
   readonly ends: Ends;
+  readonly origin: ConnectionOrigin;
 }
 
 /** Who was at the two ends of a connection, as far as it came. */
@@ -57,17 +68,36 @@ export interface Ends {
   readonly ehloName: string | null;
 }
 
-export type OpenedSession =
-  | { readonly status: 'open'; readonly session: Session }
-  /** `tls`: what was known about the TLS session when it was given up; null where there was none. */
-  | {
-      readonly status: 'failed';
-      readonly fault: SmtpFault;
-      readonly tls: TlsFacts | null;
-      /** Why the server was not authenticated, by everyone's measure. */
-      readonly failures: readonly JudgedFailure[];
-      readonly ends: Ends;
-    };
+/**
+ * `new`: opened for this attempt, with a full handshake where there was one. `resumed`: opened for it, with
+ * the TLS session of an earlier connection. `shared`: had carried messages before.
+ */
+export type ConnectionOrigin = 'new' | 'resumed' | 'shared';
+
+export type OpenedSession = { readonly status: 'open'; readonly session: Session } | FailedSession;
+
+export interface FailedSession {
+  readonly status: 'failed';
+  readonly fault: SmtpFault;
+  /** What was known about the TLS session when it was given up; null where there was none. */
+  readonly tls: TlsFacts | null;
+  /** Why the server was not authenticated, by everyone's measure. */
+  readonly failures: readonly JudgedFailure[];
+  readonly ends: Ends;
+  /** Null where nobody was connected to. */
+  readonly origin: ConnectionOrigin | null;
+}
+
+type OpenSession = Extract<OpenedSession, { status: 'open' }>;
+
+/** What a policy says of a channel, as the session that a message is sent in. */
+export function sessionOn(
+  channel: Channel,
+  verdict: Pick<Session, 'tls' | 'notes' | 'overlooked' | 'origin'>,
+): Session {
+  const { connection, capabilities, ends } = channel;
+  return { channel, connection, capabilities, ends, ...verdict };
+}
 
 /** Opens a session to one address. Rejects only when the caller's signal aborts. */
 export async function openSession(options: SessionOptions): Promise<OpenedSession> {
@@ -75,48 +105,52 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
   let tls: TlsFacts | null = null;
   let failures: readonly JudgedFailure[] = [];
   let ends: Ends = { sourceAddress: null, ehloName: null };
+  let origin: ConnectionOrigin | null = null;
   try {
     connection = await Connection.open(options);
+    origin = 'new';
     ends = { ...ends, sourceAddress: connection.socket.localAddress ?? null };
     await greeting(connection);
     const clear = await hello(connection, options);
     ends = { ...ends, ehloName: clear.serverName };
     const agreed = await agreeOnTls(connection, clear, options.policy);
     if (agreed.next === 'clear') {
-      const { notes, overlooked } = agreed;
       if (options.login !== undefined) refuseClearLogin(options.login);
-      const session = { connection, capabilities: clear, tls: null, notes, overlooked, ends };
-      return { status: 'open', session };
+      return inClear(connection, clear, agreed, ends);
     }
     const upgraded = await upgrade(connection, { ...options, policy: agreed.policy });
+    const { rejected, overlooked, secured, resumed } = upgraded;
     tls = upgraded.tls;
     failures = upgraded.failures;
-    if (upgraded.rejected !== undefined) throw upgraded.rejected;
+    origin = resumed ? 'resumed' : 'new';
+    if (rejected !== undefined) throw rejected;
     // RFC 3207 section 4.2: what the server offers is asked anew; `clear` is not looked at again.
     const capabilities = await hello(connection, options);
-    if (options.requireTls === true) requireRequireTls(tls, capabilities);
+    const missing = options.requireTls === true ? requireTlsFault(tls, capabilities) : undefined;
+    if (missing !== undefined) throw missing;
     if (options.login !== undefined) await logIn(connection, capabilities, options.login);
-    const { overlooked } = upgraded;
-    return { status: 'open', session: { connection, capabilities, tls, notes: [], overlooked, ends } };
+    const facts = { connection, capabilities, ends, secured, clearCause: undefined, resumed };
+    const channel = new Channel(facts);
+    return { status: 'open', session: sessionOn(channel, { tls, notes: [], overlooked, origin }) };
   } catch (error) {
     if (!(error instanceof SmtpFault)) {
       connection?.destroy();
       throw error;
     }
     leave(connection, error);
-    return { status: 'failed', fault: error, tls, failures, ends };
+    return { status: 'failed', fault: error, tls, failures, ends, origin };
   }
 }
 
-/** RFC 8689 section 4.2.1, steps 4 and 5. */
-function requireRequireTls({ authenticated, reason }: TlsFacts, { keywords }: Capabilities): void {
-  if (authenticated === null) {
-    const words = `the message must not go to a server that nobody authenticated (RFC 8689 section 4.2.1): ${reason}`;
-    throw new SmtpFault('unauthenticated', 'ehlo', words);
-  }
-  if (keywords.includes('REQUIRETLS')) return;
-  const words = 'the message must not go to a server that does not offer REQUIRETLS (RFC 8689 section 4.2.1)';
-  throw new SmtpFault('requiretls-not-offered', 'ehlo', words);
+function inClear(
+  connection: Connection,
+  capabilities: Capabilities,
+  { cause, notes, overlooked }: AgreedClear,
+  ends: Ends,
+): OpenSession {
+  const facts = { connection, capabilities, ends, secured: null, clearCause: cause, resumed: false };
+  const verdict = { tls: null, notes, overlooked, origin: 'new' } as const;
+  return { status: 'open', session: sessionOn(new Channel(facts), verdict) };
 }
 
 /** With a word of goodbye where the server still listens (RFC 3207 section 4.1, RFC 5321 section 3.1). */
@@ -156,13 +190,14 @@ function refusal(stage: Stage, reply: Reply): SmtpFault {
   });
 }
 
-type Agreed =
-  | {
-      readonly next: 'clear';
-      readonly notes: readonly string[];
-      readonly overlooked: readonly JudgedFailure[];
-    }
-  | { readonly next: 'tls'; readonly policy: StartTlsPolicy };
+type Agreed = AgreedClear | { readonly next: 'tls'; readonly policy: StartTlsPolicy };
+
+interface AgreedClear {
+  readonly next: 'clear';
+  readonly cause: ClearCause;
+  readonly notes: readonly string[];
+  readonly overlooked: readonly JudgedFailure[];
+}
 
 /** Opportunistic, or what fails is only reported. */
 export function isClearAllowed(policy: StartTlsPolicy): boolean {
@@ -172,9 +207,11 @@ export function isClearAllowed(policy: StartTlsPolicy): boolean {
 
 /** Whether TLS comes next. Clear text only where the policy allows it. */
 async function agreeOnTls(connection: Connection, offered: Capabilities, policy: TlsPolicy): Promise<Agreed> {
-  if (policy.level === 'none') return { next: 'clear', notes: [], overlooked: [] };
+  if (policy.level === 'none') {
+    return { next: 'clear', cause: 'policy', notes: [], overlooked: [] };
+  }
   if (!offered.startTls) {
-    if (isClearAllowed(policy)) return clear(policy, 'the server does not offer STARTTLS');
+    if (isClearAllowed(policy)) return clear(policy, 'not-offered', NOT_OFFERED);
     const words = `the server does not offer STARTTLS, and TLS is a must: ${policy.source}`;
     throw new SmtpFault('starttls-not-offered', 'starttls', words, { failureType: STARTTLS });
   }
@@ -183,18 +220,19 @@ async function agreeOnTls(connection: Connection, offered: Capabilities, policy:
   if (isClearAllowed(policy)) {
     if (reply.code === 421) throw refused('starttls', reply);
     // RFC 3207 section 6: after a 454 the client may go ahead with the rest of the session.
-    return clear(policy, `the server offers STARTTLS and refuses it: ${formatReply(reply)}`);
+    return clear(policy, 'failed', `the server offers STARTTLS and refuses it: ${formatReply(reply)}`);
   }
   const words = `the server refused STARTTLS, and TLS is a must: ${formatReply(reply)}`;
   throw new SmtpFault('refused', 'starttls', words, { reply, failureType: STARTTLS });
 }
 
 const STARTTLS = 'starttls-not-supported';
+export const NOT_OFFERED = 'the server does not offer STARTTLS';
 
 /** Clear text is nothing to report where nobody asked for more. */
-function clear(policy: StartTlsPolicy, note: string): Agreed {
+function clear(policy: StartTlsPolicy, cause: ClearCause, note: string): Agreed {
   const reason = `${note}: ${policy.source}`;
   const failure = { binding: false, demand: 'any', failureType: STARTTLS, reason } as const;
   const asksForMore = policy.level !== 'may' || policy.sts !== undefined;
-  return { next: 'clear', notes: [note], overlooked: asksForMore ? [failure] : [] };
+  return { next: 'clear', cause, notes: [note], overlooked: asksForMore ? [failure] : [] };
 }

@@ -9,38 +9,31 @@
  * OpenSSL verifies nothing for us (`rejectUnauthorized: false`, no root store): whom to trust is what the
  * policy says, and `judge.ts` asks it.
  *
- * Sessions are not resumed: a resumed session shows no certificate, so its verdict would be inherited from a
- * handshake that was judged by another policy. Each connection makes a full handshake.
+ * A session is resumed only where the caller keeps sessions (`resumption`). A resumed session shows no
+ * certificate, so what is judged then is the chain of its full handshake, which is kept with it - by this
+ * policy, now. A server that declines to resume sends its chain again, and that one is judged.
  */
 import { constants } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
-import type { Roots } from '@danelaw/dane';
+import { keepParsed, type Roots } from '@danelaw/dane';
+import { type Bounds, bounded } from './bounded.js';
 import { takeChain } from './chain.js';
-import { type Bounds, bounded, type Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import { SmtpFault } from './fault.js';
-import { type Authenticated, type JudgedFailure, type Judgement, judge, type Verify } from './judge.js';
+import type { Verify } from './judge.js';
 import type { StartTlsPolicy } from './policy.js';
+import { type HandshakeProfile, handshakeProfile } from './session-key.js';
+import type { Resumption } from './ticket-store.js';
 import type { Timeouts } from './timeouts.js';
-
-/** What is known about a TLS session. JSON-ready. */
-export interface TlsFacts {
-  /** `TLSv1.3` */
-  readonly protocol: string;
-  /** `TLS_AES_256_GCM_SHA384` */
-  readonly cipher: string;
-  /** The name sent as SNI; null for an address literal. */
-  readonly serverName: string | null;
-  /** Null where the session is encrypted and nothing more. */
-  readonly authenticated: Authenticated | null;
-  /** The verifier's words: why it matched, or did not, or was not asked. */
-  readonly reason: string;
-}
+import { type Secured, type TlsVerdict, verdictOn } from './tls-facts.js';
 
 export interface UpgradeOptions {
   readonly policy: StartTlsPolicy;
   readonly verify: Verify;
   readonly roots?: Roots | undefined;
+  /** Sessions of earlier connections with the same key; none is resumed and none kept where it is left out. */
+  readonly resumption?: Resumption | undefined;
   readonly timeouts: Timeouts;
   /** Milliseconds since the epoch: when certificates must be valid. */
   readonly clock: () => number;
@@ -48,14 +41,10 @@ export interface UpgradeOptions {
   readonly deadline?: AbortSignal | undefined;
 }
 
-/** A handshake that stands. `rejected` is a fault where the policy forbids to go on. */
-export interface Upgraded {
-  readonly tls: TlsFacts;
-  readonly rejected: SmtpFault | undefined;
-  /** What failed and does not stop the delivery. */
-  readonly overlooked: readonly JudgedFailure[];
-  /** Both: everything that failed. */
-  readonly failures: readonly JudgedFailure[];
+/** A handshake that stands. */
+export interface Upgraded extends TlsVerdict {
+  readonly secured: Secured;
+  readonly resumed: boolean;
 }
 
 /**
@@ -64,17 +53,24 @@ export interface Upgraded {
  * @throws SmtpFault `handshake`, `timeout`, `deadline`
  */
 export async function upgrade(connection: Connection, options: UpgradeOptions): Promise<Upgraded> {
-  const { policy } = options;
+  const { policy, resumption } = options;
+  // Not a chain that today's policy finds fault with: the server's certificate may be a new one by now.
+  const ticket = resumption?.offer((kept) => {
+    const { rejected, overlooked } = verdictOn(kept, policy, options);
+    return rejected === undefined && overlooked.length === 0;
+  });
   const plain = connection.detach();
   const socket = tlsConnect({
     socket: plain,
-    secureContext: secureContext(policy),
+    secureContext: secureContext(handshakeProfile(policy)),
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     // RFC 7672 section 8.1: SNI is the TLSA base domain. RFC 6066 section 3: never an address.
     ...(policy.serverName !== null && isIP(policy.serverName) === 0 ? { servername: policy.serverName } : {}),
+    ...(ticket === undefined ? {} : { session: ticket.session }),
   });
   socket.on('error', () => {}); // heard by `handshake` while it lasts, by the connection afterwards
+  const issued = resumption === undefined ? undefined : new IssuedTickets(socket);
   await handshake(socket, {
     timeouts: options.timeouts,
     socket,
@@ -82,31 +78,41 @@ export async function upgrade(connection: Connection, options: UpgradeOptions): 
     deadline: options.deadline,
   });
   // No await between here and the chain: it is taken once, and at once.
-  const chain = takeChain(socket);
-  const judgement = judge(policy, chain, { ...options, time: new Date(options.clock()) });
-  const upgraded = factsOf(socket, policy, judgement);
+  const resumed = ticket !== undefined && socket.isSessionReused();
+  const chain = resumed ? ticket.secured.chain : takeChain(socket);
+  keepParsed(chain);
+  const secured: Secured = {
+    protocol: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher().standardName ?? socket.getCipher().name,
+    serverName: policy.serverName,
+    chain,
+  };
+  const verdict = verdictOn(secured, policy, options);
+  if (verdict.rejected === undefined) {
+    issued?.passOn((session) => resumption?.keep({ session, secured }, resumed ? ticket : undefined));
+  }
   connection.attach(socket);
-  return upgraded;
+  return { ...verdict, secured, resumed };
 }
 
-function factsOf(socket: TLSSocket, { serverName }: StartTlsPolicy, judgement: Judgement): Upgraded {
-  const { authenticated, reason, failures } = judgement;
-  const refusal = failures.find(({ binding }) => binding);
-  return {
-    tls: {
-      protocol: socket.getProtocol() ?? 'unknown',
-      cipher: socket.getCipher().standardName ?? socket.getCipher().name,
-      serverName,
-      // Whoever was refused is nobody, whatever else was proved about him.
-      authenticated: refusal === undefined ? authenticated : null,
-      reason,
-    },
-    rejected:
-      refusal &&
-      new SmtpFault('unauthenticated', 'handshake', refusal.reason, { failureType: refusal.failureType }),
-    overlooked: failures.filter(({ binding }) => !binding),
-    failures,
-  };
+/** Tickets come whenever the server likes, before the end of the handshake (TLS 1.2) or after it (1.3). */
+class IssuedTickets {
+  /** One is enough until there is a verdict. */
+  #early: Buffer[] = [];
+  #keep: ((session: Buffer) => void) | undefined;
+
+  constructor(socket: TLSSocket) {
+    socket.on('session', (session) => {
+      if (this.#keep === undefined) this.#early = [session];
+      else this.#keep(session);
+    });
+  }
+
+  /** From now on, and what came by now. Without this call nothing is kept. */
+  passOn(keep: (session: Buffer) => void): void {
+    this.#keep = keep;
+    for (const session of this.#early.splice(0)) keep(session);
+  }
 }
 
 async function handshake(socket: TLSSocket, bounds: Bounds): Promise<void> {
@@ -135,28 +141,39 @@ function tlsErrorWords(error: Error & { reason?: string; code?: string }): strin
   return error.reason ?? error.message;
 }
 
-const contexts = new Map<string, SecureContext>();
+const contexts = new Map<HandshakeProfile, SecureContext>();
 
 /**
- * TLS 1.2 or later where TLS is a must (RFC 8996 has retired what was before it). Opportunistic TLS takes
- * whatever Node.js allows by default, and as its last step before clear text TLS 1.0 with whatever ciphers
- * there are: any encryption is better than none (RFC 7435). OpenSSL allows that at security level 0 alone.
+ * One for each profile: the least version of TLS, and for `legacy` TLS 1.0 with whatever ciphers there are,
+ * which OpenSSL allows at security level 0 alone.
  *
  * `ca: []` keeps the Web's root store out: it plays no part, and loading it costs several milliseconds.
  */
-function secureContext(policy: StartTlsPolicy): SecureContext {
-  const legacy = policy.level === 'may' && policy.legacy === true;
-  const minimum = policy.minTls ?? (policy.level === 'may' ? undefined : 'TLSv1.2');
-  const key = legacy ? 'legacy' : (minimum ?? 'default');
-  const known = contexts.get(key);
+function secureContext(profile: HandshakeProfile): SecureContext {
+  const known = contexts.get(profile);
   if (known !== undefined) return known;
   const made = createSecureContext({
     ca: [],
     // A TLS 1.2 server could renegotiate with another certificate after the verdict on this one.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-    ...(minimum === undefined ? {} : { minVersion: minimum }),
-    ...(legacy ? { minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
+    ...versionsOf(profile),
   });
-  contexts.set(key, made);
+  contexts.set(profile, made);
   return made;
+}
+
+function versionsOf(profile: HandshakeProfile) {
+  switch (profile) {
+    case 'legacy':
+      return { minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
+    case 'default':
+      return {};
+    case 'TLSv1.2':
+    case 'TLSv1.3':
+      return { minVersion: profile };
+    default: {
+      const never: never = profile;
+      return never;
+    }
+  }
 }

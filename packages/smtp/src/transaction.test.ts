@@ -78,7 +78,7 @@ describe.each<[string, Script]>([
   it('gives the message to all recipients, dots doubled', async () => {
     const { done, heard, commands } = await send(offers, { to: ['b@example.org', 'c@example.org'] });
     expect(statuses(done)).toEqual(['accepted', 'accepted']);
-    expect(done.usable).toBe(true);
+    expect(done.fault).toBeUndefined();
     expect(commands).toEqual([
       `MAIL FROM:<a@example.net> SIZE=${TEXT.length}`,
       'RCPT TO:<b@example.org>',
@@ -146,7 +146,7 @@ describe.each<[string, Script]>([
       inDoubt: true,
       reason: expect.stringContaining('may arrive twice'),
     });
-    expect(done.usable).toBe(false);
+    expect(done.fault).toBeDefined();
   });
 
   it('is in doubt where the server is silent after the final dot (RFC 5321 section 4.5.3.2.6)', async () => {
@@ -175,7 +175,16 @@ describe.each<[string, Script]>([
     expect(new Set(statuses(done))).toEqual(new Set(['accepted']));
     expect(done.verdicts.map(({ recipient }) => recipient.address)).toEqual(to);
     expect(heard.data).toHaveLength(3);
-    expect(commands.filter((command) => command === 'RSET')).toHaveLength(2);
+    // The end of a message clears all buffers (section 4.1.1.4).
+    expect(commands.filter((command) => command === 'RSET')).toEqual([]);
+  });
+
+  it('is reset before the next where it ended without a message (RFC 5321 section 4.1.1.5)', async () => {
+    const to = Array.from({ length: 150 }, (__, index) => `r${index}@example.org`);
+    const { done, commands } = await send({ ...offers, replies: { MAIL: '550 no', DATA: '503 no' } }, { to });
+    expect(new Set(statuses(done))).toEqual(new Set(['refused']));
+    const [mail] = commands;
+    expect(commands.filter((command) => !/^(RCPT|DATA)/u.test(command))).toEqual([mail, 'RSET', mail]);
   });
 });
 
@@ -187,7 +196,7 @@ describe('PIPELINING (RFC 2920)', () => {
     });
     expect(heard.data).toEqual(['.\r\n']);
     expect(verdictOf(done)).toMatchObject({ status: 'refused', stage: 'rcpt', reply: { code: 550 } });
-    expect(done.usable).toBe(true);
+    expect(done.fault).toBeUndefined();
   });
 
   it('does not take a message to nobody for delivered, though the server says 250', async () => {
@@ -258,7 +267,7 @@ describe('a large message', () => {
         { text: `${large}${line.repeat(100_000)}` },
       );
       expect(verdictOf(done)).toMatchObject({ status, reply: { code: Number(duringData.slice(0, 3)) } });
-      expect(done.usable).toBe(false);
+      expect(done.fault).toBeDefined();
     },
   );
 

@@ -9,8 +9,9 @@
  * broken one: it is refused here, with the enhanced status code that says so.
  */
 import type { Capabilities } from './capabilities.js';
+import type { Channel } from './channel.js';
 import type { Connection } from './connection.js';
-import { refused, SmtpFault } from './fault.js';
+import { errorWords, refused, SmtpFault } from './fault.js';
 import type { Mailbox } from './mailbox.js';
 import { dotStuffed, type Message } from './message.js';
 import { formatReply, type Reply } from './reply.js';
@@ -27,7 +28,12 @@ export interface TransactionInput {
   readonly message: Message;
   /** MAIL says REQUIRETLS; the session fulfils what RFC 8689 section 2 asks of it. */
   readonly requireTls?: boolean;
+  /** Asked immediately before each final dot; a string is a reason not to send it. */
+  readonly mayHandOver?: MayHandOver | undefined;
 }
+
+/** Whether the message may be handed over, now: undefined, or why not. */
+export type MayHandOver = () => Promise<string | undefined>;
 
 /** What became of the message for one recipient. */
 export type Verdict =
@@ -63,8 +69,14 @@ export interface RecipientVerdict {
 export interface Transaction {
   /** One for each recipient, in the order given. */
   readonly verdicts: readonly RecipientVerdict[];
-  /** False where the connection can carry nothing more. */
-  readonly usable: boolean;
+  /** What ended the connection; undefined where it can carry more. */
+  readonly fault: SmtpFault | undefined;
+  /**
+   * The connection ended, for reasons that have nothing to do with this message, before the server had it or
+   * answered for it: all may be done again over another one. A server that hangs up while a shared connection
+   * is idle, and a message before it whose outcome could not be made durable, are such reasons.
+   */
+  readonly untried: boolean;
 }
 
 /**
@@ -75,37 +87,36 @@ export async function transact(session: Session, input: TransactionInput): Promi
   const verdicts: RecipientVerdict[] = [];
   for (let start = 0; start < input.recipients.length; start += MAX_RECIPIENTS_PER_TRANSACTION) {
     const recipients = input.recipients.slice(start, start + MAX_RECIPIENTS_PER_TRANSACTION);
-    const run = new Run(session, { ...input, recipients }, start > 0);
+    const run = new Run(session, { ...input, recipients });
     verdicts.push(...(await run.run()));
-    if (!run.usable) {
-      const lost = run.fault ?? new SmtpFault('closed', 'mail', 'the connection is lost');
+    const { fault } = run;
+    if (fault !== undefined) {
       const rest = input.recipients.slice(start + recipients.length);
-      verdicts.push(...rest.map((recipient) => ({ recipient, verdict: faultVerdict(lost, false) })));
-      return { verdicts, usable: false };
+      verdicts.push(...rest.map((recipient) => ({ recipient, verdict: faultVerdict(fault, false) })));
+      return { verdicts, fault, untried: start === 0 && run.untried };
     }
   }
-  return { verdicts, usable: true };
+  return { verdicts, fault: undefined, untried: false };
 }
 
 /** One transaction under way. */
 class Run {
+  readonly #channel: Channel;
   readonly #connection: Connection;
   readonly #capabilities: Capabilities;
   readonly #input: TransactionInput;
-  readonly #reset: boolean;
   readonly #verdicts = new Map<Mailbox, Verdict>();
+  #answered = false;
+  #forbidden = false;
   #handedOver = false;
   fault: SmtpFault | undefined;
+  untried = false;
 
-  constructor(session: Session, input: TransactionInput, reset: boolean) {
+  constructor(session: Session, input: TransactionInput) {
+    this.#channel = session.channel;
     this.#connection = session.connection;
     this.#capabilities = session.capabilities;
     this.#input = input;
-    this.#reset = reset;
-  }
-
-  get usable(): boolean {
-    return this.fault === undefined;
   }
 
   async run(): Promise<RecipientVerdict[]> {
@@ -119,6 +130,10 @@ class Run {
         throw error;
       }
       this.fault = error;
+      // RFC 5321 section 3.8: servers hang up on idle connections when they like, a 421 on their lips or not.
+      const hungUp = error.kind === 'closed' || error.kind === 'protocol' || error.kind === 'refused';
+      const ofTheOneBefore = error.kind === 'withheld' && !this.#forbidden;
+      this.untried = !this.#handedOver && (ofTheOneBefore || (hungUp && !this.#answered));
       this.#decideRest(faultVerdict(error, this.#handedOver));
     }
     return this.#input.recipients.map((recipient) => ({
@@ -179,16 +194,20 @@ class Run {
       ...recipients.map(({ address }) => `RCPT TO:<${address}>`),
       'DATA',
     ];
-    if (this.#reset) lines.unshift('RSET'); // the one before may have ended without a message
+    const reset = this.#channel.needsReset;
+    if (reset) lines.unshift('RSET');
+    this.#channel.transactions += 1;
+    this.#channel.needsReset = true;
     if (pipelined) this.#connection.send(lines);
     const next = async (stage: Stage): Promise<Reply> => {
       const line = lines.shift() ?? '';
-      return notClosing(
-        stage,
-        await (pipelined ? this.#connection.reply(stage) : this.#connection.command(stage, line)),
-      );
+      const reply = await (pipelined ? this.#connection.reply(stage) : this.#connection.command(stage, line));
+      const answer = notClosing(stage, reply);
+      this.#answered = true;
+      return answer;
     };
-    if (this.#reset) await next('mail');
+    if (reset) await next('mail');
+    this.#answered = false;
     const mail = await next('mail');
     if (!isPositive(mail)) this.#decideRest(refusal('mail', mail));
     if (isPositive(mail) || pipelined) await this.#recipients(recipients, isPositive(mail), next);
@@ -218,9 +237,12 @@ class Run {
       // RFC 2920 section 3.1: the server waits for a message to nobody; a single dot sets it free.
       await this.#connection.sendData([FINAL_DOT], true);
       await this.#connection.reply('data-end');
+      this.#channel.needsReset = false;
       return;
     }
     const end = await this.#message();
+    // RFC 5321 section 4.1.1.4: the end of the message, taken or refused, clears all buffers.
+    this.#channel.needsReset = false;
     this.#decideRest(isPositive(end) ? { status: 'accepted', reply: end } : refusal('data-end', end));
   }
 
@@ -231,11 +253,36 @@ class Run {
       if (held !== undefined && !(await this.#sendChunk(held))) return await this.#refusedEarly();
       held = chunk;
     }
+    await this.#mayEnd();
+    if (this.#connection.early !== undefined) return await this.#refusedEarly();
     // The last chunk and the dot in one write: one TLS record, one segment where they fit.
     this.#connection.refuseUnasked();
     this.#handedOver = !this.#connection.isOver; // from the moment of the write the server may have it all
     await this.#connection.sendData(held === undefined ? [FINAL_DOT] : [held, FINAL_DOT], true);
     return notClosing('data-end', await this.#connection.reply('data-end'));
+  }
+
+  /**
+   * The gate in front of the final dot: with it the server takes responsibility, and what can't be written
+   * down any more would arrive twice.
+   */
+  async #mayEnd(): Promise<void> {
+    await this.#channel.settled();
+    const { mayHandOver } = this.#input;
+    if (mayHandOver === undefined) return;
+    let reason: string | undefined;
+    const asked = mayHandOver().then(
+      (answer) => {
+        reason = answer;
+      },
+      (error: unknown) => {
+        reason = `it is not known whether the message may be handed over: ${errorWords(error)}`;
+      },
+    );
+    await this.#connection.waitFor('data-block', asked);
+    if (reason === undefined) return;
+    this.#forbidden = true;
+    throw new SmtpFault('withheld', 'data-block', reason);
   }
 
   /** False where the server has refused in the middle of the message, and perhaps hung up. */

@@ -87,9 +87,10 @@ function describeAttempt(attempt: Attempt, paint: Palette, width: number): strin
       ];
     case 'completed': {
       const tls = attempt.tls === null ? `clear text${clearReason(attempt)}` : describeTls(attempt.tls);
+      const origin = originText(attempt.connection);
       const replies = new Set(attempt.recipients.flatMap(({ reply }) => (reply === null ? [] : [reply])));
       return [
-        ...row(tls),
+        ...row(origin === '' ? tls : `${tls}; ${origin}`),
         ...[...replies].flatMap((reply) =>
           hanging(`    ${' '.repeat(where.length)}> `, printable(reply), width),
         ),
@@ -97,6 +98,22 @@ function describeAttempt(attempt: Attempt, paint: Palette, width: number): strin
     }
     default: {
       const never: never = attempt.status;
+      return never;
+    }
+  }
+}
+
+function originText(connection: Attempt['connection']): string {
+  switch (connection) {
+    case 'shared':
+      return 'over a connection that had carried earlier mail';
+    case 'resumed':
+      return 'with the TLS session of an earlier connection';
+    case 'new':
+    case null:
+      return '';
+    default: {
+      const never: never = connection;
       return never;
     }
   }

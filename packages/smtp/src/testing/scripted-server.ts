@@ -7,7 +7,7 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { createSecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import * as fixture from './certificates.js';
 
 /** One connection as the server saw it. */
@@ -20,10 +20,15 @@ export interface Heard {
    * Each piece the network delivered, of the conversation: a group of commands in one write is one of these.
    */
   readonly pieces: string[];
-  tls: { protocol: string | null; serverName: string | false } | null;
+  tls: { protocol: string | null; serverName: string | false; resumed: boolean } | null;
   /** The client ended the connection, or it broke. */
   readonly closed: Promise<unknown>;
+  /** Says something that nobody asked for; `close` ends the connection. */
+  say(reply: string): void;
 }
+
+/** Where it depends on what was heard, a function. */
+export type ScriptedReply = string | null | ((heard: Heard) => string | null);
 
 export interface Script {
   readonly greeting?: string | null;
@@ -31,9 +36,9 @@ export interface Script {
   readonly offers?: readonly string[];
   readonly offersUnderTls?: readonly string[];
   /** The reply to a command, by its beginning; null says nothing, `close` ends the connection. */
-  readonly replies?: Readonly<Record<string, string | null>>;
+  readonly replies?: Readonly<Record<string, ScriptedReply>>;
   /** The reply to the end of the message. */
-  readonly endOfData?: string | null;
+  readonly endOfData?: ScriptedReply;
   /** Called when a message has come whole, before it is answered. */
   readonly onMessage?: () => void;
   /** Said in the middle of a message; then the connection ends. */
@@ -63,6 +68,12 @@ export interface ScriptedServer {
 export async function startServer(script: Script = {}): Promise<ScriptedServer> {
   const connections: Heard[] = [];
   const sockets = new Set<Socket>();
+  // One for all connections, so that sessions of earlier ones can be resumed; read when it is needed first.
+  let made: SecureContext | undefined;
+  const context = (): SecureContext => {
+    made ??= secureContext(script);
+    return made;
+  };
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
@@ -72,9 +83,11 @@ export async function startServer(script: Script = {}): Promise<ScriptedServer> 
       pieces: [],
       tls: null,
       closed: new Promise((resolve) => socket.once('close', resolve)),
+      say: (reply) => conversation.say(reply),
     };
     connections.push(heard);
-    new Conversation(socket, script, heard).start();
+    const conversation = new Conversation(socket, script, heard, context);
+    conversation.start();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -88,6 +101,16 @@ export async function startServer(script: Script = {}): Promise<ScriptedServer> 
   };
 }
 
+function secureContext({ chain, key, maxTls, minTls, ciphers }: Script): SecureContext {
+  return createSecureContext({
+    cert: chain ?? fixture.leaf + fixture.ca,
+    key: key ?? fixture.leafKey,
+    ...(maxTls === undefined ? {} : { maxVersion: maxTls }),
+    ...(minTls === undefined ? {} : { minVersion: minTls }),
+    ...(ciphers === undefined ? {} : { ciphers }),
+  });
+}
+
 const DEFAULT_OFFERS = ['PIPELINING', 'SIZE 10000000', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES'];
 
 class Conversation {
@@ -97,7 +120,10 @@ class Conversation {
   #rest = '';
   #inData = false;
 
-  constructor(socket: Socket, script: Script, heard: Heard) {
+  readonly #context: () => SecureContext;
+
+  constructor(socket: Socket, script: Script, heard: Heard, context: () => SecureContext) {
+    this.#context = context;
     this.#socket = socket;
     this.#script = script;
     this.#heard = heard;
@@ -105,7 +131,7 @@ class Conversation {
 
   start(): void {
     this.#socket.on('data', this.#onData);
-    this.#say(this.#script.greeting === undefined ? '220 scripted.example ESMTP' : this.#script.greeting);
+    this.say(this.#script.greeting === undefined ? '220 scripted.example ESMTP' : this.#script.greeting);
   }
 
   readonly #onData = (octets: Uint8Array): void => {
@@ -128,7 +154,8 @@ class Conversation {
     this.#rest = this.#rest.slice(end + 3);
     this.#inData = false;
     this.#script.onMessage?.();
-    this.#say(this.#script.endOfData === undefined ? '250 2.0.0 taken' : this.#script.endOfData);
+    const { endOfData = '250 2.0.0 taken' } = this.#script;
+    this.say(typeof endOfData === 'function' ? endOfData(this.#heard) : endOfData);
     return true;
   }
 
@@ -145,7 +172,8 @@ class Conversation {
   #answer(command: string): void {
     const key = Object.keys(this.#script.replies ?? {}).find((start) => command.startsWith(start));
     const scripted = key === undefined ? undefined : this.#script.replies?.[key];
-    const reply = scripted === undefined ? this.#usual(command) : scripted;
+    const fixed = typeof scripted === 'function' ? scripted(this.#heard) : scripted;
+    const reply = fixed === undefined ? this.#usual(command) : fixed;
     if (command === 'STARTTLS' && reply?.startsWith('220') === true) {
       this.#socket.off('data', this.#onData);
       this.#socket.write(`${reply}\r\n${this.#script.injected ?? ''}`);
@@ -154,7 +182,7 @@ class Conversation {
     }
     if (reply?.startsWith('354') === true) this.#inData = true;
     if (this.#inData && this.#script.deaf === true) this.#socket.pause();
-    this.#say(reply);
+    this.say(reply);
     if (command === 'QUIT') this.#socket.end();
   }
 
@@ -170,30 +198,23 @@ class Conversation {
     return command === 'QUIT' ? '221 2.0.0 goodbye' : '250 2.1.0 ok';
   }
 
-  #say(reply: string | null): void {
+  say(reply: string | null): void {
     if (reply === null) return;
     if (reply === 'close') this.#socket.destroy();
     else this.#socket.write(`${reply}\r\n`);
   }
 
   #startTls(): void {
-    const { handshake, chain, key, maxTls, minTls, ciphers } = this.#script;
+    const { handshake } = this.#script;
     if (handshake === 'silent') return void this.#socket.resume();
     if (handshake === 'close') return void this.#socket.end();
-    if (handshake === 'garbage') return void this.#socket.once('data', () => this.#say('500 what is this?'));
-    const secureContext = createSecureContext({
-      cert: chain ?? fixture.leaf + fixture.ca,
-      key: key ?? fixture.leafKey,
-      ...(maxTls === undefined ? {} : { maxVersion: maxTls }),
-      ...(minTls === undefined ? {} : { minVersion: minTls }),
-      ...(ciphers === undefined ? {} : { ciphers }),
-    });
-    const tls = new TLSSocket(this.#socket, { isServer: true, secureContext });
+    if (handshake === 'garbage') return void this.#socket.once('data', () => this.say('500 what is this?'));
+    const tls = new TLSSocket(this.#socket, { isServer: true, secureContext: this.#context() });
     tls.on('error', () => {});
     tls.on('secure', () => {
       const serverName = (tls as TLSSocket & { servername?: string | false }).servername ?? false;
       if (this.#script.closeAfterHandshake === true) tls.destroy();
-      this.#heard.tls = { protocol: tls.getProtocol(), serverName };
+      this.#heard.tls = { protocol: tls.getProtocol(), serverName, resumed: tls.isSessionReused() };
     });
     this.#socket = tls;
     this.#rest = '';
