@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { type HostSpec, type Internet, type Scenario, startInternet, type ZoneSpec } from '@danelaw/lab';
-import { MtaSts, StsCache, type StsSource } from '@danelaw/smtp';
+import { MtaSts, parsePolicyTable, StsCache, type StsSource } from '@danelaw/smtp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { netstring } from '../src/postfix/netstring.js';
 import { type Listen, PolicyServer, type ServerOptions } from '../src/postfix/policy-server.js';
@@ -75,13 +75,15 @@ interface Wish {
   readonly clock?: () => number;
   readonly listen?: Listen;
   readonly server?: ServerOptions;
+  readonly rules?: unknown;
 }
 
-async function policyServer({ sts, clock = Date.now, listen, server: options }: Wish = {}) {
+async function policyServer({ sts, clock = Date.now, listen, server: options, rules = [] }: Wish = {}) {
   const service = new PolicyService({
     resolver,
     clock,
     smtpPort: internet.smtpPort,
+    policyTable: parsePolicyTable(rules),
     ...(sts === undefined ? {} : { sts }),
   });
   const server = new PolicyServer(service, options);
@@ -193,6 +195,85 @@ describe('MTA-STS', () => {
       ),
     );
     expect(await ask(where, 'QUERYwithTLSRPT all.example')).toBe(reply('OK dane-only'));
+  });
+});
+
+describe('the policy table', () => {
+  const digest = 'ab'.repeat(32);
+  const AUDIT = { reason: 'first weeks', expires: '2026-06-15' };
+
+  it.each<[string, object, string, string]>([
+    ['no TLS', { level: 'none' }, 'all.example', 'OK none'],
+    ['opportunistic TLS', { level: 'may' }, 'all.example', 'OK may'],
+    ['TLS', { level: 'encrypt', min_tls: 'TLSv1.3' }, 'all.example', 'OK encrypt protocols=>=TLSv1.3'],
+    ['DANE', { level: 'dane' }, 'all.example', 'OK dane-only'],
+    ['DANE or nothing', { level: 'dane-only' }, 'none.example', 'OK dane-only'],
+    [
+      'MTA-STS',
+      { level: 'sts' },
+      'all.example',
+      'OK secure match=mx.example.net:.example.org servername=hostname',
+    ],
+    [
+      'names',
+      { level: 'verify', names: ['a.example', 'b.example'] },
+      'x.example',
+      'OK secure match=a.example:b.example',
+    ],
+    ['a certificate', { level: 'verify' }, 'x.example', 'OK secure match=nexthop'],
+    [
+      'a key',
+      { level: 'fingerprint', fingerprints: [digest] },
+      'x.example',
+      `OK fingerprint match=${'AB:'.repeat(31)}AB`,
+    ],
+    ['an audit', { level: 'dane-only', audit: AUDIT }, 'all.example', 'OK may'],
+    [
+      'an audit that has ended',
+      { level: 'dane-only', audit: { ...AUDIT, expires: '2026-06-01' } },
+      'all.example',
+      'OK dane-only',
+    ],
+  ])('goes before what is looked up: %s', async (_, terms, key, expected) => {
+    const cache = new StsCache();
+    cache.load(knownPolicies('enforce'), Date.now());
+    const clock = () => Date.parse('2026-06-14');
+    const sts: StsSource = {
+      policyFor: (domain, ask) => new MtaSts({ cache }).policyFor(domain, { ...ask, now: Date.now() }),
+    };
+    const { where } = await policyServer({ rules: [{ domain: '*', ...terms }], clock, sts });
+    expect(await ask(where, `QUERY ${key}`)).toBe(reply(expected));
+  });
+
+  it('holds for the destinations of its rules only, and for named hosts', async () => {
+    const rules = [
+      { domain: 'none.example', level: 'encrypt' },
+      { domain: 'mx2.some.example', level: 'may' },
+    ];
+    const { where } = await policyServer({ rules });
+    expect(await ask(where, 'QUERY none.example')).toBe(reply('OK encrypt'));
+    expect(await ask(where, 'QUERY [mx2.some.example]:25')).toBe(reply('OK may'));
+    expect(await ask(where, 'QUERY all.example')).toBe(reply('OK dane-only'));
+  });
+
+  it('has each use of an exception counted, until it expires (RFC 7672 section 9.1)', async () => {
+    let now = Date.parse('2026-06-14');
+    const exception = { reason: 'ticket 4711', expires: '2026-06-15' };
+    const rules = [{ domain: 'all.example', level: 'encrypt', exception }];
+    const { where, service } = await policyServer({ rules, clock: () => now });
+    for (const expected of ['OK encrypt', 'OK encrypt']) {
+      expect(await ask(where, 'QUERY all.example')).toBe(reply(expected));
+    }
+    now = Date.parse('2026-06-15');
+    expect(await ask(where, 'QUERY all.example')).toBe(reply('OK dane-only'));
+    expect(service.counters.exceptions).toMatchObject([
+      { count: 2, use: { rule: 1, reason: 'ticket 4711' } },
+    ]);
+    const metrics = await exchange(where, 'GET /metrics HTTP/1.1\r\n\r\n');
+    expect(metrics).toContain(
+      'danelaw_policy_exception_uses_total{kind="exception",rule="1",pattern="all.example"} 2\n',
+    );
+    expect(metrics).toContain('danelaw_policy_answers_total{policy="local"} 2\n');
   });
 });
 

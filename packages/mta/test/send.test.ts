@@ -107,7 +107,7 @@ describe('danelaw send', () => {
     };
     expect(result).toEqual({
       from: 'me@home.example',
-      recipients: [{ ...outcome, host, address, tls, mx: 'secure' }],
+      recipients: [{ ...outcome, host, address, tls, mx: 'secure', exceptions: [] }],
       attempts: [
         {
           status: 'completed',
@@ -129,6 +129,7 @@ describe('danelaw send', () => {
           failureType: null,
           sts: null,
           overlooked: [],
+          exceptions: [],
           report: {
             stsPolicy: null,
             failures: [],

@@ -4,10 +4,12 @@
  */
 import type { HostFinding } from '@danelaw/dane';
 import type { SkipDecision } from './decision.js';
+import { exceptionUses } from './exception-use.js';
 import type { SmtpFault } from './fault.js';
 import type { Authenticated, JudgedFailure } from './judge.js';
 import { type Attempt, type AttemptRecipient, summarizeTlsa } from './outcome.js';
 import type { TlsPolicy } from './policy.js';
+import type { ResolvedPolicy } from './policy-table.js';
 import { formatReply, type Reply } from './reply.js';
 import { completedFacts, failedFacts, skippedFacts } from './report-facts.js';
 import type { HostsRoute, RouteHost } from './route.js';
@@ -23,11 +25,13 @@ export interface HostContext {
   readonly finding: HostFinding;
   /** What MTA-STS says of the destination; undefined where nobody asked. */
   readonly sts: StsFinding | undefined;
+  /** What the policy table says of the host. */
+  readonly local: ResolvedPolicy;
 }
 
-type Common = Pick<Attempt, 'domain' | 'host' | 'port' | 'preference' | 'mx' | 'tlsa'>;
+type Common = Pick<Attempt, 'domain' | 'host' | 'port' | 'preference' | 'mx' | 'tlsa' | 'exceptions'>;
 
-function common({ route, host, finding }: HostContext): Common {
+function common({ route, host, finding, local }: HostContext): Common {
   return {
     domain: route.domain,
     // RFC 7672 section 2.2.1: unexpanded, so that a forged MX record can be seen in the log.
@@ -36,6 +40,7 @@ function common({ route, host, finding }: HostContext): Common {
     preference: host.preference ?? null,
     mx: route.mx,
     tlsa: summarizeTlsa(finding),
+    exceptions: exceptionUses(local),
   };
 }
 

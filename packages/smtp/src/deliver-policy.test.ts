@@ -314,6 +314,50 @@ describe('audit only (RFC 7672 section 9.1)', () => {
   });
 });
 
+describe('rules for a time (RFC 7672 section 9.1)', () => {
+  const ends = { expires: '2026-06-15' } as const;
+  const by = (rules: unknown, answers: Readonly<Record<string, Fixed>> = MISMATCH, script: Script = {}) =>
+    send(script, answers, {
+      policyTable: parsePolicyTable(rules),
+      clock: () => Date.parse('2026-06-14'),
+    });
+  const use = { rule: 1, expires: '2026-06-15T00:00:00.000Z' };
+
+  it('each use of an exception is told as data, with the attempt and the outcome', async () => {
+    const exception = { reason: 'ticket 4711', ...ends };
+    const { outcome, attempts } = await by([{ domain: 'example.org', level: 'encrypt', exception }]);
+    const told = [{ ...use, kind: 'exception', pattern: 'example.org', reason: 'ticket 4711' }];
+    expect(outcome).toMatchObject({ status: 'delivered', exceptions: told });
+    expect(attempts).toMatchObject([{ exceptions: told }]);
+  });
+
+  it('each use of an audit, whether it had to overlook something or not', async () => {
+    const rules = [{ mx: '.example.org', level: 'dane', audit: { reason: 'first look', ...ends } }];
+    const told = [{ ...use, kind: 'audit', pattern: 'mx .example.org', reason: 'first look' }];
+    for (const answers of [MISMATCH, zone('secure', leaf)]) {
+      expect((await by(rules, answers)).outcome).toMatchObject({ status: 'delivered', exceptions: told });
+    }
+  });
+
+  it('where the mail waits all the same', async () => {
+    const rules = [{ domain: '*', level: 'encrypt', exception: { reason: 'x', ...ends } }];
+    const { outcome } = await by(rules, MISMATCH, { offers: [] });
+    expect(outcome).toMatchObject({ status: 'deferred', exceptions: [{ kind: 'exception', rule: 1 }] });
+  });
+
+  it.each([
+    [
+      'that has expired',
+      { domain: 'example.org', level: 'encrypt', exception: { reason: 'x', expires: '2026-06-14' } },
+    ],
+    ['for somebody else', { domain: 'a.example', level: 'encrypt', exception: { reason: 'x', ...ends } }],
+    ['that has no end', { domain: 'example.org', level: 'dane' }],
+  ])('nothing is told of a rule %s', async (_, rule) => {
+    const { outcome } = await by([rule], zone('secure', leaf));
+    expect(outcome).toMatchObject({ status: 'delivered', exceptions: [] });
+  });
+});
+
 describe('MTA-STS and DANE, host by host', () => {
   it('an attacker’s signed DANE host, named by a forged MX record, is not the domain’s under "enforce"', async () => {
     const answers = {

@@ -84,6 +84,7 @@ describe('what is proved', () => {
         host: 'mx.example.org',
         address: '192.0.2.1',
         mx: 'secure',
+        exceptions: [],
         tls: {
           protocol: 'TLSv1.3',
           cipher: 'TLS_AES_256_GCM_SHA384',

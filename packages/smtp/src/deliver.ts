@@ -80,7 +80,7 @@ function outcomeOf(
 
 function unsent(recipient: string, enhancedStatus: string, reason: string): RecipientOutcome {
   const nothing = { stage: null, reply: null, code: null, host: null, address: null, tls: null, mx: null };
-  return { recipient, status: 'failed', enhancedStatus, reason, ...nothing };
+  return { recipient, status: 'failed', enhancedStatus, reason, exceptions: [], ...nothing };
 }
 
 /** With a relay there is one destination, whatever the domains are. */

@@ -156,8 +156,9 @@ class Destination {
     const skipped: Decision[] = [];
     for (const host of found.hosts) {
       if (this.#pending.size === 0 || this.#spent()) return;
-      const { finding, decision, nameValidated, sts } = await this.#assessor.assess(found, host, stop);
-      const context: HostContext = { route: found, host, finding, sts };
+      const assessed = await this.#assessor.assess(found, host, stop);
+      const { finding, decision, nameValidated, sts, local } = assessed;
+      const context: HostContext = { route: found, host, finding, sts, local };
       if (decision.action === 'skip') {
         skipped.push(decision);
         if (this.#requireTls) {
@@ -299,8 +300,8 @@ class Destination {
 
   #settle(recipient: Mailbox, told: AttemptRecipient, attempt: Attempt): void {
     this.#pending.delete(recipient);
-    const { host, address, tls, mx } = attempt;
-    this.#outcomes.set(recipient, { ...told, host, address, tls, mx });
+    const { host, address, tls, mx, exceptions } = attempt;
+    this.#outcomes.set(recipient, { ...told, host, address, tls, mx, exceptions });
   }
 
   #settleAll(
@@ -310,7 +311,8 @@ class Destination {
     mx: RecipientOutcome['mx'],
   ): void {
     for (const recipient of this.#pending) {
-      const host = this.#lastWord.get(recipient)?.attempt.host ?? null;
+      const attempt = this.#lastWord.get(recipient)?.attempt;
+      const { host = null, exceptions = [] } = attempt ?? {};
       const nothing = { stage: null, reply: null, code: null, address: null, tls: null };
       this.#outcomes.set(recipient, {
         recipient: recipient.address,
@@ -319,6 +321,7 @@ class Destination {
         reason,
         host,
         mx,
+        exceptions,
         ...nothing,
       });
     }

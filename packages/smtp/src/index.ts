@@ -7,6 +7,7 @@ export type { ConnectDecision, Decision, SkipDecision } from './decision.js';
 export { type DeliverOptions, deliver, type Envelope } from './deliver.js';
 export { type Consignment, type DestinationResult, deliverToDestination } from './destination.js';
 export { withoutDotStuffing } from './dot-stuffing.js';
+export { type ExceptionUse, exceptionUses } from './exception-use.js';
 export type { Demand, FailureType } from './fault.js';
 export {
   type Authenticated,

@@ -4,6 +4,7 @@
  */
 import type { HostFinding, TlsaFinding } from '@danelaw/dane';
 import { formatTlsa } from '@danelaw/dane';
+import type { ExceptionUse } from './exception-use.js';
 import type { FailureType } from './fault.js';
 import type { TlsPolicy } from './policy.js';
 import type { ReportFacts } from './report-facts.js';
@@ -46,6 +47,8 @@ export interface RecipientOutcome extends AttemptRecipient {
    * How the host was found. With `insecure`, `tls.authenticated` is about the host and not about the domain.
    */
   readonly mx: 'secure' | 'insecure' | null;
+  /** Rules of local policy for a time that were applied in that attempt; each use is to be logged and counted. */
+  readonly exceptions: readonly ExceptionUse[];
 }
 
 /** One step towards a destination: a host that was skipped, or one connection to one address. */
@@ -82,6 +85,8 @@ export interface Attempt {
   readonly overlooked: readonly { readonly failureType: FailureType; readonly reason: string }[];
   /** What a TLS report (RFC 8460) tells of it beside all that. */
   readonly report: ReportFacts;
+  /** Exceptions and audits of local policy that were applied to the host (RFC 7672 section 9.1). */
+  readonly exceptions: readonly ExceptionUse[];
   /** What became of each recipient; empty where the attempt is not `completed`. */
   readonly recipients: readonly AttemptRecipient[];
 }

@@ -156,6 +156,9 @@ export function nameOf({ number, match }: Pick<PolicyRule, 'number' | 'match'>):
   return `rule ${number} (${matchText(match)})`;
 }
 
+/** `.example.org`, `mx mail.example.net` */
+export const patternOf = ({ match }: Pick<PolicyRule, 'match'>): string => matchText(match);
+
 function matchText(match: RuleMatch): string {
   switch (match.kind) {
     case 'all':

@@ -75,12 +75,12 @@ async function probeHost(
   route: HostsRoute,
   host: RouteHost,
 ): Promise<HostProbe> {
-  const { finding, decision, sts } = await assessor.assess(route, host, client.signal);
+  const { finding, decision, sts, local } = await assessor.assess(route, host, client.signal);
   const addresses: AddressProbe[] = [];
   if (decision.action === 'connect') {
     for (const { address, family } of decision.finding.addresses) {
       const { policy, overlooked } = decision;
-      const context = { route, host, finding, sts, address, policy, overlooked };
+      const context = { route, host, finding, sts, local, address, policy, overlooked };
       const opened = await openSession({
         ...client,
         target: { address, family, port: host.port },

@@ -21,6 +21,7 @@ const tls: TlsFacts = {
   reason: 'nobody asked',
 };
 const outcome: RecipientOutcome = {
+  exceptions: [],
   recipient: 'you@a.example',
   status: 'delivered',
   reply: '250 ok',
@@ -52,6 +53,7 @@ const attempt: Attempt = {
   failureType: null,
   sts: null,
   overlooked: [],
+  exceptions: [],
   report: { stsPolicy: null, failures: [], sourceAddress: null, ehloName: null },
   recipients: [],
 };
@@ -138,5 +140,20 @@ describe('TLSA in words', () => {
     expect(describeTls({ ...tls, authenticated: ta })).toContain(
       'TLSA 2 0 1 ab (DANE-TA, for the name a.example)',
     );
+  });
+});
+
+describe('describeDelivery', () => {
+  it('names each exception and audit that was used, with its reason and end (RFC 7672 section 9.1)', () => {
+    const use = { rule: 2, pattern: 'a.example', reason: 'ticket 4711', expires: '2026-12-01T00:00:00.000Z' };
+    const exceptions = [
+      { kind: 'exception', ...use },
+      { kind: 'audit', ...use },
+    ] as const;
+    const delivery = { ...withOutcome({}), attempts: [{ ...attempt, exceptions }] };
+    const lines = describeDelivery(delivery, plain, 200);
+    const end = 'by rule 2 (a.example) until 2026-12-01T00:00:00.000Z: ticket 4711';
+    expect(lines).toContain(`    an exception ${end}`);
+    expect(lines).toContain(`    audit only ${end}`);
   });
 });

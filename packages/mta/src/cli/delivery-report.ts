@@ -9,6 +9,7 @@ import type {
   Attempt,
   Authenticated,
   Delivery,
+  ExceptionUse,
   OutcomeStatus,
   RecipientOutcome,
   TlsaSummary,
@@ -47,7 +48,18 @@ function describeHost(attempt: Attempt, paint: Palette, width: number): string[]
   const { preference, port } = attempt;
   const mx = preference === null ? 'no MX record' : `${attempt.mx} MX, preference ${preference}`;
   const name = `${printable(attempt.host)}${port === 25 ? '' : ` port ${port}`}`;
-  return [`  ${paint.strong(name)}  ${paint.faint(mx)}`, ...describeTlsa(attempt.tlsa, paint, width)];
+  return [
+    `  ${paint.strong(name)}  ${paint.faint(mx)}`,
+    ...attempt.exceptions.flatMap((use) => describeException(use, paint, width)),
+    ...describeTlsa(attempt.tlsa, paint, width),
+  ];
+}
+
+/** A rule that ends by itself must not be forgotten meanwhile: it is told with each use (RFC 7672 section 9.1). */
+function describeException(use: ExceptionUse, paint: Palette, width: number): string[] {
+  const what = use.kind === 'audit' ? 'audit only' : 'an exception';
+  const words = `${what} by rule ${use.rule} (${use.pattern}) until ${use.expires}: ${use.reason}`;
+  return hanging('    ', printable(words), width).map(paint.warn);
 }
 
 export function describeTlsa(tlsa: TlsaSummary | null, paint: Palette, width: number): string[] {

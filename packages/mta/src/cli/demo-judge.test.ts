@@ -11,6 +11,7 @@ const octets = Buffer.from('A: b\r\n\r\n.\r\n');
 const authenticated = { by: 'dane' as const, usage: 3, record: '3 1 1 abcd', baseDomain: HOST, name: null };
 const tls: TlsFacts = { protocol: 'TLSv1.3', cipher: 'X', serverName: HOST, authenticated, reason: '' };
 const delivered: RecipientOutcome = {
+  exceptions: [],
   recipient: RECIPIENT,
   status: 'delivered',
   reply: '250 ok',

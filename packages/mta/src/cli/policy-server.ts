@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net';
 import type { Resolver } from '@danelaw/dns';
-import { MtaSts } from '@danelaw/smtp';
+import { type ExceptionUse, MtaSts } from '@danelaw/smtp';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { netstring } from '../postfix/netstring.js';
@@ -13,7 +13,7 @@ import { PolicyService } from '../postfix/policy-service.js';
 import { loadStsCache, saveStsCache } from '../postfix/sts-file.js';
 import type { Answer } from '../postfix/tls-level.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { addDnsOptions, addOutputOptions, type DnsOptions } from './network-options.js';
+import { addDnsOptions, addOutputOptions, type DnsOptions, readConfiguration } from './network-options.js';
 import { withResolver } from './open-resolver.js';
 import { portValue } from './option-values.js';
 import { printable } from './printable.js';
@@ -54,13 +54,14 @@ Examples:
   $ danelaw policy-server --dump --json            what it keeps
 
 Exit codes: 0 done, or ended by a signal    64 usage    69 no server is running (--query, --dump, --purge)
-            78 it can't listen there, or unusable trust anchors or hints`;
+            78 it can't listen there, or unusable configuration, trust anchors or hints`;
 
 interface PolicyServerOptions extends DnsOptions {
   readonly listen: Listen;
   readonly socketMode: number;
   readonly smtpPort?: number;
   readonly prefetch: boolean;
+  readonly config?: string;
   /** False with `--no-sts`. */
   readonly sts: boolean;
   readonly stsCache?: string;
@@ -96,6 +97,7 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
         'port of destinations that are given without one (default: 25)',
       ).argParser(portValue),
     )
+    .option('--config <file>', 'TOML with a policy table, whose rules go before what is looked up')
     .option('--no-sts', 'ask for no MTA-STS policies')
     .option('--sts-cache <file>', 'keep MTA-STS policies there over a restart; they are forgotten without it')
     .option('--no-prefetch', 'look up only when asked')
@@ -120,10 +122,13 @@ async function serve(listen: Listen, options: PolicyServerOptions, io: Io): Prom
   const clock = clockFrom(options.at);
   const say = (words: string): void => void io.stderr.write(`danelaw: ${printable(words)}\n`);
   const policies = options.sts ? await StsPolicies.open(options.stsCache, clock, say) : undefined;
+  const { policyTable } = await readConfiguration(options.config);
   return await withResolver(options, clock, io, async (resolver) => {
     const service = new PolicyService({
       resolver,
       clock,
+      policyTable,
+      onException: (key, use) => say(`${key}: ${describeUse(use)}`),
       ...(options.smtpPort === undefined ? {} : { smtpPort: options.smtpPort }),
       ...(policies === undefined ? {} : { sts: policies.source }),
       onAnswer: (key, answer) => say(`${key}: ${describe(answer)}`),
@@ -211,6 +216,9 @@ class StsPolicies {
 }
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const describeUse = ({ kind, rule, pattern, expires, reason }: ExceptionUse): string =>
+  `${kind} by rule ${rule} (${pattern}) until ${expires}: ${reason}`;
 
 function describe(answer: Answer): string {
   switch (answer.status) {

@@ -24,7 +24,8 @@ import type { NextHopKey } from './next-hop-key.js';
 export type Answer =
   | {
       readonly status: 'policy';
-      readonly level: 'dane' | 'dane-only' | 'secure';
+      /** `local`: a rule of the policy table. */
+      readonly level: 'dane' | 'dane-only' | 'secure' | 'local';
       /** As Postfix reads it: the level and its attributes. */
       readonly policy: string;
       /** Attributes for TLS reports (Postfix 3.10 and later); empty where there are none. */
@@ -42,6 +43,14 @@ export interface Sources {
   readonly sts?: StsSource;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
+}
+
+/** What MTA-STS alone asks of a destination, whatever DANE would. */
+export async function decideSts(key: NextHopKey, sources: Sources, signal: AbortSignal): Promise<Answer> {
+  const none = { status: 'none', ttl: 0, reason: 'there is no MTA-STS policy in mode enforce' } as const;
+  if (key.kind === 'host') return none;
+  const meter = new TtlMeter(sources.resolver);
+  return (await stsLevel(key.domain, sources, Number.POSITIVE_INFINITY, meter, signal)) ?? none;
 }
 
 /** Looks everything up and decides. Rejects only when `signal` aborts. */
