@@ -16,6 +16,8 @@ packages=(nsd unbound ldnsutils bind9-utils bind9-dnsutils postfix openssl)
 packages+=(bind9 knot knot-dnssecutils pdns-server pdns-backend-bind)
 # Networks that stand in the way: namespaces, packet filters, and a resolver that knows nothing of DNSSEC.
 packages+=(iproute2 nftables pdns-recursor)
+# A queue that several machines share.
+packages+=(postgresql-15)
 # A verifier of DKIM signatures.
 packages+=(python3-dkim python3-nacl)
 
@@ -50,7 +52,14 @@ fi
 
 apt-get -qq update
 if [[ ${#missing[@]} -gt 0 ]]; then
+  # The tests make their own database clusters; Debian's package would make one, too.
+  no_cluster=/etc/postgresql-common/createcluster.d/danelaw-interop.conf
+  if [[ ${missing[*]} == *postgresql* ]]; then
+    mkdir -p "$(dirname "$no_cluster")"
+    echo 'create_main_cluster = false' >"$no_cluster"
+  fi
   apt-get -qq install --yes --no-install-recommends "${missing[@]}" </dev/null
+  rm -f "$no_cluster"
 fi
 
 if [[ $exim_missing ]]; then

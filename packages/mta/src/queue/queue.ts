@@ -225,6 +225,7 @@ export interface Queue {
    * @throws (rejects) `QueueFullError` where there is no room; nothing is kept then
    * @throws (rejects) `RangeError` where the id is none, or there are no recipients; another error where the
    * queue has a message of that id (it stays as it was)
+   * @throws (rejects) `QueueUnavailableError` where a database can't be reached; it may be tried again
    */
   add(message: NewMessage): Promise<void>;
   /** @throws (rejects) `BodyLostError` where the body is gone or damaged */
@@ -235,6 +236,7 @@ export interface Queue {
    * @throws (rejects) `QueueFullError` where there is no room; the claim goes on, and may be settled again
    * @throws (rejects) `RangeError` where the settlement does not name each recipient of the claim once; the
    * claim goes on
+   * @throws (rejects) `QueueUnavailableError` where a database could not be reached until the lease ended
    */
   settle(claim: Claim, settlement: Settlement): Promise<Settled>;
   /** Gives a claim back untried. */
@@ -279,4 +281,9 @@ export class BodyLostError extends Error {
 /** The queue on disk, or in the database, can't be used: a newer format, another process, no permission. */
 export class QueueUnusableError extends Error {
   override readonly name = 'QueueUnusableError';
+}
+
+/** The queue can't be reached for now: the database is restarted, or the network is down. It may be tried again. */
+export class QueueUnavailableError extends Error {
+  override readonly name = 'QueueUnavailableError';
 }
