@@ -1,7 +1,9 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { readHeader } from '../acceptance/header-section.js';
+import type { NewMessage } from '../queue/queue.js';
 import { Dkim, type DkimKey } from './dkim.js';
+import { signMessage } from './sign-message.js';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
 const ed25519 = generateKeyPairSync('ed25519').privateKey;
@@ -182,5 +184,32 @@ describe('keysFor', () => {
   it('compares A-labels', async () => {
     const message = 'From: a@BÜCHER.example\r\n\r\n';
     expect(await sign(message, key('xn--bcher-kva.example'))).toContain('d=xn--bcher-kva.example');
+  });
+});
+
+describe('signMessage', () => {
+  const message: NewMessage = {
+    id: '01k3v5bxk00000000b',
+    envelope: {
+      from: '',
+      requireTls: false,
+      smtpUtf8: false,
+      eightBit: false,
+      utf8Header: false,
+      tlsRequiredNo: false,
+      arrived: 1_790_000_000_500,
+      origin: { kind: 'bounce' },
+    },
+    recipients: [{ address: 'ann@a.example', destination: 'a.example' }],
+    body: Buffer.from(MESSAGE),
+  };
+  it('signs what the relay writes itself', async () => {
+    const signed = await signMessage(message, new Dkim([key('a.example')]));
+    expect(holds(Buffer.from(signed.body).toString(), rsa)).toBe(true);
+    expect({ ...signed, body: message.body }).toEqual(message);
+  });
+  it('leaves alone what no key is for', async () => {
+    expect(await signMessage(message, new Dkim([key('b.example')]))).toBe(message);
+    expect(await signMessage(message, undefined)).toBe(message);
   });
 });
