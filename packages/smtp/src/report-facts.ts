@@ -2,9 +2,9 @@
  * What a TLS report (RFC 8460) tells of an attempt, and the rest of the `Attempt` does not: each failure with
  * the demand it failed, the MTA-STS policy in its own words, and who was at the two ends.
  *
- * A session may stand under two policies at once - TLSA records and MTA-STS at a host of an insecure MX RRset -
- * and a report has one object for each (section 4.4). Which of them failed is known only where it is judged, so
- * it is kept from there.
+ * A session may stand under two policies at once - TLSA records and MTA-STS at a host of an insecure MX RRset
+ * - and a report has one object for each (section 4.4). Which of them failed is known only where it is
+ * judged, so it is kept from there.
  */
 import type { SkipDecision } from './decision.js';
 import type { Demand, FailureType, SmtpFault } from './fault.js';

@@ -33,6 +33,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'say which rule of the policy table decides about a domain',
     load: () => import('./policy.js'),
   },
+  tlsrpt: {
+    summary: 'read TLS reports about a domain, and send our own',
+    load: () => import('./tlsrpt.js'),
+  },
   'policy-server': {
     summary: 'tell Postfix which TLS policy to hold each destination to',
     load: () => import('./policy-server.js'),

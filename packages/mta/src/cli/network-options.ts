@@ -131,7 +131,7 @@ export function addMailOptions(command: Command, timeoutWords: string): Command 
 export async function clientSettings(options: MailOptions, clock: () => number, signal: AbortSignal) {
   const { policy, smtpPort, timeout, config, webRoots } = options;
   const { policyTable, credentials } = await readConfiguration(config);
-  const roots = webRoots === undefined ? undefined : readSetting('--web-roots', webRoots, readRoots);
+  const roots = webRoots === undefined ? undefined : readWebRoots(webRoots);
   return {
     level: policy,
     policyTable,
@@ -163,6 +163,11 @@ export async function readConfiguration(file: string | undefined): Promise<Confi
     if (error instanceof ConfigError) throw new CommandError(EXIT.CONFIG, `--config: ${error.message}`);
     throw error;
   }
+}
+
+/** @throws CommandError (78) */
+export function readWebRoots(file: string): Roots {
+  return readSetting('--web-roots', file, readRoots);
 }
 
 /** @throws TypeError where it holds no certificate, or one that can't be read */

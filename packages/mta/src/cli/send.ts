@@ -1,7 +1,7 @@
 /**
  * `danelaw send`: one message, now, without a queue - and what was proved about each server on the way.
  */
-import { checkMessage, deliver, type Message } from '@danelaw/smtp';
+import { checkMessage, type Delivery, deliver, type Message } from '@danelaw/smtp';
 import type { Command } from 'commander';
 import { parseAddress } from '../address.js';
 import { describeDelivery } from './delivery-report.js';
@@ -16,7 +16,7 @@ import {
   type MailOptions,
 } from './network-options.js';
 import { withResolver } from './open-resolver.js';
-import { printableJson } from './printable.js';
+import { printable, printableJson } from './printable.js';
 import { withProgress } from './progress.js';
 import { prose } from './prose.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
@@ -26,6 +26,7 @@ interface SendOptions extends MailOptions {
   readonly from?: string;
   readonly to?: readonly string[];
   readonly requireTls?: true;
+  readonly tlsrptState?: string;
 }
 
 const DESCRIPTION = `Delivers one message now, from FILE or standard input, to each recipient's domain under
@@ -71,6 +72,8 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
       '--require-tls',
       'only over authenticated TLS, to servers that promise the same (REQUIRETLS, RFC 8689); else it fails',
     )
+    .optionsGroup('TLS reports:')
+    .option('--tlsrpt-state <dir>', 'count the TLS sessions there, for "danelaw tlsrpt send"')
     .addHelpText('after', EXAMPLES);
   addMailOptions(command, 'as RFC 5321 section 4.5.3.2 asks, minutes');
   addDnsOptions(command);
@@ -83,7 +86,8 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
 async function send(file: string | undefined, options: SendOptions, io: Io): Promise<ExitCode> {
   const envelope = { ...envelopeOf(options), requireTls: options.requireTls ?? false };
   const heloName = ehloName(options.helo);
-  const message = await readMessage(file, io);
+  const octets = await readMessageInput(file, io);
+  const message = checkedMessage(file, octets);
   const clock = clockFrom(options.at);
   const settings = await clientSettings(options, clock, io.signal);
   const delivery = await withResolver(options, clock, io, (resolver) =>
@@ -91,6 +95,9 @@ async function send(file: string | undefined, options: SendOptions, io: Io): Pro
       deliver({ resolver, heloName, envelope, message, ...settings }),
     ),
   );
+  if (options.tlsrptState !== undefined) {
+    await countDelivery(options.tlsrptState, delivery, octets, clock, io);
+  }
   if (options.json) {
     io.stdout.write(`${printableJson({ from: envelope.from, ...delivery })}\n`);
   } else {
@@ -120,8 +127,28 @@ function addressOption(option: string, text: string): string {
   return parsed.mailbox.address;
 }
 
-async function readMessage(file: string | undefined, io: Io): Promise<Message> {
-  const checked = checkMessage(await readMessageInput(file, io));
+/** The message has been dealt with: that it could not be counted is told, and changes nothing. */
+async function countDelivery(
+  state: string,
+  { attempts, unrouted }: Delivery,
+  message: Uint8Array,
+  clock: () => number,
+  io: Io,
+): Promise<void> {
+  const warn = (words: string): void => void io.stderr.write(`danelaw: ${printable(words)}\n`);
+  // Loaded by who counts: starting up is most of what a short command costs.
+  const { TlsReports } = await import('../tlsrpt/tls-reports.js');
+  const reports = new TlsReports({ state, clock, warn, shortLived: true });
+  reports.count(attempts, { unrouted, message });
+  try {
+    await reports.close();
+  } catch (error) {
+    warn(`--tlsrpt-state: not counted: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function checkedMessage(file: string | undefined, octets: Uint8Array): Message {
+  const checked = checkMessage(octets);
   switch (checked.status) {
     case 'ok':
       return checked.message;

@@ -1,0 +1,71 @@
+/** What others send us as reports holds against anything: it is read, or refused with an error of its own. */
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { summarize } from './causes.js';
+import { findReports } from './report-input.js';
+import { ReportError, readReport } from './report-reader.js';
+
+const numRuns = Number(process.env['DANELAW_FUZZ'] ?? 300);
+
+const KEYS = [
+  'policies',
+  'policy',
+  'summary',
+  'failure-details',
+  'result-type',
+  'failed-session-count',
+  'policy-type',
+  'policy-string',
+  'mx-host',
+  'date-range',
+  '__proto__',
+];
+
+const json = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.constant(null),
+    fc.integer(),
+    fc.string(),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(fc.constantFrom(...KEYS), tie('value'), { maxKeys: 6 }),
+  ),
+})).value;
+
+function read(octets: Uint8Array): void {
+  try {
+    const report = readReport(octets);
+    for (const { sessions } of summarize([report]).flatMap(({ problems }) => problems)) {
+      expect(Number.isSafeInteger(sessions)).toBe(true);
+    }
+  } catch (error) {
+    expect(error).toBeInstanceOf(ReportError);
+  }
+}
+
+describe('reports of others, under fuzz', () => {
+  it('JSON of any shape', () => {
+    fc.assert(
+      fc.property(json, fc.boolean(), (value, asPolicies) => {
+        read(Buffer.from(JSON.stringify(asPolicies ? { policies: [value, { policy: value }] } : value)));
+      }),
+      { numRuns },
+    );
+  });
+
+  it('octets, gzip of octets, and mails around them', async () => {
+    const around = fc.constantFrom('', '{', 'Content-Type: application/tlsrpt+gzip\r\n\r\n', 'A: b\r\n\r\n');
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), around, fc.boolean(), async (octets, head, zip) => {
+        const whole = Buffer.concat([Buffer.from(head), zip ? gzipSync(octets) : octets]);
+        try {
+          for (const report of (await findReports(whole)).reports) read(report);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ReportError);
+        }
+      }),
+      { numRuns },
+    );
+  });
+});
