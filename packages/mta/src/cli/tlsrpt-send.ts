@@ -1,14 +1,14 @@
 /** `danelaw tlsrpt send`: the reports that are due, without a relay. */
-import { readFile } from 'node:fs/promises';
 import type { Resolver } from '@danelaw/dns';
 import { parseAddress } from '../address.js';
-import { type DkimKey, readDkimKey } from '../tlsrpt/dkim.js';
+import { Dkim } from '../dkim/dkim.js';
+import { DkimConfigError, type DkimRule, loadDkimKeys } from '../dkim/dkim-rules.js';
 import { type ReportEvent, Reporter } from '../tlsrpt/reporter.js';
 import { State, StateError } from '../tlsrpt/state.js';
 import { submitNow } from '../tlsrpt/submit-now.js';
 import { ehloName } from './ehlo-name.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { everyStage, fileErrorText, readConfiguration, readWebRoots } from './network-options.js';
+import { everyStage, readConfiguration, readWebRoots } from './network-options.js';
 import { withResolver } from './open-resolver.js';
 import { printable, printableJson } from './printable.js';
 import { hanging, type Io, widthOf } from './terminal.js';
@@ -23,7 +23,6 @@ export async function sendReports(options: SendReportsOptions, io: Io): Promise<
     throw new CommandError(EXIT.USAGE, '--contact is missing: whom to ask about reports');
   const identity = { organization, contact: address('--contact', contact) };
   const from = options.from === undefined ? identity.contact : address('--from', options.from);
-  const dkim = await dkimKeys(options, from);
   const clock = clockFrom(options.at);
   const state = new State(options.state, (text) => void io.stderr.write(`danelaw: ${printable(text)}\n`));
   const events: ReportEvent[] = [];
@@ -37,12 +36,11 @@ export async function sendReports(options: SendReportsOptions, io: Io): Promise<
   }
   try {
     await withResolver(options, clock, io, async (resolver) => {
-      const network = await networkOf(options, resolver, clock);
+      const network = await networkOf(options, resolver, clock, io);
       const reporter = new Reporter({
         state,
         ...identity,
         from,
-        dkim,
         ...network,
         resolver,
         clock,
@@ -59,9 +57,10 @@ export async function sendReports(options: SendReportsOptions, io: Io): Promise<
   return events.some(({ event }) => event === 'retry') ? EXIT.TEMPORARY : EXIT.OK;
 }
 
-async function networkOf(options: SendReportsOptions, resolver: Resolver, clock: () => number) {
+async function networkOf(options: SendReportsOptions, resolver: Resolver, clock: () => number, io: Io) {
   const { timeout, smtpPort, webRoots } = options;
-  const { policyTable, credentials } = await readConfiguration(options.config);
+  const { policyTable, credentials, dkim: rules } = await readConfiguration(options.config);
+  const dkim = await dkimOf(rules, io);
   const roots = webRoots === undefined ? {} : { roots: readWebRoots(webRoots) };
   const submit = submitNow({
     resolver,
@@ -73,34 +72,24 @@ async function networkOf(options: SendReportsOptions, resolver: Resolver, clock:
     ...(smtpPort === undefined ? {} : { port: smtpPort }),
     ...(timeout === undefined ? {} : { timeouts: everyStage(timeout) }),
   });
-  return { submit, post: { ...roots, timeout } };
+  return { submit, dkim, post: { ...roots, timeout } };
+}
+
+async function dkimOf(rules: readonly DkimRule[], io: Io): Promise<Dkim> {
+  try {
+    const { keys, warnings } = await loadDkimKeys(rules);
+    for (const warning of warnings) io.stderr.write(`danelaw: ${printable(warning)}\n`);
+    return new Dkim(keys);
+  } catch (error) {
+    if (error instanceof DkimConfigError) throw new CommandError(EXIT.CONFIG, `--config: ${error.message}`);
+    throw error;
+  }
 }
 
 function address(option: string, text: string): string {
   const parsed = parseAddress(text);
   if (!parsed.ok) throw new CommandError(EXIT.USAGE, `${option} ${text}: ${parsed.reason}`);
   return parsed.mailbox.address;
-}
-
-/** "by the reporting domain" (RFC 8460 section 3): the author's, or one above it. */
-async function dkimKeys(options: SendReportsOptions, from: string): Promise<DkimKey[]> {
-  const { dkimKey = [], dkimSelector: selector } = options;
-  if (dkimKey.length === 0) return [];
-  if (selector === undefined) throw new CommandError(EXIT.USAGE, '--dkim-key needs --dkim-selector as well');
-  const author = from.slice(from.lastIndexOf('@') + 1);
-  const domain = options.dkimDomain?.toLowerCase() ?? author;
-  if (author !== domain && !author.endsWith(`.${domain}`)) {
-    throw new CommandError(EXIT.USAGE, `--dkim-domain ${domain}: the reporting domain is ${author}`);
-  }
-  const keys: DkimKey[] = [];
-  for (const file of dkimKey) {
-    try {
-      keys.push(readDkimKey(domain, selector, await readFile(file, 'utf8')));
-    } catch (error) {
-      throw new CommandError(EXIT.CONFIG, `--dkim-key: ${file}: ${fileErrorText(error)}`);
-    }
-  }
-  return keys;
 }
 
 async function usable<T>(work: () => Promise<T>): Promise<T> {

@@ -12,9 +12,6 @@ export interface SendReportsOptions extends DnsOptions {
   readonly organization?: string;
   readonly contact?: string;
   readonly from?: string;
-  readonly dkimDomain?: string;
-  readonly dkimSelector?: string;
-  readonly dkimKey?: readonly string[];
   readonly now?: true;
   readonly config?: string;
   readonly helo?: string;
@@ -38,13 +35,14 @@ Exit codes: 0 read    64 usage    65 no TLS report    66 unreadable file`;
 
 const SEND = `Sends the reports that are due, of what "danelaw send --tlsrpt-state DIR" and others counted:
 for each UTC day that is over one for each domain that wants them (_smtp._tls.DOMAIN), by mail signed with DKIM
-or by HTTPS. Run it from cron once an hour, where no relay does it; what fails is tried again for 24 hours,
+or by HTTPS; without a [[dkim]] key for the contact's domain (see "danelaw dkim") by HTTPS alone. Run it from
+cron once an hour, where no relay does it; what fails is tried again for 24 hours,
 and nothing is sent twice.`;
 
 const SEND_EXAMPLES = `
 Example:
   $ danelaw tlsrpt send --state /var/lib/danelaw/tlsrpt --organization 'Example Org' \\
-      --contact tlsrpt@example.org --dkim-selector s1 --dkim-key /etc/danelaw/s1.pem
+      --contact tlsrpt@example.org --config danelaw.toml
 
 Exit codes: 0 all is sent that is due    64 usage    75 some have to be tried again, or another process sends
             78 unusable state, keys or configuration`;
@@ -82,16 +80,12 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
     .option('--organization <name>', 'who reports')
     .option('--contact <address>', 'whom to ask about reports; its domain is the submitter')
     .option('--from <address>', 'the author of reports by mail (default: the contact)')
-    .option('--dkim-domain <domain>', "the signing domain (default: the author's)")
-    .option('--dkim-selector <name>', 'where its public key is: NAME._domainkey.DOMAIN')
-    .option(
-      '--dkim-key <file>',
-      'private key in PEM, RSA or Ed25519; without one reports go by HTTPS alone; may be several',
-      (text: string, others: readonly string[] = []) => [...others, text],
-    )
     .option('--now', 'wait for no moment: send what could still wait for its turn')
     .optionsGroup('Mail and HTTPS:')
-    .option('--config <file>', 'TOML with a policy table: its relays are used for reports too')
+    .option(
+      '--config <file>',
+      'TOML: [[dkim]] keys sign reports by mail, relays of the policy table carry them',
+    )
     .option('--web-roots <file>', "PEM certificates to trust in place of the Web's authorities")
     .addOption(new Option('--smtp-port <n>', 'port of the mail servers (default: 25)').argParser(portValue))
     .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)")

@@ -45,6 +45,9 @@ const SIGNED = [
   'list-unsubscribe',
   'list-unsubscribe-post',
   'tls-required',
+  // RFC 8460 section 5.3: "SHOULD be included in the DKIM signature".
+  'tls-report-domain',
+  'tls-report-submitter',
 ];
 
 /** Octets hashed at a time; other work gets its turn between. */

@@ -11,7 +11,8 @@
  * Nothing answers a bounce here, so there is no loop.
  */
 import MimeNode from 'nodemailer/lib/mime-node';
-import { type DkimKey, signDkim } from './dkim.js';
+import { readHeader } from '../acceptance/header-section.js';
+import type { Dkim } from '../dkim/dkim.js';
 import { type ReportInput, reportFilename, submitterDomain } from './report.js';
 
 export interface ReportMail {
@@ -25,30 +26,17 @@ export interface MailInput extends ReportInput {
   readonly from?: string | undefined;
   readonly to: string;
   readonly compressed: Uint8Array;
-  readonly keys: readonly DkimKey[];
+  readonly dkim: Pick<Dkim, 'sign'>;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
-/** Section 5.3: the report's own fields "SHOULD be included in the DKIM signature". */
-const SIGNED_FIELDS = [
-  'From',
-  'To',
-  'Subject',
-  'Date',
-  'Message-ID',
-  'MIME-Version',
-  'Content-Type',
-  'TLS-Report-Domain',
-  'TLS-Report-Submitter',
-  'TLS-Required',
-];
-
-/** Builds and signs. @throws TypeError without a key: unsigned, it "MUST be ignored by the recipient" */
-export async function buildReportMail(input: MailInput): Promise<ReportMail> {
-  const { contact, from = contact, to, domain, day, reportId, compressed, keys, now } = input;
-  if (keys.length === 0)
-    throw new TypeError('a TLS report by mail must be signed with DKIM, and there is no key');
+/**
+ * Builds and signs. Undefined where there is no key for the author's domain: "Reports lacking such a signature
+ * MUST be ignored by the recipient" (section 3), so none leaves.
+ */
+export async function buildReportMail(input: MailInput): Promise<ReportMail | undefined> {
+  const { contact, from = contact, to, domain, day, reportId, compressed, now } = input;
   const submitter = submitterDomain(input);
   const root = new MimeNode('multipart/report; report-type=tlsrpt', {
     disableFileAccess: true,
@@ -81,9 +69,13 @@ export async function buildReportMail(input: MailInput): Promise<ReportMail> {
   attachment.setHeader('Content-Disposition', 'attachment');
   attachment.setHeader('Content-Transfer-Encoding', 'base64');
   attachment.setContent(Buffer.from(compressed));
-  let content: Buffer = await root.build();
-  for (const key of keys) content = signDkim(content, SIGNED_FIELDS, key, now);
-  return { envelope: { from, to: [to] }, content };
+  const built = await root.build();
+  const header = readHeader(built);
+  if (header === undefined) return undefined;
+  const body = built.subarray(header.bodyStart);
+  const signatures = await input.dkim.sign({ fields: header.fields, body, time: now });
+  if (signatures === '') return undefined;
+  return { envelope: { from, to: [to] }, content: Buffer.concat([Buffer.from(signatures), built]) };
 }
 
 /** Octets of a message that are looked at; header fields of a report come first. */

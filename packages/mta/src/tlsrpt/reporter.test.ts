@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Lookup, Resolver } from '@danelaw/dns';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Dkim } from '../dkim/dkim.js';
 import { DayCounters } from './counters.js';
-import { readDkimKey } from './dkim.js';
 import { appendLines } from './journal.js';
 import { Outbox } from './outbox.js';
 import type { Sent } from './post.js';
@@ -30,11 +30,8 @@ const END = Date.parse('2026-11-25T00:00:00Z');
 const HOUR = 3_600_000;
 
 const { privateKey } = generateKeyPairSync('ed25519');
-const KEY = readDkimKey(
-  'sender.example',
-  's',
-  privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-);
+const SENDER = { pattern: 'sender.example', domain: 'sender.example', selector: 's' };
+const DKIM = new Dkim([{ ...SENDER, algorithm: 'ed25519-sha256', key: privateKey }]);
 
 let folder: string;
 let now: number;
@@ -87,7 +84,7 @@ function reporter(more: Partial<ReporterOptions> = {}): Reporter {
     state: new State(folder),
     organization: 'Sender',
     contact: 'tlsrpt@sender.example',
-    dkim: [KEY],
+    dkim: DKIM,
     resolver,
     clock: () => now,
     random: () => 0.5,
@@ -243,7 +240,7 @@ describe('Reporter', () => {
   it('without a key nothing goes by mail (section 3: MUST contain a valid DKIM signature)', async () => {
     await count('a.example');
     now = middle;
-    await step({ dkim: [] });
+    await step({ dkim: new Dkim([]) });
     expect(mails).toEqual([]);
     expect(events).toMatchObject([{ event: 'dropped', words: expect.stringContaining('no DKIM key') }]);
   });

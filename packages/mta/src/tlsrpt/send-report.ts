@@ -1,7 +1,7 @@
 /** One report on its way: found where it is wanted, built, and handed to every address there. */
 import type { Resolver } from '@danelaw/dns';
+import type { Dkim } from '../dkim/dkim.js';
 import { discoverTlsRpt } from './discover.js';
-import type { DkimKey } from './dkim.js';
 import { type PostOptions, postReport, type Sent } from './post.js';
 import type { Destination } from './record.js';
 import { buildReport, compress, type ReportInput, type Submitter } from './report.js';
@@ -11,8 +11,11 @@ export interface Delivering extends Submitter {
   readonly resolver: Resolver;
   /** The author of reports by mail; `contact` where it is left out. */
   readonly from?: string | undefined;
-  /** Without one reports go by HTTPS alone: unsigned mail "MUST be ignored by the recipient" (section 3). */
-  readonly dkim: readonly DkimKey[];
+  /**
+   * Signs what goes by mail. Without a key for the author's domain reports go by HTTPS alone: unsigned mail
+   * "MUST be ignored by the recipient" (section 3).
+   */
+  readonly dkim: Pick<Dkim, 'sign'>;
   /** Takes a mail; TLS failures must not stop it (section 5.3). */
   readonly submit: (mail: ReportMail, signal: AbortSignal) => Promise<Sent>;
   readonly post?: Pick<PostOptions, 'connect' | 'roots' | 'timeout'>;
@@ -77,11 +80,11 @@ async function sendTo(
       return await postReport(destination.url, compressed, { ...post, resolver, clock, signal });
     case 'mailto': {
       const to = destination.mailbox;
-      if (dkim.length === 0) {
+      const mail = await buildReportMail({ ...input, from, to, compressed, dkim, now: clock() });
+      if (mail === undefined) {
         const words = `${to}: not sent, as there is no DKIM key (RFC 8460 section 3)`;
         return { status: 'failed', permanent: true, words };
       }
-      const mail = await buildReportMail({ ...input, from, to, compressed, keys: dkim, now: clock() });
       return await submit(mail, signal);
     }
     default: {

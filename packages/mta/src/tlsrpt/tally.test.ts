@@ -34,6 +34,7 @@ const BASE: Attempt = {
   address: '192.0.2.1',
   tlsa: NONE,
   policy: { level: 'may', source: '' },
+  connection: 'new',
   tls,
   stage: null,
   reply: null,
@@ -42,6 +43,7 @@ const BASE: Attempt = {
   failureType: null,
   sts: null,
   overlooked: [],
+  exceptions: [],
   report: { stsPolicy: null, failures: [], sourceAddress: '198.51.100.1', ehloName: 'mx' },
   recipients: [],
 };

@@ -64,11 +64,8 @@ const MAX_POLICY_STRINGS = 100;
 /** Characters of one of them: a TLSA record with a whole certificate fits. */
 const MAX_POLICY_STRING = 8_192;
 
-/** The sharing of connections says whether this one is its own. Absent: it is. */
-type Counted = Attempt & { readonly connection?: 'new' | 'resumed' | 'shared' | null };
-
 /** What one attempt counts for; nothing where it says nothing about the domain's TLS. */
-export function tallyAttempt(attempt: Counted): Tally[] {
+export function tallyAttempt(attempt: Attempt): Tally[] {
   if (attempt.connection === 'shared' || attempt.policy?.level === 'none') return [];
   const { failures, stsPolicy } = attempt.report;
   const ofTls = failures.filter(({ demand }) => demand === 'any');

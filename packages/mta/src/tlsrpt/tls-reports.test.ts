@@ -24,6 +24,7 @@ const attempt: Attempt = {
   address: '192.0.2.1',
   tlsa: null,
   policy: { level: 'may', source: '' },
+  connection: 'new',
   tls: { protocol: 'TLSv1.3', cipher: '', serverName: null, authenticated: null, reason: '' },
   stage: null,
   reply: null,
@@ -32,6 +33,7 @@ const attempt: Attempt = {
   failureType: null,
   sts: null,
   overlooked: [],
+  exceptions: [],
   report: { stsPolicy: null, failures: [], sourceAddress: null, ehloName: null },
   recipients: [],
 };
