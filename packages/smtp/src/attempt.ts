@@ -114,9 +114,10 @@ export function completedAttempt(
   session: Session,
   verdicts: readonly RecipientVerdict[],
 ): Attempt {
-  const recipients = verdicts.map(({ recipient, verdict }) =>
-    attemptRecipient(context, recipient.address, verdict),
-  );
+  const recipients = verdicts.map(({ recipient, verdict }) => ({
+    ...attemptRecipient(context, recipient.address, verdict),
+    ...(verdict.status === 'accepted' && session.capabilities.dsn ? { dsn: true as const } : {}),
+  }));
   return {
     status: 'completed',
     ...common(context),

@@ -18,6 +18,8 @@ export interface Capabilities {
   readonly eightBitMime: boolean;
   /** RFC 6531. */
   readonly smtpUtf8: boolean;
+  /** RFC 3461. */
+  readonly dsn: boolean;
   /** RFC 1870: the declared size may be sent with MAIL. */
   readonly size: boolean;
   /** Octets that the server takes at most; undefined where it does not say, or says 0: no fixed limit. */
@@ -35,6 +37,7 @@ export const NO_CAPABILITIES: Capabilities = {
   pipelining: false,
   eightBitMime: false,
   smtpUtf8: false,
+  dsn: false,
   size: false,
   sizeLimit: undefined,
   authMechanisms: [],
@@ -56,6 +59,7 @@ export function readCapabilities(reply: Reply): Capabilities {
     pipelining: offered.has('PIPELINING'),
     eightBitMime: offered.has('8BITMIME'),
     smtpUtf8: offered.has('SMTPUTF8'),
+    dsn: offered.has('DSN'),
     size: offered.has('SIZE'),
     sizeLimit: sizeLimit(offered.get('SIZE')),
     authMechanisms: (offered.get('AUTH') ?? '').toUpperCase().split(/ +/u).filter(Boolean),

@@ -30,6 +30,7 @@ import { clearInstead } from './clear-instead.js';
 import type { Client } from './client.js';
 import type { Target } from './connection.js';
 import type { ConnectDecision, Decision } from './decision.js';
+import type { DsnRequest } from './delivery-status.js';
 import type { SmtpFault } from './fault.js';
 import type { Mailbox } from './mailbox.js';
 import type { Message } from './message.js';
@@ -49,6 +50,8 @@ export interface Consignment {
   readonly message: Message;
   /** RFC 8689: REQUIRETLS was said to us with MAIL. */
   readonly requireTls: boolean;
+  /** RFC 3461: what the sender wants to hear, to be said on. */
+  readonly dsn?: DsnRequest | undefined;
   /**
    * Resolves when the caller has written down what became of this consignment. Until then no other message's
    * final dot is sent on the connection that it went over, so that a crash leaves at most one message in doubt
@@ -254,11 +257,11 @@ class Destination {
     session: Session,
     nameValidated: boolean,
   ): Promise<'address' | 'host' | 'again'> {
-    const { from, message, durable, mayHandOver } = this.#consignment;
+    const { from, message, dsn, durable, mayHandOver } = this.#consignment;
     const { channel } = session;
     const recipients = [...this.#pending];
     const requireTls = this.#consignment.requireTls && nameValidated && fulfilsRequireTls(session);
-    const done = await transact(session, { from, message, recipients, requireTls, mayHandOver });
+    const done = await transact(session, { from, message, recipients, requireTls, dsn, mayHandOver });
     if (done.untried && session.origin === 'shared') {
       channel.end('ok');
       return 'again';

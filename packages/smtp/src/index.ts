@@ -5,6 +5,7 @@ export { type Client, type ClientOptions, DEFAULT_LIMITS, type Limits, makeClien
 export { type Connect, connectTcp, type Target } from './connection.js';
 export type { ConnectDecision, Decision, SkipDecision } from './decision.js';
 export { type DeliverOptions, deliver, type Envelope } from './deliver.js';
+export type { DsnRequest, RecipientDsn } from './delivery-status.js';
 export { type Consignment, type DestinationResult, deliverToDestination } from './destination.js';
 export { withoutDotStuffing } from './dot-stuffing.js';
 export { type ExceptionUse, exceptionUses } from './exception-use.js';

@@ -105,6 +105,11 @@ export interface AttemptRecipient {
   readonly enhancedStatus: string | null;
   /** What happened, by which rule, in a sentence. */
   readonly reason: string;
+  /**
+   * `delivered`, to a server that offers DSN: it reports to the sender what comes of the message. Where this is
+   * missing, a sender who asked for NOTIFY=SUCCESS is to hear that it was relayed (RFC 3461 section 5.2.2 (b)).
+   */
+  readonly dsn?: true;
 }
 
 /** A `TlsaFinding` for JSON. */

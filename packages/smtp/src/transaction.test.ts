@@ -1,6 +1,7 @@
 import { verifyCertificate } from '@danelaw/dane';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connectTcp } from './connection.js';
+import type { DsnRequest, RecipientDsn } from './delivery-status.js';
 import { type Mailbox, parseMailbox } from './mailbox.js';
 import { checkMessage, type Message } from './message.js';
 import { openSession } from './session.js';
@@ -33,11 +34,12 @@ interface Sent {
   readonly text?: string;
   readonly timeouts?: Partial<Timeouts>;
   readonly deadline?: AbortSignal;
+  readonly dsn?: Omit<DsnRequest, 'recipients'> & { readonly to: readonly RecipientDsn[] };
 }
 
 async function send(
   script: Script,
-  { to = ['b@example.org'], from = 'a@example.net', text = TEXT, timeouts, deadline }: Sent = {},
+  { to = ['b@example.org'], from = 'a@example.net', text = TEXT, timeouts, deadline, dsn }: Sent = {},
 ) {
   const server = await startServer(script);
   servers.push(server);
@@ -53,10 +55,12 @@ async function send(
   });
   if (opened.status !== 'open') throw opened.fault;
   const sender = from === '' ? undefined : mailbox(from);
+  const recipients = to.map(mailbox);
   const done = await transact(opened.session, {
     from: sender,
-    recipients: to.map(mailbox),
+    recipients,
     message: message(text),
+    dsn: dsn && { ...dsn, recipients: new Map(recipients.map((each, i) => [each, dsn.to[i] ?? {}])) },
   });
   opened.session.connection.destroy();
   const heard = server.connections[0];
@@ -314,5 +318,55 @@ describe('time-outs (RFC 5321 section 4.5.3.2)', () => {
       stage === 'data-block' ? `Subject: x\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(300_000)}` : TEXT;
     const { done } = await send(script, { text, timeouts: { [stage]: 30 } });
     expect(verdictOf(done)).toMatchObject({ status: 'lost', fault: { kind: 'timeout', stage } });
+  });
+});
+
+describe('what the sender wants to hear (RFC 3461)', () => {
+  const dsn = {
+    envid: 'QQ 3+14',
+    ret: 'hdrs',
+    to: [
+      { notify: ['success', 'failure'], orcpt: 'rfc822;Bob+x=y@Old.example' },
+      { notify: 'never' },
+      {},
+      { orcpt: 'utf-8;j\u00f6rg\\x{2B}=@b.example' },
+    ],
+  } as const;
+  const to = ['b@example.org', 'c@example.org', 'd@example.org', 'e@example.org'];
+
+  it.each([[['PIPELINING', 'DSN']], [['DSN']]])(
+    'goes on with the same values where the server offers DSN (section 5.2.1; %s)',
+    async (offers) => {
+      const { commands } = await send({ offers }, { to, dsn });
+      expect(commands.slice(0, 5)).toEqual([
+        'MAIL FROM:<a@example.net> RET=HDRS ENVID=QQ+203+2B14',
+        'RCPT TO:<b@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Bob+2Bx+3Dy@Old.example',
+        'RCPT TO:<c@example.org> NOTIFY=NEVER',
+        'RCPT TO:<d@example.org>',
+        // RFC 6533 section 3: the 7-bit form.
+        'RCPT TO:<e@example.org> ORCPT=utf-8;j\\x{F6}rg\\x{2B}\\x{3D}@b.example',
+      ]);
+    },
+  );
+
+  it('is not said where the sender said nothing (section 5.2.1)', async () => {
+    const { commands } = await send({ offers: ['DSN'] }, { dsn: { to: [] } });
+    expect(commands.slice(0, 2)).toEqual(['MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>']);
+  });
+
+  it('is not said where the server does not offer DSN (section 5.2.2 (a))', async () => {
+    const { commands } = await send({ offers: ['PIPELINING'] }, { to, dsn });
+    expect(commands.slice(0, 2)).toEqual(['MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>']);
+  });
+
+  it('can add no command', async () => {
+    const { commands } = await send(
+      { offers: ['DSN'] },
+      { dsn: { envid: 'a\r\nRSET', to: [{ orcpt: 'rfc822;b\r\nRSET' }] } },
+    );
+    expect(commands.slice(0, 2)).toEqual([
+      'MAIL FROM:<a@example.net> ENVID=a+0D+0ARSET',
+      'RCPT TO:<b@example.org> ORCPT=rfc822;b+0D+0ARSET',
+    ]);
   });
 });

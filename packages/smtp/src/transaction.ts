@@ -11,6 +11,7 @@
 import type { Capabilities } from './capabilities.js';
 import type { Channel } from './channel.js';
 import type { Connection } from './connection.js';
+import { type DsnRequest, mailParameters, rcptParameters } from './delivery-status.js';
 import { errorWords, refused, SmtpFault } from './fault.js';
 import type { Mailbox } from './mailbox.js';
 import { dotStuffed, type Message } from './message.js';
@@ -28,6 +29,8 @@ export interface TransactionInput {
   readonly message: Message;
   /** MAIL says REQUIRETLS; the session fulfils what RFC 8689 section 2 asks of it. */
   readonly requireTls?: boolean;
+  /** RFC 3461: said to a server that offers DSN, and to no other. */
+  readonly dsn?: DsnRequest | undefined;
   /** Asked immediately before each final dot; a string is a reason not to send it. */
   readonly mayHandOver?: MayHandOver | undefined;
 }
@@ -191,7 +194,7 @@ class Run {
     const pipelined = this.#capabilities.pipelining;
     const lines = [
       this.#mailLine(recipients),
-      ...recipients.map(({ address }) => `RCPT TO:<${address}>`),
+      ...recipients.map((recipient) => this.#rcptLine(recipient)),
       'DATA',
     ];
     const reset = this.#channel.needsReset;
@@ -307,6 +310,7 @@ class Run {
 
   #mailLine(recipients: readonly Mailbox[]): string {
     const { from, message, requireTls = false } = this.#input;
+    const dsn = this.#dsn;
     const utf8 = message.utf8Header || from?.utf8 === true || recipients.some((recipient) => recipient.utf8);
     return [
       `MAIL FROM:<${from?.address ?? ''}>`,
@@ -314,7 +318,19 @@ class Run {
       ...(message.eightBit ? ['BODY=8BITMIME'] : []),
       ...(utf8 ? ['SMTPUTF8'] : []),
       ...(requireTls ? ['REQUIRETLS'] : []),
+      ...(dsn === undefined ? [] : mailParameters(dsn)),
     ].join(' ');
+  }
+
+  #rcptLine(recipient: Mailbox): string {
+    const dsn = this.#dsn;
+    const parameters = dsn === undefined ? [] : rcptParameters(dsn, recipient);
+    return [`RCPT TO:<${recipient.address}>`, ...parameters].join(' ');
+  }
+
+  /** RFC 3461 section 5.2.2 (a): nothing of it where the server does not offer DSN. */
+  get #dsn(): DsnRequest | undefined {
+    return this.#capabilities.dsn ? this.#input.dsn : undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Notify } from '../queue/queue.js';
-import { type DsnAction, dsnDue } from './dsn-due.js';
+import { actionOfHandover, type DsnAction, dsnDue } from './dsn-due.js';
 
 const ME = 'me@a.example';
 
@@ -36,4 +36,13 @@ describe('whether a report is due (RFC 3461)', () => {
       expect(dsnDue(undefined, action, '')).toBe(false);
     },
   );
+});
+
+describe('a message that the next hop took', () => {
+  it.each([
+    ['is the business of a server that offers DSN (section 5.2.1)', { dsn: true }, undefined],
+    ['was relayed where the server does not (section 5.2.2 (b))', {}, 'relayed'],
+  ] as const)('%s', (_, outcome, action) => {
+    expect(actionOfHandover(outcome)).toBe(action);
+  });
 });

@@ -26,3 +26,13 @@ export function dsnDue(notify: Notify | undefined, action: DsnAction, from: stri
     }
   }
 }
+
+/**
+ * What it is to the sender that the next hop took the message over SMTP. One that offers DSN reports itself, and nothing
+ * is due from us (section 5.2.1); one that does not leaves it at "relayed" (section 5.2.2 (b)).
+ *
+ * @param outcome `RecipientOutcome` of @danelaw/smtp, whose `dsn` tells of the offer
+ */
+export function actionOfHandover(outcome: { readonly dsn?: true }): 'relayed' | undefined {
+  return outcome.dsn === true ? undefined : 'relayed';
+}
