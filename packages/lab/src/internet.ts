@@ -19,7 +19,7 @@ import { NameServer } from './nameserver.js';
 import { buildNamespace, type PlacedZone, TOP_LEVEL } from './namespace.js';
 import { RecursiveFace } from './recursive.js';
 import type { HostSpec, Scenario } from './scenario.js';
-import { startWebServer } from './web-server.js';
+import { type Posted, startWebServer } from './web-server.js';
 
 export interface InternetOptions {
   /**
@@ -71,7 +71,7 @@ export interface Internet {
   readonly mailServers: ReadonlyMap<string, MailServer>;
   /** Addresses of name servers by the zone that they serve. */
   readonly nameServers: ReadonlyMap<string, string>;
-  /** The web server with MTA-STS policies; null where no scenario has one. */
+  /** The web server with MTA-STS policies and for TLS reports; null where no scenario has one. */
   readonly web: {
     readonly address: string;
     readonly port: number;
@@ -79,6 +79,8 @@ export interface Internet {
     readonly roots: readonly string[];
     /** Hosts whose policy was asked for, oldest first. */
     readonly asked: readonly string[];
+    /** TLS reports that were posted, oldest first. */
+    readonly posted: readonly Posted[];
   } | null;
   readonly clock: () => number;
   /** The latest questions, oldest first. */
@@ -127,18 +129,21 @@ async function start(
     scenarios.flatMap(({ domain, sts }) => (sts ? [[`mta-sts.${domain}`, sts.policy]] : [])),
   );
   const address = loopback.webServer('web');
+  const reportHosts = new Set(scenarios.flatMap((scenario) => scenario.reportHosts ?? []));
   const web =
-    policies.size === 0
+    policies.size + reportHosts.size === 0
       ? null
-      : open.keep(await startWebServer({ policies, authority, address, port: 0, clock }));
+      : open.keep(await startWebServer({ policies, reportHosts, authority, address, port: 0, clock }));
   const zones = buildNamespace({
     zones: joined([TOP_LEVEL, ...scenarios.map((scenario) => scenario.zones)]),
     addressOf: (zone) => loopback.nameServer(zone),
     records: [
       ...mail.listeners.flatMap((server) => hostRecords(server, hosts[server.host] ?? {})),
       ...scenarios.flatMap((scenario) => stsRecords(scenario, address)),
+      ...[...reportHosts].map((host) => `${host}. A ${address}`),
     ],
     smtpPort: mail.port,
+    ...(web === null ? {} : { webPort: web.port }),
     hostAddresses: new Map(mail.listeners.map(({ host, addresses }) => [host, addresses[0] ?? ''])),
     clock,
   });
@@ -162,7 +167,7 @@ async function start(
     smtpPort: mail.port,
     mailServers: new Map(mail.listeners.map((server) => [server.host, server])),
     nameServers: new Map(zones.map(({ origin, address }) => [origin.toString(), address])),
-    web: web && { address, port: web.port, roots: [authority.pem], asked: web.asked },
+    web: web && { address, port: web.port, roots: [authority.pem], asked: web.asked, posted: web.posted },
     clock,
     questions: () => log.questions,
     startValidatingResolver: () => startValidatingResolver(servers, root, dns.port, clock, open),

@@ -37,6 +37,8 @@ export interface NamespaceOptions {
   readonly records: readonly string[];
   /** Stands for `{port}`. */
   readonly smtpPort: number;
+  /** Stands for `{webport}`. */
+  readonly webPort?: number;
   /** By mail host: stand for `{address HOST}`. */
   readonly hostAddresses?: ReadonlyMap<string, string>;
   readonly clock: () => number;
@@ -52,13 +54,16 @@ type Fill = (text: string) => string;
 
 /** @throws Error where a scenario's zone is malformed or hangs in the air; the message names it */
 export function buildNamespace(options: NamespaceOptions): PlacedZone[] {
-  const { smtpPort, hostAddresses } = options;
+  const { smtpPort, webPort = 443, hostAddresses } = options;
   const fill: Fill = (text) =>
-    text.replaceAll('{port}', String(smtpPort)).replace(/\{address ([^}]+)\}/gu, (_, host: string) => {
-      const address = hostAddresses?.get(host);
-      if (address === undefined) throw new RangeError(`there is no mail host ${host} for "${text}"`);
-      return address;
-    });
+    text
+      .replaceAll('{port}', String(smtpPort))
+      .replaceAll('{webport}', String(webPort))
+      .replace(/\{address ([^}]+)\}/gu, (_, host: string) => {
+        const address = hostAddresses?.get(host);
+        if (address === undefined) throw new RangeError(`there is no mail host ${host} for "${text}"`);
+        return address;
+      });
   const built = Object.entries(options.zones).map(([origin, spec]) =>
     build(Name.parse(origin), spec, options.addressOf(origin), fill, options.clock),
   );

@@ -28,6 +28,8 @@ export interface Scenario {
   readonly authorities?: Readonly<Record<string, AuthoritySpec>>;
   /** The domain's MTA-STS policy (RFC 8461). */
   readonly sts?: StsSpec;
+  /** Names of web hosts that take TLS reports by HTTPS (RFC 8460 section 5.4); each gets an A record. */
+  readonly reportHosts?: readonly string[];
   /** Mail goes to `you@[127.0.0.1]`, the address of this host, and not to a domain. */
   readonly literal?: string;
   /** What the sender's administrator decided about this domain. */
