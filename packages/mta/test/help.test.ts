@@ -13,6 +13,7 @@ describe('help', () => {
     ['danelaw tlsrpt send', ['tlsrpt', 'send', '--help']],
     ['danelaw policy show', ['policy', 'show', '--help']],
     ['danelaw policy-server', ['policy-server', '--help']],
+    ['danelaw sendmail', ['sendmail', '--help']],
     ['danelaw dkim key', ['dkim', 'key', '--help']],
     ['danelaw dkim record', ['dkim', 'record', '--help']],
     ['danelaw demo', ['demo', '--help']],

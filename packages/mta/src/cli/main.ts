@@ -41,6 +41,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'tell Postfix which TLS policy to hold each destination to',
     load: () => import('./policy-server.js'),
   },
+  sendmail: {
+    summary: 'take a message as the classic sendmail does, and hand it to the relay',
+    load: () => import('./sendmail.js'),
+  },
   dkim: {
     summary: 'make keys that sign mail (DKIM), and print the records that publish them',
     load: () => import('./dkim.js'),
@@ -104,6 +108,8 @@ async function createProgram(
     .addHelpText('after', EXAMPLES);
   hearErrors(program, io);
   const named = argv[0] === 'help' ? argv[1] : argv[0];
+  // Its -V and -h are its own.
+  if (named === 'sendmail') program.enablePositionalOptions();
   for (const [name, entry] of Object.entries(COMMANDS)) {
     const command = program.command(name).summary(entry.summary);
     if (name !== named) continue;
