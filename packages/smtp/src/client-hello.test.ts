@@ -89,7 +89,24 @@ const SERVER_NAME = 0;
 const SERVER_CERTIFICATE_TYPE = 20;
 const SESSION_TICKET = 35;
 const PRE_SHARED_KEY = 41;
+const SUPPORTED_GROUPS = 10;
 const SUPPORTED_VERSIONS = 43;
+const KEY_SHARE = 51;
+
+/** IANA's numbers of groups; the first is ML-KEM-768 together with X25519 (draft-ietf-tls-ecdhe-mlkem). */
+const X25519MLKEM768 = 0x11ec;
+const X25519 = 0x001d;
+const SECP256R1 = 0x0017;
+/** OpenSSL has it from 3.5 on: Node.js 24 does, Node.js 20 doesn't. */
+const HAS_ML_KEM = /^(?:3\.[5-9]|3\.\d\d|[4-9])/u.test(process.versions.openssl ?? '');
+
+/** RFC 8446 section 4.2.8: group, then a key of so many octets. */
+function keyShares(octets: Buffer): number[] {
+  const groups: number[] = [];
+  for (let at = 2; at + 4 <= octets.length; at += 4 + octets.readUInt16BE(at + 2))
+    groups.push(octets.readUInt16BE(at));
+  return groups;
+}
 
 /** TLS_DH_anon_* and TLS_ECDH_anon_* of the IANA registry. */
 const ANONYMOUS = [
@@ -112,6 +129,17 @@ const POLICIES: readonly [string, TlsPolicy][] = [
   ['encrypt', { level: 'encrypt', serverName: 'base.example.org', source: 'test' }],
   ['dane', dane],
   ['dane-only', { ...dane, level: 'dane-only' }],
+  [
+    'sts',
+    {
+      level: 'sts',
+      serverName: 'base.example.org',
+      sts: { domain: 'example.org', mode: 'enforce', id: '1', name: 'base.example.org', hostMatches: true },
+      source: 'test',
+    },
+  ],
+  ['verify', { level: 'verify', serverName: 'base.example.org', names: ['example.org'], source: 'test' }],
+  ['fingerprint', { level: 'fingerprint', serverName: 'base.example.org', fingerprints: [], source: 'test' }],
 ];
 
 describe.each(POLICIES)('the ClientHello under "%s"', (_, policy) => {
@@ -140,6 +168,14 @@ describe.each(POLICIES)('the ClientHello under "%s"', (_, policy) => {
   it('offers TLS 1.3 and 1.2 (RFC 7671 section 3)', async () => {
     const versions = read(await firstRecord(policy)).extensions.get(SUPPORTED_VERSIONS);
     expect(versions).toEqual(Buffer.from([4, 3, 4, 3, 3]));
+  });
+
+  it('offers post-quantum key agreement, with a key, where OpenSSL has it', async () => {
+    const { extensions } = read(await firstRecord(policy));
+    const groups = numbers((extensions.get(SUPPORTED_GROUPS) ?? Buffer.alloc(2)).subarray(2));
+    expect(groups).toEqual(expect.arrayContaining([X25519, SECP256R1]));
+    expect(groups.includes(X25519MLKEM768)).toBe(HAS_ML_KEM);
+    expect(keyShares(extensions.get(KEY_SHARE) ?? Buffer.alloc(2)).includes(X25519MLKEM768)).toBe(HAS_ML_KEM);
   });
 
   it('resumes nothing: a resumed session shows no certificate', async () => {

@@ -50,9 +50,11 @@ export interface Script {
   /** PEM, leaf first. */
   readonly chain?: string;
   readonly key?: string;
-  readonly maxTls?: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  readonly maxTls?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
   readonly minTls?: 'TLSv1' | 'TLSv1.2' | 'TLSv1.3';
   readonly ciphers?: string;
+  /** The client is asked who it is: `asked` takes it without an answer, `demanded` breaks off. */
+  readonly clientCertificate?: 'asked' | 'demanded';
   /** Instead of a handshake. */
   readonly handshake?: 'close' | 'garbage' | 'silent';
   /** Breaks off when the handshake has ended: under TLS 1.3 the client takes it for a success first. */
@@ -209,7 +211,13 @@ class Conversation {
     if (handshake === 'silent') return void this.#socket.resume();
     if (handshake === 'close') return void this.#socket.end();
     if (handshake === 'garbage') return void this.#socket.once('data', () => this.say('500 what is this?'));
-    const tls = new TLSSocket(this.#socket, { isServer: true, secureContext: this.#context() });
+    const { clientCertificate } = this.#script;
+    const tls = new TLSSocket(this.#socket, {
+      isServer: true,
+      secureContext: this.#context(),
+      requestCert: clientCertificate !== undefined,
+      rejectUnauthorized: clientCertificate === 'demanded',
+    });
     tls.on('error', () => {});
     tls.on('secure', () => {
       const serverName = (tls as TLSSocket & { servername?: string | false }).servername ?? false;
