@@ -2,6 +2,7 @@
  * Delivers one message: sorts the envelope's recipients by destination, takes the message to each, and tells
  * for each recipient what became of it and what was proved on the way.
  */
+import { setMaxListeners } from 'node:events';
 import { type ClientOptions, makeClient } from './client.js';
 import { type DestinationResult, deliverToDestination } from './destination.js';
 import { type Mailbox, parseMailbox } from './mailbox.js';
@@ -24,8 +25,13 @@ export interface DeliverOptions extends ClientOptions {
   readonly message: Message;
 }
 
-/** Destinations that are served at the same time, so that a silent one does not hold up the others. */
-const PARALLEL_DESTINATIONS = 8;
+/**
+ * Destinations that are served at the same time. A silent one holds up none of the others as long as there are fewer
+ * silent ones than this; each costs a connection at a time, and little memory, as the message is shared.
+ */
+const PARALLEL_DESTINATIONS = 64;
+/** The destination's own, and its look-ups'. */
+const LISTENERS_PER_DESTINATION = 8;
 
 /**
  * Delivers a message to every recipient of its envelope.
@@ -35,7 +41,7 @@ const PARALLEL_DESTINATIONS = 8;
  * @throws (rejects) when `signal` aborts, with its reason; `TypeError` for an impossible `heloName`
  */
 export async function deliver(options: DeliverOptions): Promise<Delivery> {
-  const client = makeClient(options);
+  const client = makeClient({ ...options, ...(options.signal && { signal: forMany(options.signal) }) });
   const { envelope, message } = options;
   const requireTls = envelope.requireTls ?? false;
   const from = envelope.from === '' ? undefined : parseMailbox(envelope.from);
@@ -62,6 +68,13 @@ export async function deliver(options: DeliverOptions): Promise<Delivery> {
     attempts: results.flatMap(({ attempts }) => attempts),
     unrouted: results.flatMap(({ unrouted }) => unrouted ?? []),
   };
+}
+
+/** The same signal, of which Node.js does not think that so many listeners were forgotten. */
+function forMany(signal: AbortSignal): AbortSignal {
+  const own = AbortSignal.any([signal]);
+  setMaxListeners(LISTENERS_PER_DESTINATION * PARALLEL_DESTINATIONS, own);
+  return own;
 }
 
 function outcomeOf(
