@@ -16,6 +16,7 @@ describe('help', () => {
     ['danelaw sendmail', ['sendmail', '--help']],
     ['danelaw dkim key', ['dkim', 'key', '--help']],
     ['danelaw dkim record', ['dkim', 'record', '--help']],
+    ['danelaw user hash', ['user', 'hash', '--help']],
     ['danelaw demo', ['demo', '--help']],
   ])('%s explains itself', async (_, argv) => {
     const { code, out, err } = await run(argv);

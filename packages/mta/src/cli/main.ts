@@ -49,6 +49,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'make keys that sign mail (DKIM), and print the records that publish them',
     load: () => import('./dkim.js'),
   },
+  user: {
+    summary: 'make what the configuration has for the password of a user of the relay',
+    load: () => import('./user.js'),
+  },
   demo: {
     summary: 'start a private Internet and send to its good, broken and attacked domains',
     load: () => import('./demo.js'),

@@ -9,10 +9,16 @@
 export interface Io {
   readonly stdout: Output;
   readonly stderr: Output;
-  readonly stdin: AsyncIterable<Uint8Array | string>;
+  readonly stdin: Input;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the person at the keyboard wants the command to end. */
   readonly signal: AbortSignal;
+}
+
+export interface Input extends AsyncIterable<Uint8Array | string> {
+  readonly isTTY?: boolean;
+  /** Of a terminal: keys come as they are typed, and are not shown. */
+  setRawMode?(on: boolean): unknown;
 }
 
 export interface Output {
