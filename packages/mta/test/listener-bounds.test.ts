@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { Accepted } from '../src/acceptance/submission.js';
 import type { ListenerLimits } from '../src/listener/options.js';
 import { hashPassword } from '../src/listener/password.js';
-import { CertificateOnDisk, type Running, SMTPS, startListener, WireClient } from './listener-lab.js';
+import {
+  CertificateOnDisk,
+  LogLines,
+  type Running,
+  SMTPS,
+  startListener,
+  WireClient,
+} from './listener-lab.js';
 
 const HELLO = 'EHLO a';
 const MAIL = 'MAIL FROM:<me@example.net>';
@@ -146,12 +153,36 @@ describe('commands', () => {
       expect(await client.ask('RSET')).toMatch(/^421 4\.7\.0/);
     }));
 
-  it('are answered all, thousands in one segment, and a client that reads nothing costs no memory', () =>
+  it('are answered all, thousands in one segment', () =>
     withListener({ idleCommands: 1e6 }, async (running) => {
       const client = await running.client();
       client.send('NOOP\r\n'.repeat(5000));
       for (let reply = 0; reply < 5000; reply++) expect((await client.reply())?.[0]).toBe('250 2.0.0 Ok');
     }));
+
+  it('are taken no faster than their replies are read', async () => {
+    const log = new LogLines();
+    let answered = 0;
+    log.refused = () => {
+      answered++;
+    };
+    const running = await startListener({ log, limits: { errors: 1e9, idleCommands: 1e9 } });
+    const client = await running.client();
+    client.socket.pause();
+    // 20 MB of replies: more than the network holds.
+    const commands = 500_000;
+    client.send('XYZZY\r\n'.repeat(commands));
+    // Another connection is served meanwhile, until nothing moves any more.
+    const other = await running.client();
+    for (let before = -1; before !== answered; ) {
+      before = answered;
+      for (let command = 0; command < 200; command++) await other.ask('NOOP');
+    }
+    expect(answered).toBeGreaterThan(0);
+    expect(answered).toBeLessThan(commands);
+    client.close();
+    await running.end();
+  });
 });
 
 describe('memory', () => {

@@ -160,6 +160,8 @@ describe('new settings', () => {
     const broken = [
       { ...options, networks: ['0.0.0.0/0'], addresses: [{ ...SMTP, host: '0.0.0.0' }] },
       { ...options, networks: ['127.0.0.1/8'] },
+      { ...options, addresses: [{ ...SMTP, host: 'localhost' }] },
+      { ...options, addresses: [{ ...SMTP, port: 65_536 }] },
       { ...options, users: new Map([['me', 'secret']]) },
       { ...options, certificate: undefined },
       { ...options, certificate: { certificate: '/nowhere/cert.pem', key: '/nowhere/key.pem' } },
@@ -169,6 +171,18 @@ describe('new settings', () => {
     const client = await running.client();
     for (const command of [HELLO, MAIL, RCPT]) expect(await client.ask(command)).toMatch(/^250/);
     await shown();
+  });
+
+  it('may come faster than they are put into force', async () => {
+    const other = { ...SMTP, host: '127.0.0.2' };
+    const reloads = [[other], [SMTP, other], [other], [other, SMTPS]].map((addresses) =>
+      running.listener.reload({ ...running.options, addresses }),
+    );
+    const all = await Promise.all(reloads);
+    expect(
+      new Set(all.map((addresses) => addresses.find(({ host }) => host === '127.0.0.2')?.port)).size,
+    ).toBe(1);
+    expect(all.at(-1)?.map(({ protocol }) => protocol)).toEqual(['smtp', 'smtps']);
   });
 
   it('that would make an open relay are not even begun with', () => {
@@ -193,6 +207,13 @@ describe('the end', () => {
     busy.close();
     await closed;
     expect(other.listener.connections).toBe(0);
+  });
+
+  it('is the end: nothing is reloaded after it', async () => {
+    const other = await startListener();
+    await other.end();
+    await expect(other.listener.reload(other.options)).rejects.toThrow(/is closed/);
+    await other.end();
   });
 
   it('comes after the time of grace for a client that does not finish', async () => {

@@ -4,6 +4,7 @@
  * What may change at run time - addresses, certificate, users, networks, bounds - is given anew with `reload`,
  * and holds for what happens from then on: a connection stays as it was made, and who has logged in stays so.
  */
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CertificateError, type CertificatePair, CertificateWatch } from './certificate-files.js';
 import { parseNetwork } from './network.js';
@@ -18,6 +19,8 @@ const CERTIFICATE_INTERVAL = 10_000;
 
 /** Milliseconds that clients have to read the last reply before their sockets are closed at once. */
 const LAST_WORDS = 200;
+
+const MAX_PORT = 65_535;
 
 /** The settings can't be used, or an address can't be listened on. Nothing has changed. */
 export class ListenerError extends Error {
@@ -43,6 +46,11 @@ export interface Listener {
 /** What is wrong with settings, each in a sentence; none where they can be used. For `serve --check` too. */
 export function listenerProblems(settings: ListenerSettings): string[] {
   const problems: string[] = [];
+  for (const { host, port } of settings.addresses) {
+    if (isIP(host) === 0) problems.push(`addresses: "${host}" is no IP address`);
+    if (!Number.isInteger(port) || port < 0 || port > MAX_PORT)
+      problems.push(`addresses: ${port} is no port`);
+  }
   for (const text of [...settings.networks, ...(settings.submissionNetworks ?? [])]) {
     const network = parseNetwork(text);
     if (typeof network === 'string') problems.push(`networks: ${network}`);
@@ -76,6 +84,7 @@ class SmtpListener implements Listener {
   #servers: RelayServer[] = [];
   #watch: CertificateWatch | undefined;
   #pair: CertificatePair | undefined;
+  #last: Promise<unknown> = Promise.resolve();
   readonly #stopping = new Set<Promise<void>>();
   /** Servers that listen no more and have connections left. */
   readonly #retired = new Set<RelayServer>();
@@ -95,7 +104,15 @@ class SmtpListener implements Listener {
     return this.reload(this.#settings);
   }
 
-  async reload(settings: ListenerSettings): Promise<readonly ListenAddress[]> {
+  /** One after the other: a second reload finds what the first has made. */
+  reload(settings: ListenerSettings): Promise<readonly ListenAddress[]> {
+    const reloaded = this.#last.then(() => this.#reload(settings));
+    this.#last = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  async #reload(settings: ListenerSettings): Promise<readonly ListenAddress[]> {
+    if (this.#relay.closing) throw new ListenerError('the listener is closed');
     refuseProblems(settings);
     const certificate = await this.#certificate(settings.certificate);
     const kept = this.#servers.filter(({ address }) =>
@@ -181,6 +198,7 @@ class SmtpListener implements Listener {
   }
 
   async close(graceMs: number): Promise<void> {
+    await this.#last;
     this.#relay.closing = true;
     this.#watch?.stop();
     for (const server of this.#servers) void this.#retire(server);
