@@ -13,10 +13,12 @@ import type { Session, Statement } from './database.js';
 import { give } from './destination.js';
 import { RECIPIENT_COLUMNS, type RecipientRow, recipientOf } from './row.js';
 
-/** Leases that are taken back, and destinations that are made ready, in one claim. */
+/** Leases that are taken back in one claim. */
 const MAX_REAPED = 1_000;
-const MAX_PROMOTED = 500;
-/** Destinations that are looked at together, and how often, before the caller has to ask again. */
+/**
+ * Destinations that are looked at together, and how often, before the caller has to ask again. As many are made
+ * ready at a time.
+ */
 const MIN_VISITED = 8;
 const MAX_VISITED = 200;
 const MAX_ROUNDS = 20;
@@ -134,6 +136,30 @@ const NEXT: Statement = {
     (select min(next_due) from destination where turn is null and next_due is not null and not blocked) as due`,
 };
 
+/** Whether there is anything to do at all: most calls are to find out that there is not. */
+const GLANCE: Statement = {
+  name: 'claim-glance',
+  text: `select
+    exists (select from destination where turn is not null)
+      or exists (select from destination where turn is null and next_due <= $1)
+      or exists (select from work where leased_until <= clock_timestamp()) as busy,
+    (select min(next_due) from destination where turn is null and next_due is not null and not blocked) as due,
+    (select oldest_compatible from danelaw_schema) as oldest`,
+};
+
+export interface Glance {
+  readonly busy: boolean;
+  readonly due: number | null;
+  readonly oldest: number;
+}
+
+/** A look without locks, and without a commit. */
+export async function glance(session: Session, now: number): Promise<Glance> {
+  const [row] = await session.query<Glance>(GLANCE, [now]);
+  if (row === undefined) throw new Error('a glance has one row');
+  return row;
+}
+
 interface Visited {
   readonly name: string;
   readonly not_before: number;
@@ -159,7 +185,7 @@ export async function claim(session: Session, request: ClaimRequest, node: strin
       reaped.map(({ destination, due }) => ({ destination, due: due ?? undefined, freed: true })),
     );
   }
-  await session.query(PROMOTE, [now, MAX_PROMOTED]);
+  await session.query(PROMOTE, [now, pageOf(max)]);
   const [end] = await session.query<{ round: number }>(ROUND, []);
   const round = end?.round ?? 0;
   const claims: Claim[] = [];
@@ -171,7 +197,7 @@ export async function claim(session: Session, request: ClaimRequest, node: strin
       more = true;
       break;
     }
-    const page = Math.min(Math.max(max - claims.length, MIN_VISITED), MAX_VISITED);
+    const page = pageOf(max - claims.length);
     const visited = await session.query<Visited>(VISIT, [visitedTo, round, page]);
     const last = visited.at(-1);
     if (last === undefined) break;
@@ -218,6 +244,8 @@ async function serve(
   const more = unserved.size > 0 || rested.some((destination) => destination.ready);
   return { claims, more, busy: busy.length > 0 };
 }
+
+const pageOf = (max: number): number => Math.min(Math.max(max, MIN_VISITED), MAX_VISITED);
 
 const wholeLimit = (limit: number): number => Math.max(0, Math.min(Math.floor(limit), 1_000_000));
 

@@ -130,7 +130,17 @@ export class Database {
 
   /** One statement that changes nothing, or may be repeated. @throws Interrupted and others */
   async ask<Row extends pg.QueryResultRow>(statement: Statement, values: readonly Value[]): Promise<Row[]> {
-    return this.#withSession((session) => session.query<Row>(statement, values));
+    return this.look((session) => session.query<Row>(statement, values));
+  }
+
+  /** The same with several, each for itself. */
+  async look<T>(use: (session: Session) => Promise<T>): Promise<T> {
+    return this.#withSession(use);
+  }
+
+  /** @throws QueueUnusableError where the schema is of a newer version than this program can work with */
+  mustBeCompatible(oldest: number): void {
+    if (oldest > this.#options.version) throw tooNew(this.#options.version, oldest);
   }
 
   /**
@@ -152,7 +162,7 @@ export class Database {
       }
       const [row] = await session.query<{ number: number; oldest: number }>(NUMBER, [writer]);
       if (row === undefined) throw new Error('a writer has no number');
-      if (row.oldest > this.#options.version) throw tooNew(this.#options.version, row.oldest);
+      this.mustBeCompatible(row.oldest);
       try {
         await session.query(COMMIT, []);
       } catch (error) {

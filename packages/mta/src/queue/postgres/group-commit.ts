@@ -11,7 +11,7 @@ import { type Database, unavailable, writerName } from './database.js';
 import { concernsOneMember, Interrupted } from './failure.js';
 
 export interface GroupCommitOptions<Member, Result> {
-  readonly database: Database;
+  readonly database: Pick<Database, 'closing' | 'pause'>;
   /** Transactions at a time: while one is flushed, another one's rows are written. */
   readonly width: number;
   readonly maxMembers: number;

@@ -34,11 +34,11 @@ import {
   type Slot,
 } from '../queue.js';
 import { mustBeMessage, mustBeSettlement } from './arguments.js';
-import { claim } from './claim.js';
+import { claim, glance } from './claim.js';
 import { Database, PATIENCE, type Session, type Statement, type Value, writerName } from './database.js';
 import { FORGET_STATE, give, KNOWN, type KnownRow, SET_STATE, SWEEP, stateValues } from './destination.js';
 import { isCorruption } from './failure.js';
-import { COUNTS, changePage, findPage, type Place, readEntry, START } from './find.js';
+import { changePage, count, findPage, type Place, readEntry, START } from './find.js';
 import { GroupCommit } from './group-commit.js';
 import { keep } from './keep.js';
 import { Leases, RENEW } from './lease.js';
@@ -210,6 +210,9 @@ class PostgresQueue implements Queue {
         // The caller's clock goes on while the database can't be reached.
         const began = monotonic();
         const now = request.now + Math.floor(began - asked);
+        const { busy, due, oldest } = await database.look((session) => glance(session, now));
+        database.mustBeCompatible(oldest);
+        if (!busy) return { claims: [], nextDue: due ?? undefined };
         const work = (session: Session) => claim(session, { ...request, now }, node);
         const batch = await database.transact(this.#claimer, work, began + request.lease);
         for (const each of batch.claims) this.#leases.hold(each, began + request.lease);
@@ -301,7 +304,7 @@ class PostgresQueue implements Queue {
   async change(filter: QueueFilter, action: QueueAction, now: number): Promise<number> {
     this.#mustBeOpen();
     const database = this.#database;
-    let count = 0;
+    let changed = 0;
     for (let after: Place | undefined = START; after !== undefined; ) {
       const place: Place = after;
       const giveUpAt = database.deadline(PATIENCE);
@@ -309,18 +312,15 @@ class PostgresQueue implements Queue {
       const page = await this.#changing.pass(() =>
         database.persist(() => database.transact(this.#changer, work, giveUpAt), giveUpAt),
       );
-      count += page.count;
+      changed += page.count;
       after = page.next;
     }
-    return count;
+    return changed;
   }
 
   async counts(): Promise<QueueCounts> {
     this.#mustBeOpen();
-    const [row] = await this.#ask<QueueCounts>(COUNTS, []);
-    if (row === undefined) throw new Error('a count has one row');
-    const { messages, recipients, held, octets } = row;
-    return { messages, recipients, held, octets };
+    return this.#look(count);
   }
 
   close(): Promise<void> {
