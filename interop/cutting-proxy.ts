@@ -4,7 +4,10 @@
  */
 import { connect, createServer, type Socket } from 'node:net';
 
-export type Cut = 'before the server heard of the commit' | 'before the client heard of it';
+export type Cut =
+  | 'before the server heard of the commit'
+  | 'before the client heard of it'
+  | 'not at all: it stands still';
 
 export interface CuttingProxy {
   readonly port: number;
@@ -43,6 +46,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
         armed = undefined;
         cuts++;
         if (cut === 'before the server heard of the commit') return end();
+        if (cut === 'not at all: it stands still') return;
         deaf = true;
       }
       upstream.write(chunk);

@@ -90,7 +90,7 @@ export async function startPostgres({ folder, settings = {} }: PostgresOptions):
     port,
     url,
     urlOf: (user, password, database = 'postgres') =>
-      `postgresql://${user}:${password}@127.0.0.1:${port}/${database}`,
+      `postgresql://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`,
     query,
     stop,
     start,

@@ -138,6 +138,7 @@ class PostgresQueue implements Queue {
   readonly #changer = writerName();
   readonly #stopping = new AbortController();
   readonly #sweeper: NodeJS.Timeout;
+  #sweeping: Promise<void>;
   #closed: Promise<void> | undefined;
 
   constructor(database: Database, settings: Settings) {
@@ -173,7 +174,10 @@ class PostgresQueue implements Queue {
       commit: (endings, writer, giveUpAt) =>
         database.transact(writer, (session) => settle(session, endings), giveUpAt),
     });
-    this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY).unref();
+    this.#sweeping = this.#sweep();
+    this.#sweeper = setInterval(() => {
+      this.#sweeping = this.#sweeping.then(() => this.#sweep());
+    }, SWEEP_EVERY).unref();
   }
 
   async add(message: NewMessage): Promise<void> {
@@ -340,6 +344,7 @@ class PostgresQueue implements Queue {
       this.#leases.all().map((claim) => this.#end({ claim, ...ending }).catch(untilTheLeaseEnds)),
     );
     await this.#slots.close();
+    await this.#sweeping;
     clearTimeout(limit);
     await this.#database.close();
     await this.#wakeUp.ended();
@@ -353,6 +358,7 @@ class PostgresQueue implements Queue {
     return settled;
   }
 
+  /** Never rejects. */
   async #sweep(): Promise<void> {
     for (const statement of SWEEP) {
       // What is not swept now is swept the next time.

@@ -95,6 +95,7 @@ create table destination (
 ) with (fillfactor = 60);
 create index destination_turn on destination (turn) where turn is not null;
 create index destination_due on destination (next_due) where turn is null and next_due is not null;
+create index destination_idle on destination (name) where turn is null and next_due is null and not known;
 
 create table slot (
   id bigint generated always as identity primary key,
@@ -145,8 +146,17 @@ export async function migrate(
     await client.query("select pg_advisory_xact_lock(hashtextextended('danelaw schema ' || $1, 0))", [
       schema,
     ]);
-    const { rows } = await client.query('select from pg_namespace where nspname = $1', [schema]);
-    if (rows.length === 0) await client.query(`create schema ${client.escapeIdentifier(schema)}`);
+    const { rows } = await client.query<{ usable: boolean; who: string }>(
+      "select has_schema_privilege(oid, 'usage') as usable, current_user as who from pg_namespace where nspname = $1",
+      [schema],
+    );
+    const [there] = rows;
+    if (there === undefined) await client.query(`create schema ${client.escapeIdentifier(schema)}`);
+    else if (!there.usable) {
+      throw new QueueUnusableError(
+        `the user "${there.who}" may not use the schema "${schema}" of the database`,
+      );
+    }
     await client.query(VERSION_TABLE);
     const before = await found(client);
     if (!isCurrent(before, ours)) {
