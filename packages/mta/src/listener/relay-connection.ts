@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { SMTPServerAuthentication, SMTPServerAuthenticationResponse } from 'smtp-server';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
+import type { SessionTls } from '../acceptance/received-field.js';
 import type { SmtpAnswer } from '../acceptance/submission.js';
 import * as answers from './answers.js';
 import { type CommandLine, CommandStream } from './command-stream.js';
@@ -40,6 +41,7 @@ export class RelayConnection extends SMTPConnection {
   #corked: Socket | undefined;
   #gone = false;
   #greeted = false;
+  #tls: SessionTls | undefined;
 
   constructor(
     relay: RelayState,
@@ -59,6 +61,7 @@ export class RelayConnection extends SMTPConnection {
       }),
       esmtp: () => this.#esmtp,
       underTls: () => this.secure,
+      tls: () => this.#tls,
       alive: () => !this.#gone,
       ended: (reaction) => {
         this.#errors = 0;
@@ -272,7 +275,10 @@ export class RelayConnection extends SMTPConnection {
   secured(socket: Socket | TLSSocket): void {
     this.#esmtp = false;
     if (!(socket instanceof TLSSocket)) return;
-    this.#relay.log.tls(this.facts, socket.getProtocol() ?? undefined, socket.getCipher()?.name);
+    const protocol = socket.getProtocol() ?? undefined;
+    const cipher = socket.getCipher()?.name;
+    this.#tls = { protocol: protocol ?? 'TLS', cipher: cipher ?? 'unknown' };
+    this.#relay.log.tls(this.facts, protocol, cipher);
   }
 
   // ---- Logins ----

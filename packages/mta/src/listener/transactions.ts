@@ -5,6 +5,7 @@
  * A client may leave before it has its answer. Its message is accepted nonetheless, as nobody can know whether
  * the answer has reached it: it may send the message a second time, and two are better than none (RFC 1047).
  */
+import type { SessionTls } from '../acceptance/received-field.js';
 import type { SmtpAnswer, SubmittedRecipient } from '../acceptance/submission.js';
 import type { Origin } from '../queue/queue.js';
 import * as answers from './answers.js';
@@ -23,6 +24,8 @@ export interface Client {
   /** EHLO was said. */
   esmtp(): boolean;
   underTls(): boolean;
+  /** How the session is protected; undefined in clear text. */
+  tls(): SessionTls | undefined;
   /** The connection is still there. */
   alive(): boolean;
   /** The message has come to its end, and this became of it. */
@@ -189,6 +192,7 @@ export class Transactions {
     try {
       const accepted = await this.#relay.acceptance.accept({
         origin,
+        tls: this.#client.tls(),
         from: mail.from,
         recipients,
         octets,
