@@ -73,7 +73,7 @@ function recipientLines({ recipient, action, outcome, expired }: DsnRecipient): 
     head,
     ...wrapped(why, '    '),
     ...wrapped(`What to do: ${advice}`, '    '),
-    ...wrapped(fieldText(detail, true), '    '),
+    ...wrapped(detail, '    '),
   ];
 }
 
@@ -96,10 +96,11 @@ function duration(milliseconds: number): string {
 /** RFC 5322 section 2.1.1 asks for 78; quoted once in an answer it still fits. */
 const LINE_CHARACTERS = 72;
 
+/** What servers and senders say is among it: nothing gets here but printable text. */
 function wrapped(text: string, indent: string): string[] {
   const lines: string[] = [];
   let line = indent;
-  for (const word of text.split(' ').flatMap(pieces)) {
+  for (const word of fieldText(text, true).split(' ').flatMap(pieces)) {
     if (line !== indent && line.length + 1 + word.length > LINE_CHARACTERS) {
       lines.push(line);
       line = indent;
