@@ -3,6 +3,7 @@ export { keepParsed } from './certificate.js';
 export { type ConnectOptions, connectDane, type DaneConnection } from './connect.js';
 export { type ConnectFault, DaneConnectError } from './connect-error.js';
 export { connectDaneService, type ServiceOptions } from './connect-service.js';
+export { type Connector, type Destination, daneAgent, daneConnector } from './connector.js';
 export { type DiscoverOptions, discover } from './discover.js';
 export type * from './finding.js';
 export {
@@ -39,6 +40,7 @@ export {
 } from './secure-socket.js';
 export { MAX_CHAIN_CERTIFICATES, takeChain } from './sent-chain.js';
 export type { StartTls } from './start-tls.js';
+export { type DaneTlsOptions, daneTlsOptions, type VerifiedServer } from './tls-options.js';
 export { abbreviateTlsa, formatTlsa, type TlsaRecord } from './tlsa.js';
 export { judgeTlsa } from './usable.js';
 export {

@@ -1,11 +1,11 @@
 /**
  * TLS over a connection that stands, and a verdict on who is at its other end before anybody gets to write a word.
  *
- * This can't be had from options to `tls.connect` alone. Node.js calls `checkServerIdentity` only where OpenSSL
+ * This can't be had from options to `tls.connect` alone (`tls-options.ts` has what can). Node.js calls `checkServerIdentity` only where OpenSSL
  * has found a path to a root it trusts - which a DANE server need not have - and never where a session is
  * resumed; and where such a path is not asked for (`rejectUnauthorized: false`) nothing it returns refuses
- * anybody. Whoever got options would have to remember to look afterwards. So there are no options to be had here,
- * only this function, which hands the socket over when the verdict stands:
+ * anybody. Whoever got options would have to remember to look afterwards. So this is a
+ * function, which hands the socket over when the verdict stands:
  *
  * - the chain is taken as it was sent, at `secureConnect`, in the same turn of the event loop;
  * - no session is offered for resumption, as a resumed one shows no certificate;
@@ -61,6 +61,8 @@ export interface Secured {
   /** Verified, and yours: nothing listens to it any more, not even to its errors. */
   readonly socket: TLSSocket;
   readonly authenticated: AuthenticatedBy;
+  /** The name that the server was asked for: the TLSA base domain, or what PKIX goes by. */
+  readonly serverName: string;
   /** DER, as the server sent it. */
   readonly chain: readonly Uint8Array[];
 }
@@ -143,13 +145,13 @@ function judged(socket: TLSSocket, { trust, clock = Date.now }: SecureOptions): 
       const verdict = verifyCertificate({ chain, tlsa, baseDomain, otherNames, time });
       if (!verdict.authenticated) throw unauthenticated(verdict.reason);
       const { matched, reason } = verdict;
-      return { socket, chain, authenticated: { by: 'dane', matched, reason } };
+      return { socket, serverName: baseDomain, chain, authenticated: { by: 'dane', matched, reason } };
     }
     case 'pkix': {
       const { serverName, names = [serverName], roots } = trust;
       const verdict = verifyPkix({ chain, names, time, ...(roots === undefined ? {} : { roots }) });
       if (!verdict.authenticated) throw unauthenticated(verdict.reason);
-      return { socket, chain, authenticated: { by: 'pkix', name: verdict.referenceName } };
+      return { socket, serverName, chain, authenticated: { by: 'pkix', name: verdict.referenceName } };
     }
     default: {
       const never: never = trust;

@@ -1,17 +1,39 @@
 /** Verified connections of any Node.js program (RFC 7673), to servers and zones of the lab. */
 import { once } from 'node:events';
-import { createServer as createHttpsServer, request } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, TLSSocket, type TlsOptions, connect as tlsConnect } from 'node:tls';
+import {
+  type AgentOptions,
+  createServer as createHttpsServer,
+  type RequestOptions,
+  request,
+} from 'node:https';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Server,
+  type Socket,
+  connect as tcpConnect,
+} from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  type ConnectionOptions,
+  createServer as createTlsServer,
+  TLSSocket,
+  type TlsOptions,
+  connect as tlsConnect,
+} from 'node:tls';
 import {
   type ConnectOptions,
   connectDane,
   connectDaneService,
   DaneConnectError,
   type DaneConnection,
+  daneAgent,
+  daneConnector,
+  daneTlsOptions,
   formatTlsa,
   Roots,
   type ServiceOptions,
+  type TlsaRecord,
 } from '@danelaw/dane';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import {
@@ -79,7 +101,10 @@ const servers = {
   tls: createTlsServer(tlsOptions(plain), conversation),
   old: createTlsServer({ ...tlsOptions(plain), maxVersion: 'TLSv1.2' }, conversation),
   pkix: createTlsServer(tlsOptions(trusted), conversation),
-  https: createHttpsServer(tlsOptions(plain), (_, response) => void response.end('over DANE')),
+  https: createHttpsServer(
+    tlsOptions(plain),
+    ({ headers }, response) => void response.end(`over DANE to ${headers.host}`),
+  ),
   imap: startTlsServer([
     [undefined, '* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n'],
     [/^a1 STARTTLS\r\n$/u, '* an untagged line\r\na1 OK begin\r\n'],
@@ -253,7 +278,7 @@ describe('TLS from the first octet on', () => {
       );
       asked.on('error', reject).end();
     });
-    expect(response).toBe('over DANE');
+    expect(response).toContain('over DANE');
   });
 
   it('never resumes a session: each connection shows its certificates', async () => {
@@ -273,6 +298,187 @@ describe('TLS from the first octet on', () => {
     connection.socket.resume().on('error', () => {});
     connection.socket.write('hello');
     expect(await failed).toMatchObject([{ code: expect.stringContaining('RENEGOTIATION') }]);
+  });
+});
+
+/** GET / by the options that a request takes. */
+const get = (options: RequestOptions): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const asked = request(options, (answer) => {
+      let text = '';
+      answer.on('data', (octets) => (text += octets)).on('end', () => resolve(text));
+    });
+    asked.on('error', reject).end();
+  });
+
+/** Connects by options and waits for the verdict. */
+async function connectBy(options: ConnectionOptions): Promise<TLSSocket> {
+  const socket = tlsConnect(options);
+  try {
+    await once(socket, 'secureConnect');
+    return socket;
+  } catch (error) {
+    expect(socket.destroyed).toBe(true);
+    throw error;
+  }
+}
+
+describe('options for tls.connect', () => {
+  const optionsFor = async (host: string, server: Server, wish: Wish = {}) =>
+    (await daneTlsOptions(host, portOf(server), { resolver, ...wish })).options;
+
+  it.each(['tls', 'old'] as const)('connect to the server that was verified: %s', async (which) => {
+    const socket = await connectBy(await optionsFor('tls.example', servers[which]));
+    expect(socket.authorized).toBe(true);
+    socket.write('hello');
+    expect(String((await once(socket, 'data'))[0])).toBe('echo hello');
+    socket.destroy();
+  });
+
+  it('say by what it was verified', async () => {
+    const { authenticated } = await daneTlsOptions('tls.example', portOf(servers.tls), { resolver });
+    expect(authenticated).toMatchObject({ by: 'dane', matched: { usage: 3 } });
+  });
+
+  it('go with https.request, which sends the name of the server', async () => {
+    expect(await get(await optionsFor('tls.example', servers.https))).toBe(
+      `over DANE to tls.example:${portOf(servers.https)}`,
+    );
+  });
+
+  it('go with a certificate that an authority has issued, without the authority', async () => {
+    const { options, authenticated } = await daneTlsOptions('mx.authority.example', internet.smtpPort, {
+      resolver,
+      starttls: 'smtp',
+    });
+    expect(authenticated).toMatchObject({ by: 'dane', matched: { usage: 2 } });
+    const plain = await startTlsByHand('mx.authority.example');
+    const socket = await connectBy({ ...options, socket: plain });
+    expect(socket.authorized).toBe(true);
+    socket.destroy();
+  });
+
+  /** To where TLS begins, with nothing of ours. */
+  async function startTlsByHand(host: string): Promise<Socket> {
+    const address = internet.mailServers.get(host)?.addresses[0] ?? '';
+    const socket = tcpConnect(internet.smtpPort, address);
+    for (const line of ['EHLO client.example', 'STARTTLS']) {
+      await once(socket, 'data');
+      socket.write(`${line}\r\n`);
+    }
+    await once(socket, 'data');
+    return socket;
+  }
+
+  it('refuse another certificate before a word is said: self-signed', async () => {
+    const options = await optionsFor('tls.example', servers.tls);
+    const said = seen.length;
+    await expect(connectBy({ ...options, port: portOf(servers.pkix) })).rejects.toThrow();
+    expect(seen.slice(said).filter(({ text }) => text !== '')).toEqual([]);
+  });
+
+  it('refuse whom the pinned certificate vouches for: it is no authority here', async () => {
+    // An authority's certificate is served, and a certificate that it issued.
+    const authority = await serve(root);
+    const child = await serve(issue(root, leaf('tls.example')));
+    const { options } = await authority.verified();
+    await expect(connectBy({ ...options, port: portOf(child.server) })).rejects.toThrow(
+      /another certificate/u,
+    );
+  });
+
+  it('refuse an expired certificate, which connectDane takes (RFC 7671 section 5.1)', async () => {
+    const past = { notBefore: new Date(Date.now() - 2 * DAY), notAfter: new Date(Date.now() - DAY) };
+    const { verified } = await serve(selfSigned({ names: ['tls.example'], validity: past }));
+    const { options, authenticated } = await verified();
+    expect(authenticated.by).toBe('dane');
+    await expect(connectBy(options)).rejects.toMatchObject({ code: 'CERT_HAS_EXPIRED' });
+  });
+
+  it('are not made where the server is not verified', async () => {
+    const { fault } = await failure(optionsFor('broken.example', servers.tls));
+    expect(fault).toBe('look-up');
+  });
+
+  const started: Server[] = [];
+  afterEach(() => {
+    for (const server of started.splice(0)) server.close();
+  });
+
+  /** A server that started when the zones stood already: its record is added to what the resolver says. */
+  async function serve(certificate: Certificate) {
+    const server = createTlsServer(tlsOptions(certificate), conversation);
+    started.push(server);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const record = tlsaFor(certificate, 3, 1, 1);
+    return {
+      server,
+      verified: () => daneTlsOptions('tls.example', portOf(server), { resolver: adding(record) }),
+    };
+  }
+
+  const adding = (record: TlsaRecord): Pick<Resolver, 'resolve'> => ({
+    resolve: async (name, type, options) => {
+      const lookup = await resolver.resolve(name, type, options);
+      if (type !== 'TLSA' || lookup.status !== 'secure') return lookup;
+      const added = {
+        name,
+        type,
+        ttl: 300,
+        data: { type: 'TLSA', ...record } as const,
+        rdata: new Uint8Array(0),
+      };
+      return { ...lookup, rcode: 'NOERROR', records: [added] };
+    },
+  });
+});
+
+describe('an agent and a connector', () => {
+  const agentOf = (wish: Wish = {}, more: AgentOptions = {}) => daneAgent({ resolver, ...wish }, more);
+
+  it('verify each connection of https.request', async () => {
+    const agent = agentOf();
+    const port = portOf(servers.https);
+    expect(await get({ agent, host: 'tls.example', port })).toBe(`over DANE to tls.example:${port}`);
+    agent.destroy();
+  });
+
+  it('keep a connection for the next request to the same server', async () => {
+    const agent = agentOf({}, { keepAlive: true });
+    const port = portOf(servers.https);
+    const reached: unknown[] = [];
+    const note = (socket: unknown): void => void reached.push(socket);
+    servers.https.on('secureConnection', note);
+    for (let time = 0; time < 2; time += 1) await get({ agent, host: 'tls.example', port });
+    servers.https.off('secureConnection', note);
+    agent.destroy();
+    expect(reached).toHaveLength(1);
+  });
+
+  it.each<[string, RequestOptions, object]>([
+    ['is not who it should be', { host: 'pkix.example' }, { fault: 'unauthenticated' }],
+    ['could not be looked up', { host: 'broken.example', port: -1 }, { fault: 'look-up' }],
+    ['is an address', { host: '127.0.0.1' }, { message: expect.stringContaining('127.0.0.1') }],
+  ])(
+    'give an error to the request where a server %s, and say nothing to it',
+    async (_, destination, error) => {
+      const agent = agentOf({ roots: new Roots([]) });
+      const port = destination.port === -1 ? portOf(servers.tls) : portOf(servers.https);
+      await expect(get({ ...destination, port, agent })).rejects.toMatchObject(error);
+      agent.destroy();
+    },
+  );
+
+  it('are called as undici calls its option "connect"', async () => {
+    const connect = daneConnector({ resolver });
+    const port = String(portOf(servers.https));
+    const socket = await new Promise<Duplex | null>((resolve, reject) =>
+      connect({ hostname: 'tls.example', host: `tls.example:${port}`, port }, (error, made) =>
+        error === null ? resolve(made) : reject(error),
+      ),
+    );
+    expect(socket).toBeInstanceOf(TLSSocket);
+    socket?.destroy();
   });
 });
 
