@@ -19,8 +19,16 @@ export async function show(
   io: Io,
 ): Promise<ExitCode> {
   const reports: (ReadReport & { readonly file: string })[] = [];
+  const seen = new Set<string>();
   for (const file of files) {
-    for (const report of await readFrom(file, io)) reports.push({ file, ...report });
+    for (const report of await readFrom(file, io)) {
+      // Section 5.3: the id is there "to identify and ignore duplicate reports".
+      const id = JSON.stringify([report.organization, report.contact, report.reportId]);
+      const isAgain = report.reportId !== '' && seen.has(id);
+      seen.add(id);
+      if (isAgain) io.stderr.write(`danelaw: ${printable(file)}: the same report again; it counts once\n`);
+      else reports.push({ file, ...report });
+    }
   }
   const domains = summarize(reports);
   if (options.json) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DayCounters, MAX_DETAILS, MAX_DOMAINS, MAX_POLICIES } from './counters.js';
+import { DayCounters, MAX_CHARACTERS, MAX_DETAILS, MAX_DOMAINS, MAX_POLICIES } from './counters.js';
 import type { FailureDetail, ReportedPolicy, Tally } from './tally.js';
 
 const policy: ReportedPolicy = { type: 'tlsa', strings: ['3 1 1 00'], domain: 'mx.a.example', mxHosts: [] };
@@ -67,6 +67,24 @@ describe('DayCounters', () => {
     expect(counters.add(tally([], { reportDomain: 'late.example' }))).toBe(false);
     expect(counters.add(tally())).toBe(true);
     expect(counters.domains).toHaveLength(MAX_DOMAINS);
+  });
+
+  it('has room for so many characters; then types alone are told apart, and the sums stay right', () => {
+    const counters = new DayCounters();
+    const strings = ['x'.repeat(1_000_000)];
+    for (let i = 0; i < 30; i++) {
+      const large = { ...policy, domain: `mx${i}.example`, strings };
+      counters.add(
+        tally([detail({ receivingIp: `ip ${i}` })], { reportDomain: `d${i}.example`, policy: large }),
+      );
+    }
+    const cells = counters.cells();
+    expect(cells.map(({ failed }) => failed)).toEqual(Array.from({ length: 30 }, () => 1));
+    expect(cells.filter((cell) => cell.policy.strings.length > 0)).toHaveLength(MAX_CHARACTERS / 1_000_000);
+    expect(cells.at(-1)).toMatchObject({
+      policy: { type: 'tlsa', strings: [], domain: 'd29.example' },
+      failures: [{ count: 1, detail: { resultType: 'validation-failure', receivingIp: null } }],
+    });
   });
 
   it('hands out what changed, once', () => {

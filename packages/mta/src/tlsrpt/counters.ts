@@ -15,6 +15,11 @@ export const MAX_DOMAINS = 20_000;
 export const MAX_POLICIES = 50;
 /** Failures that are told apart under one policy; beyond them, by their result type alone. */
 export const MAX_DETAILS = 100;
+/**
+ * Characters of all policies and failures of a day. Beyond them policies and failures are told apart by their types
+ * alone, which takes little: a day's file stays well below what is read of one.
+ */
+export const MAX_CHARACTERS = 24_000_000;
 
 export interface CountedFailure {
   readonly detail: FailureDetail;
@@ -48,6 +53,7 @@ export class DayCounters {
   readonly #domains = new Map<string, Map<string, OpenCell>>();
   readonly #changed = new Set<OpenCell>();
   #dropped = 0;
+  #characters = 0;
 
   /** Tallies that had no room. */
   get dropped(): number {
@@ -65,7 +71,7 @@ export class DayCounters {
     if (failures.length === 0) cell.successful += 1;
     else cell.failed += 1;
     // A type counts once a session, however many records or names it is about.
-    for (const detail of oneOfEach(failures)) count(cell, detail, 1);
+    for (const detail of oneOfEach(failures)) this.#count(cell, detail, 1);
     this.#changed.add(cell);
     return true;
   }
@@ -76,7 +82,7 @@ export class DayCounters {
     if (cell === undefined) return;
     cell.successful += successful;
     cell.failed += failed;
-    for (const each of failures) count(cell, each.detail, each.count);
+    for (const each of failures) this.#count(cell, each.detail, each.count);
   }
 
   /** The cells of one domain, or of all. */
@@ -114,47 +120,48 @@ export class DayCounters {
     const known = policies.get(key);
     if (known !== undefined) return known;
     // One too many loses its records and hosts, and shares a cell with the others of its type.
-    const kept = policies.size < MAX_POLICIES ? policy : { ...policy, domain, strings: [], mxHosts: [] };
+    const isKept = policies.size < MAX_POLICIES && this.#characters < MAX_CHARACTERS;
+    const kept = isKept ? policy : { ...policy, domain, strings: [], mxHosts: [] };
     const keptKey = policyKey(kept);
-    const cell = policies.get(keptKey) ?? newCell(domain, kept);
+    const present = policies.get(keptKey);
+    if (present !== undefined) return present;
+    const cell = newCell(domain, kept);
     policies.set(keptKey, cell);
+    this.#characters += sizeOf(kept);
     return cell;
   }
+
+  #count({ failures }: OpenCell, detail: FailureDetail, by: number): void {
+    const key = JSON.stringify(detail);
+    const known = failures.get(key);
+    if (known !== undefined) {
+      known.count += by;
+      return;
+    }
+    const isKept = failures.size < MAX_DETAILS && this.#characters < MAX_CHARACTERS;
+    const kept = isKept ? detail : anonymous(detail);
+    const keptKey = isKept ? key : JSON.stringify(kept);
+    const present = failures.get(keptKey);
+    if (present !== undefined) {
+      present.count += by;
+      return;
+    }
+    failures.set(keptKey, { detail: kept, count: by });
+    this.#characters += keptKey.length;
+  }
 }
+
+const sizeOf = ({ strings, mxHosts, domain }: ReportedPolicy): number =>
+  [domain, ...strings, ...mxHosts].reduce((sum, text) => sum + text.length, 0);
 
 function newCell(reportDomain: string, policy: ReportedPolicy): OpenCell {
   return { reportDomain, policy, successful: 0, failed: 0, failures: new Map() };
-}
-
-function count({ failures }: OpenCell, detail: FailureDetail, by: number): void {
-  const known = failures.get(detailKey(detail));
-  if (known !== undefined) {
-    known.count += by;
-    return;
-  }
-  const kept = failures.size < MAX_DETAILS ? detail : anonymous(detail);
-  const key = detailKey(kept);
-  const present = failures.get(key);
-  if (present === undefined) failures.set(key, { detail: kept, count: by });
-  else present.count += by;
 }
 
 /** By its result type alone, of which there are eleven. */
 function anonymous({ resultType }: FailureDetail): FailureDetail {
   const nobody = { sendingMtaIp: null, receivingMxHostname: null, receivingMxHelo: null, receivingIp: null };
   return { resultType, ...nobody, reason: 'further failures of this type' };
-}
-
-function detailKey(detail: FailureDetail): string {
-  const { resultType, sendingMtaIp, receivingMxHostname, receivingMxHelo, receivingIp, reason } = detail;
-  return JSON.stringify([
-    resultType,
-    sendingMtaIp,
-    receivingMxHostname,
-    receivingMxHelo,
-    receivingIp,
-    reason,
-  ]);
 }
 
 function oneOfEach(failures: readonly FailureDetail[]): FailureDetail[] {

@@ -1,8 +1,9 @@
-/** What others send us as reports holds against anything: it is read, or refused with an error of its own. */
+/** What others publish and send us holds against anything: it is read, or refused with an error of its own. */
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { summarize } from './causes.js';
+import { readTlsRptRecord } from './record.js';
 import { findReports } from './report-input.js';
 import { ReportError, readReport } from './report-reader.js';
 
@@ -63,6 +64,36 @@ describe('reports of others, under fuzz', () => {
           for (const report of (await findReports(whole)).reports) read(report);
         } catch (error) {
           expect(error).toBeInstanceOf(ReportError);
+        }
+      }),
+      { numRuns },
+    );
+  });
+});
+
+describe('TLSRPT records, under fuzz', () => {
+  it('give plain mailboxes and https URLs, or nothing', () => {
+    const words = fc.constantFrom(
+      ';',
+      '=',
+      ',',
+      'rua',
+      'rua=',
+      'mailto:',
+      'https://',
+      '%',
+      '@',
+      ' ',
+      'a.example',
+    );
+    const part = fc.oneof(words, fc.string());
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 20 }), (parts) => {
+        const read = readTlsRptRecord([`v=TLSRPTv1;${parts.join('')}`]);
+        if (read.status !== 'record') return;
+        for (const each of read.destinations) {
+          if (each.kind === 'mailto') expect(each.mailbox).toMatch(/^[\x21-\x7e]+@[a-z0-9._-]+$/u);
+          else expect(each.url.protocol).toBe('https:');
         }
       }),
       { numRuns },

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_DESTINATIONS, readTlsRptRecord } from './record.js';
 
@@ -76,23 +75,5 @@ describe('readTlsRptRecord (RFC 8460 section 3)', () => {
   it('uses a bounded number of addresses', () => {
     const many = Array.from({ length: 100 }, (_, i) => `mailto:a${i}@b.example`).join(',');
     expect(destinations(`v=TLSRPTv1;rua=${many}`)).toHaveLength(MAX_DESTINATIONS);
-  });
-
-  it('holds against any text', () => {
-    const part = fc.oneof(
-      fc.constantFrom(';', '=', ',', 'rua', 'mailto:', 'https://', '%', '@', ' '),
-      fc.string(),
-    );
-    fc.assert(
-      fc.property(fc.array(part, { maxLength: 20 }), (parts) => {
-        const read = readTlsRptRecord([`v=TLSRPTv1;${parts.join('')}`]);
-        if (read.status !== 'record') return;
-        for (const each of read.destinations) {
-          if (each.kind === 'mailto') expect(each.mailbox).toMatch(/^[\x21-\x7e]+@[a-z0-9._-]+$/u);
-          else expect(each.url.protocol).toBe('https:');
-        }
-      }),
-      { numRuns: Number(process.env['DANELAW_FUZZ'] ?? 500) },
-    );
   });
 });

@@ -6,6 +6,7 @@
  * looks at what there is, does what is due, and says when to look again.
  */
 import { randomBytes } from 'node:crypto';
+import type { DayCounters } from './counters.js';
 import { isOpen, Outbox, type OutboxEntry } from './outbox.js';
 import { type Day, dayOf, endOf } from './policy-domain.js';
 import { submitterDomain } from './report.js';
@@ -53,6 +54,8 @@ export interface ReporterOptions extends Delivering {
 
 export class Reporter {
   readonly #options: ReporterOptions;
+  /** Of days that are over: nobody counts for them any more. */
+  readonly #counted = new Map<Day, Promise<DayCounters>>();
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -76,7 +79,10 @@ export class Reporter {
       const outbox = await Outbox.open(state, day);
       await this.#work(outbox, signal);
       const open = outbox.entries.filter(isOpen);
-      if (open.length === 0) await state.removeDay(day);
+      if (open.length === 0) {
+        this.#counted.delete(day);
+        await state.removeDay(day);
+      }
       for (const { due } of open) next = Math.min(next, due);
       if (open.length === 0 && clock() > endOf(day) + KEPT_DAYS * 24 * HOUR) await state.removeOutbox(day);
     }
@@ -116,7 +122,7 @@ export class Reporter {
       log({ event: 'day-dropped', day, domain: null, reportId: null, words: TOO_LATE });
       return;
     }
-    const counters = await state.read(day);
+    const counters = await this.#read(day);
     const entries = counters.domains.map((domain): OutboxEntry => {
       const due = immediately
         ? clock()
@@ -127,19 +133,28 @@ export class Reporter {
     await Outbox.create(state, day, entries);
   }
 
+  #read(day: Day): Promise<DayCounters> {
+    const known = this.#counted.get(day);
+    if (known !== undefined) return known;
+    const counters = this.#options.state.read(day);
+    this.#counted.set(day, counters);
+    counters.catch(() => this.#counted.delete(day)); // told by whoever waits for it; read again the next time
+    return counters;
+  }
+
   #newId(): string {
     return this.#options.newId?.() ?? randomBytes(12).toString('hex');
   }
 
   async #work(outbox: Outbox, signal: AbortSignal): Promise<void> {
-    const { clock, state, immediately = false } = this.#options;
+    const { clock, immediately = false } = this.#options;
     for (const entry of outbox.entries) {
       if (entry.status === 'sending') await this.#doubt(outbox, entry);
     }
     const isDue = ({ due, tries }: OutboxEntry) => due <= clock() || (immediately && tries === 0);
     const due = outbox.entries.filter((entry) => entry.status === 'waiting' && isDue(entry));
     if (due.length === 0) return;
-    const counters = await state.read(outbox.day);
+    const counters = await this.#read(outbox.day);
     const queue = due.values();
     const worker = async (): Promise<void> => {
       for (const entry of queue) {

@@ -18,10 +18,12 @@ import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { cellLine, readCellLine } from './cell-record.js';
 import { type Cell, DayCounters, policyKey } from './counters.js';
-import { appendLines, FILE_MODE, FORMAT, MAX_JOURNAL_OCTETS, readLines, writeLines } from './journal.js';
+import { appendLines, FILE_MODE, FORMAT, readLines, writeLines } from './journal.js';
 import { type Day, startOf } from './policy-domain.js';
 
 const FOLDER_MODE = 0o700;
+/** Octets beyond which the common file of short-lived processes is left, and a new one begun. */
+const ROTATE_ABOVE = 32 * 1024 * 1024;
 /** Octets beyond which a process writes its own file anew, without the lines that later ones replace. */
 const COMPACT_ABOVE = 4 * 1024 * 1024;
 
@@ -177,7 +179,7 @@ export class CountWriter {
       changed.map((cell) => cellLine({ writer: this.#writer, cell })),
     );
     if (this.#shortLived) {
-      if (size < MAX_JOURNAL_OCTETS) return;
+      if (size < ROTATE_ABOVE) return;
       // Nobody owns the file, so nobody can write it anew; a new one is begun.
       await rename(file, join(folder, `short-${this.#writer}.log`));
       return;

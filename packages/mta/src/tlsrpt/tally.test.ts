@@ -268,9 +268,18 @@ describe('tallyAttempt (RFC 8460 sections 4.2 to 4.4)', () => {
     const failures = [{ demand: 'sts', failureType: 'validation-failure', reason: long }] as const;
     const [tally] = tallyAttempt({ ...BASE, report: { ...report, failures } });
     expect(tally?.failures[0]?.reason).toMatch(/^[\x20-\x7e]{200}$/u);
-    expect(tally?.policy.strings).toHaveLength(100);
-    expect(tally?.policy.strings[0]).toHaveLength(8192);
-    expect(tally?.policy.mxHosts).toHaveLength(100);
+    expect(tally?.policy.strings.join('')).toHaveLength(20_000);
+    expect(tally?.policy.mxHosts).toHaveLength(1);
+  });
+
+  it('keeps a hundred lines of a policy', () => {
+    const lines = Array.from({ length: 1000 }, (_, i) => `mx: mx${i}.a.example`);
+    const [tally] = tallyAttempt({
+      ...BASE,
+      report: { ...BASE.report, stsPolicy: { ...stsPolicy, lines, mx: lines } },
+    });
+    expect(tally?.policy.strings).toEqual(lines.slice(0, 100));
+    expect(tally?.policy.mxHosts).toEqual(lines.slice(0, 100));
   });
 
   it('a bogus MX RRset is a failure of the domain without a host', () => {

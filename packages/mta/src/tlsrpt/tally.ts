@@ -61,8 +61,8 @@ export interface Tally {
 const MAX_REASON = 200;
 /** Lines of a policy that are kept. The largest in use have some ten; a hostile one could have a thousand. */
 const MAX_POLICY_STRINGS = 100;
-/** Characters of one of them: a TLSA record with a whole certificate fits. */
-const MAX_POLICY_STRING = 8_192;
+/** Characters of all of them together: TLSA records with whole certificates fit. */
+const MAX_POLICY_CHARACTERS = 32_768;
 
 /** What one attempt counts for; nothing where it says nothing about the domain's TLS. */
 export function tallyAttempt(attempt: Attempt): Tally[] {
@@ -162,10 +162,19 @@ function bounded(
 ): ReportedPolicy {
   return {
     type,
-    strings: strings.slice(0, MAX_POLICY_STRINGS).map((each) => each.slice(0, MAX_POLICY_STRING)),
+    strings: firstOf(strings),
     domain,
-    mxHosts: mxHosts.slice(0, MAX_POLICY_STRINGS),
+    mxHosts: firstOf(mxHosts),
   };
+}
+
+/** As many, whole ones, as are kept. */
+function firstOf(texts: readonly string[]): readonly string[] {
+  let characters = 0;
+  return texts.slice(0, MAX_POLICY_STRINGS).filter((text) => {
+    characters += text.length;
+    return characters <= MAX_POLICY_CHARACTERS;
+  });
 }
 
 /** I-JSON is UTF-8, but a reason is read by many programs: printable ASCII alone. */
