@@ -86,6 +86,22 @@ describe('the state folder', () => {
     expect(warnings).toEqual([expect.stringContaining('1 damaged lines')]);
   });
 
+  it('cut at any octet, a file is read as far as its lines are whole, or set aside', async () => {
+    const process = counter(true);
+    process.add(tally('a.example'));
+    await process.write();
+    process.add(tally('a.example'));
+    await process.write();
+    const path = join(folder, 'state/days', DAY, 'short.log');
+    const whole = await readFile(path);
+    const seen = new Set<string>();
+    for (let octets = 0; octets <= whole.length; octets++) {
+      await writeFile(path, whole.subarray(0, octets));
+      seen.add((await totals()).join());
+    }
+    expect([...seen]).toEqual(['', 'a.example 1/0', 'a.example 2/0']);
+  });
+
   it('a file of another format is set aside, with a warning', async () => {
     const process = counter(true);
     process.add(tally('a.example'));

@@ -1,8 +1,12 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Attempt } from '@danelaw/smtp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Dkim } from '../dkim/dkim.js';
+import type { ReportMail } from './report-mail.js';
+import type { ReportEvent } from './reporter.js';
 import { State } from './state.js';
 import { TlsReports } from './tls-reports.js';
 
@@ -86,6 +90,67 @@ describe('TlsReports', () => {
     stop.abort();
     await run;
     expect((await new State(state).read('2026-11-24')).domains).toEqual(['a.example']);
+  });
+
+  it('sends the reports of yesterday beside counting those of today', async () => {
+    const state = join(folder, 'state');
+    const yesterday = new TlsReports({ state, clock: () => BEFORE_MIDNIGHT });
+    yesterday.count([attempt]);
+    await yesterday.close();
+    const stop = new AbortController();
+    const mails: ReportMail[] = [];
+    const events: ReportEvent[] = [];
+    const key = generateKeyPairSync('ed25519').privateKey;
+    const who = { pattern: 'sender.example', domain: 'sender.example', selector: 's' };
+    const txt = [Buffer.from('v=TLSRPTv1;rua=mailto:reports@a.example')];
+    const record = {
+      name: '',
+      type: 'TXT',
+      ttl: 1,
+      data: { type: 'TXT', strings: txt },
+      rdata: new Uint8Array(),
+    } as const;
+    const reports = new TlsReports({
+      state,
+      clock: () => BEFORE_MIDNIGHT + 6 * 3_600_000,
+      log: (event) => {
+        events.push(event);
+        stop.abort();
+      },
+      sending: {
+        organization: 'Sender',
+        contact: 'tlsrpt@sender.example',
+        dkim: new Dkim([{ ...who, algorithm: 'ed25519-sha256', key }]),
+        resolver: {
+          close: async () => {},
+          resolve: async (name, type) => {
+            const answer = {
+              name,
+              type,
+              chain: [],
+              rcode: 'NOERROR',
+              aliases: [],
+              canonicalName: name,
+              ttl: 1,
+            } as const;
+            return { status: 'secure', ...answer, records: [record] };
+          },
+        },
+        submit: async (mail) => {
+          mails.push(mail);
+          return { status: 'accepted', words: 'queued' };
+        },
+      },
+    });
+    const run = reports.run(stop.signal);
+    reports.count([attempt, attempt]);
+    await run;
+    expect(events).toMatchObject([
+      { event: 'sent', day: '2026-11-24', domain: 'a.example', words: 'queued' },
+    ]);
+    expect(mails.map(({ envelope }) => envelope.to)).toEqual([['reports@a.example']]);
+    expect(await counted('2026-11-24')).toEqual([]);
+    expect(await counted('2026-11-25')).toEqual([['a.example', 2]]);
   });
 
   it('keeps counts in memory while they can not be written', async () => {

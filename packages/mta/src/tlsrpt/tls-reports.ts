@@ -1,7 +1,10 @@
 /**
  * TLS reports (RFC 8460) for who sends mail:
  *
- *     const reports = new TlsReports({ state: '/var/lib/danelaw/tlsrpt' , sending: { ... } });
+ *     const reports = new TlsReports({
+ *       state: '/var/lib/danelaw/tlsrpt',
+ *       sending: { organization, contact, resolver, dkim, submit },   // left out: counted, not sent
+ *     });
  *     reports.count(delivery.attempts, { unrouted: delivery.unrouted, message });   // after every delivery
  *     await reports.run(signal);                                                    // beside everything else
  *
@@ -9,6 +12,8 @@
  * - `run` writes what was counted every few seconds, and - with `sending` - sends the reports of days that
  *   are over. It ends when `signal` aborts, with everything written. Failures of the disk are told to `warn`;
  *   counts stay in memory meanwhile.
+ * - `submit` takes a report as a mail, signed: `submitNow` delivers it at once, a relay puts it in its queue and says
+ *   `accepted`. Such mail must go out without TLS too, and its sessions are not counted (`message`).
  * - `close` writes what is left, for who never calls `run` (`danelaw send`).
  *
  * A crash loses the sessions of the last seconds, which RFC 8460 can live with, and nothing else.
