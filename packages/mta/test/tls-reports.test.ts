@@ -1,6 +1,6 @@
 /**
- * TLS reports (RFC 8460) on the lab's Internet: the result type of each attack, and reports that go out by mail and
- * by HTTPS and are read again.
+ * TLS reports (RFC 8460) on the lab's Internet: the result type of each attack, and reports that go out by
+ * mail and by HTTPS and are read again.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Verifies a DKIM signature (RFC 6376 section 6.1, RFC 8463), for tests: written from the RFC and apart from the
- * signer, so that the two don't share a mistake.
+ * Verifies a DKIM signature (RFC 6376 section 6.1, RFC 8463), for tests: written from the RFC and apart from
+ * the signer, so that the two don't share a mistake.
  */
 import { createHash, createPublicKey, verify } from 'node:crypto';
 

@@ -16,8 +16,8 @@ export const MAX_POLICIES = 50;
 /** Failures that are told apart under one policy; beyond them, by their result type alone. */
 export const MAX_DETAILS = 100;
 /**
- * Characters of all policies and failures of a day. Beyond them policies and failures are told apart by their types
- * alone, which takes little: a day's file stays well below what is read of one.
+ * Characters of all policies and failures of a day. Beyond them policies and failures are told apart by their
+ * types alone, which takes little: a day's file stays well below what is read of one.
  */
 export const MAX_CHARACTERS = 24_000_000;
 

@@ -1,4 +1,4 @@
-/** What others publish and send us holds against anything: it is read, or refused with an error of its own. */
+/** What others publish and send us: whatever it is, it is read, or refused with an error of its own. */
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

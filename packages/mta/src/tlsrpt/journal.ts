@@ -14,8 +14,8 @@ import { crc32 } from 'node:zlib';
 /** Changes when older programs could no longer read what is written. */
 export const FORMAT = 'danelaw-tlsrpt-1';
 /**
- * Octets that are read of one file; what is longer is damaged, or not ours. A day's counts have some forty million
- * at most (`MAX_CHARACTERS`); a file is written anew when it has twice that.
+ * Octets that are read of one file; what is longer is damaged, or not ours. A day's counts have some forty
+ * million at most (`MAX_CHARACTERS`); a file is written anew when it has twice that.
  */
 export const MAX_JOURNAL_OCTETS = 192 * 1024 * 1024;
 /** Files are for their owner alone: they say with whom mail is exchanged. */

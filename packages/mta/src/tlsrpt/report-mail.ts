@@ -32,8 +32,8 @@ export interface MailInput extends ReportInput {
 }
 
 /**
- * Builds and signs. Undefined where there is no key for the author's domain: "Reports lacking such a signature
- * MUST be ignored by the recipient" (section 3), so none leaves.
+ * Builds and signs. Undefined where there is no key for the author's domain: "Reports lacking such a
+ * signature MUST be ignored by the recipient" (section 3), so none leaves.
  */
 export async function buildReportMail(input: MailInput): Promise<ReportMail | undefined> {
   const { contact, from = contact, to, domain, day, reportId, compressed, now } = input;

@@ -1,5 +1,5 @@
-/** A report as it leaves, and as our own reader finds it again; signatures checked by a verifier of its own. */
-import { generateKeyPairSync } from 'node:crypto';
+/** A report as it leaves, and as our reader finds it again; signatures checked by a verifier apart. */
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { checkMessage } from '@danelaw/smtp';
 import { describe, expect, it } from 'vitest';
@@ -133,9 +133,10 @@ describe('buildReport (RFC 8460 section 4.4)', () => {
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 });
 const ed25519 = generateKeyPairSync('ed25519');
+const spki = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' });
 const TXT: Readonly<Record<string, string>> = {
-  'r._domainkey.sender.example': `v=DKIM1; k=rsa; s=tlsrpt; p=${rsa.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')}`,
-  'e._domainkey.sender.example': `v=DKIM1; k=ed25519; p=${ed25519.publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64')}`,
+  'r._domainkey.sender.example': `v=DKIM1; k=rsa; s=tlsrpt; p=${spki(rsa.publicKey).toString('base64')}`,
+  'e._domainkey.sender.example': `v=DKIM1; k=ed25519; p=${spki(ed25519.publicKey).subarray(-32).toString('base64')}`,
 };
 const SENDER = { pattern: 'sender.example', domain: 'sender.example' };
 const KEYS: Readonly<Record<'rsa' | 'ed25519', DkimKey>> = {

@@ -12,8 +12,8 @@
  * - `run` writes what was counted every few seconds, and - with `sending` - sends the reports of days that
  *   are over. It ends when `signal` aborts, with everything written. Failures of the disk are told to `warn`;
  *   counts stay in memory meanwhile.
- * - `submit` takes a report as a mail, signed: `submitNow` delivers it at once, a relay puts it in its queue and says
- *   `accepted`. Such mail must go out without TLS too, and its sessions are not counted (`message`).
+ * - `submit` takes a report as a mail, signed: `submitNow` delivers it at once, a relay puts it in its queue
+ *   and says `accepted`. Such mail must go out without TLS too, and its sessions are not counted (`message`).
  * - `close` writes what is left, for who never calls `run` (`danelaw send`).
  *
  * A crash loses the sessions of the last seconds, which RFC 8460 can live with, and nothing else.
