@@ -22,6 +22,7 @@ export const programs = {
   postfix: '/usr/sbin/postfix',
   postfixMaster: '/usr/lib/postfix/sbin/master',
   postmap: '/usr/sbin/postmap',
+  sendmail: '/usr/sbin/sendmail',
   // Debian installs one mail server only, so install.sh unpacks Exim beside Postfix.
   exim: existsSync('/usr/sbin/exim4')
     ? '/usr/sbin/exim4'

@@ -19,6 +19,10 @@ import { startServer } from './server-process.js';
 export interface SendingPostfix {
   readonly address: string;
   readonly port: number;
+  /** Hands it one message for all these recipients, from the null sender, by `sendmail`. */
+  submit(recipients: readonly string[]): Promise<void>;
+  /** All that it has logged so far. */
+  log(): Promise<string>;
   /** Waits for what became of the mail to one recipient: the line of the log that says so, and what led to it. */
   fate(recipient: string): Promise<{ readonly status: string; readonly line: string; readonly log: string }>;
   stop(): Promise<void>;
@@ -51,7 +55,7 @@ export async function startSendingPostfix(options: SendingOptions): Promise<Send
     ['-u', '-g'].map(async (id) => Number(await runOk('id', [id, 'postfix']))),
   );
   await chown(join(folder, 'data'), uid ?? 0, gid ?? 0);
-  await writeFile(resolvConf, `nameserver ${resolver}\noptions trust-ad timeout:2 attempts:2\n`);
+  await writeFile(resolvConf, `nameserver ${resolver}\noptions trust-ad timeout:5 attempts:2\n`);
   await writeFile(join(configuration, 'main.cf'), `${mainCf(folder, maillog)}${settings.join('\n')}\n`);
   await writeFile(join(configuration, 'master.cf'), `${address}:${port} inet n - n - - smtpd\n${services}`);
   await runOk(programs.postfix, ['-c', configuration, 'check']);
@@ -67,6 +71,11 @@ export async function startSendingPostfix(options: SendingOptions): Promise<Send
     address,
     port,
     stop: server.stop,
+    log: server.log,
+    async submit(recipients) {
+      const text = 'From: sender@sender.test\nSubject: hello\n\nHello\n';
+      await runOk(programs.sendmail, ['-C', configuration, '-f', '<>', '--', ...recipients], { input: text });
+    },
     async fate(recipient) {
       const giveUpAt = performance.now() + SEND_WITHIN;
       do {
@@ -90,7 +99,6 @@ data_directory = ${folder}/data
 maillog_file = ${maillog}
 maillog_file_prefixes = ${folder}
 mail_owner = postfix
-inet_protocols = ipv4
 myhostname = sender.test
 mydestination =
 alias_maps =
@@ -106,7 +114,8 @@ smtp_tls_session_cache_database =
 `;
 }
 
-const services = `cleanup unix n - n - 0 cleanup
+const services = `pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite

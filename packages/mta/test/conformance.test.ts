@@ -1,7 +1,11 @@
-/** docs/conformance.md names code and tests. Whatever it names has to be there, or the table would rot unseen. */
+/**
+ * docs/conformance.md names code and tests. Whatever it names has to be there, or the table would rot unseen. Of
+ * docs/conformance-postfix.md only so much is looked at as can be without Postfix: `interop/postfix-scenarios.test.ts`
+ * compares all of it with what it measured.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { SCENARIOS, STS_SCENARIOS } from '@danelaw/lab';
+import { expectedUnder, SCENARIOS, STS_SCENARIOS } from '@danelaw/lab';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -122,5 +126,74 @@ describe('docs/conformance.md', () => {
     const mistakes = rows.filter(({ part }) => part.startsWith('Mistakes'));
     const numbers = mistakes.map(({ label }) => Number(/(\d+): /.exec(label)?.[1]));
     expect(numbers).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
+  });
+});
+
+interface Compared {
+  readonly domain: string;
+  readonly shows: string;
+  readonly rule: string;
+  /** danelaw and Postfix under `dane`, then under `dane-only`. */
+  readonly outcomes: readonly [string, string, string, string];
+}
+
+const postfixText = readFileSync(`${root}/docs/conformance-postfix.md`, 'utf8');
+
+function readCompared(): Compared[] {
+  const lines = postfixText.split('\n').filter((line) => line.startsWith('| `'));
+  return lines.map((line) => {
+    const [domain = '', shows = '', rule = '', a = '', b = '', c = '', d = ''] = line
+      .slice(2, -2)
+      .split(' | ');
+    return { domain: domain.replaceAll('`', ''), shows, rule, outcomes: [a, b, c, d] };
+  });
+}
+
+const statusOf = (words: string): string => (/^(?:deferred|failed)\b/u.test(words) ? words : 'delivered');
+
+describe('docs/conformance-postfix.md', () => {
+  const compared = readCompared();
+
+  it('has a row for every scenario, with what it shows (written by "npm run test:interop -- -u")', () => {
+    expect(compared.map(({ domain, shows, rule }) => [domain, shows, rule])).toEqual(
+      SCENARIOS.map(({ domain, shows, rule }) => [domain, shows, rule]),
+    );
+  });
+
+  it('says of danelaw what the scenarios ask for', () => {
+    expect(
+      compared.map(({ domain, outcomes: [dane, , daneOnly] }) => [
+        domain,
+        statusOf(dane),
+        statusOf(daneOnly),
+      ]),
+    ).toEqual(
+      SCENARIOS.map((scenario) => [
+        scenario.domain,
+        expectedUnder(scenario, 'dane').status,
+        expectedUnder(scenario, 'dane-only').status,
+      ]),
+    );
+  });
+
+  it('explains every difference, with the words of an RFC', () => {
+    const notes = postfixText
+      .slice(postfixText.indexOf('## Where they differ'))
+      .split('<a id="difference-')
+      .slice(1);
+    for (const note of notes) expect(note).toMatch(/\. RFC \d+ section [\d.]+:\n\n> .+\.\n\n.+\.\n/u);
+    const unexplained = compared.filter(({ domain, outcomes: [a, b, c, d] }) =>
+      [
+        [a, b],
+        [c, d],
+      ].some(([ours, postfix = '']) => {
+        const number = / \[\((\d+)\)\]/u.exec(postfix)?.[1];
+        return number === undefined
+          ? ours !== postfix
+          : !notes[Number(number) - 1]?.includes(`\`${domain}\``);
+      }),
+    );
+    expect(unexplained).toEqual([]);
+    expect(notes.length).toBeGreaterThan(0);
   });
 });

@@ -163,6 +163,16 @@ export const CHAINS: readonly Scenario[] = [
     },
     'a certificate of the chain has expired',
   ),
+  chain(
+    'ta-expired-anchor.example',
+    {
+      authorities: { Root: {}, Issuer: { parent: 'Root', validity: 'expired' } },
+      tlsa: '2 0 1',
+      rule: 'RFC 7671 section 5.2.1',
+      shows: 'The anchor itself, an intermediate certificate, has expired.',
+    },
+    'the anchor has expired',
+  ),
   {
     ...oneHost('ta-self-signed.example', { host: { tlsa: ['2 0 1'] } }),
     shows: "A DANE-TA record for the server's own self-signed certificate, which is no authority.",

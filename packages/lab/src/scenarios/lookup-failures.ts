@@ -63,13 +63,21 @@ export const LOOKUP_FAILURES: readonly Scenario[] = [
     expected: deferred('the TLSA records are bogus'),
   },
   {
-    ...oneHost('tlsa-alias-servfail.example', {
-      records: ['_{port}._tcp.mx CNAME tlsa._dane'],
-      host: { tlsa: ['3 1 1'], tlsaAt: ['tlsa._dane.tlsa-alias-servfail.example'] },
-      habits: [{ name: TLSA_NAME, type: 'TLSA', does: 'SERVFAIL' }],
-    }),
+    domain: 'tlsa-alias-servfail.example',
     shows: 'The TLSA name is an alias, and asking for the records behind it fails.',
     rule: 'RFC 7672 section 2.1.3',
+    zones: {
+      'tlsa-alias-servfail.example': {
+        records: ['@ MX 10 mx', '_{port}._tcp.mx CNAME tlsa.tlsa-alias-servfail-provider.example.'],
+      },
+      'tlsa-alias-servfail-provider.example': { habits: [{ name: 'tlsa', type: 'TLSA', does: 'SERVFAIL' }] },
+    },
+    hosts: {
+      'mx.tlsa-alias-servfail.example': {
+        tlsa: ['3 1 1'],
+        tlsaAt: ['tlsa.tlsa-alias-servfail-provider.example'],
+      },
+    },
     expected: deferred('the TLSA look-up failed'),
   },
   {
