@@ -1,6 +1,7 @@
 /**
- * What accepting costs without a queue: 10 KiB messages over kept-open connections to a listener whose acceptance
- * does nothing. The clients are in a process of their own, so that the CPU time that is counted is the listener's.
+ * What accepting costs without a queue: 10 KiB messages over kept-open connections to a listener whose
+ * acceptance does nothing. The clients are in a process of their own, so that the CPU time that is counted is
+ * the listener's.
  *
  *     npm run build && node bench/listener/run.js [SECONDS]
  */

@@ -57,7 +57,7 @@ describe('connections', () => {
       ]);
     }));
 
-  it('give their places back after STARTTLS, after TLS from the start, and after handshakes that failed', async () => {
+  it('give their places back after TLS of either kind, and after handshakes that failed', async () => {
     const disk = new CertificateOnDisk();
     const addresses = [{ protocol: 'smtp', host: '127.0.0.1', port: 0 } as const, SMTPS];
     const running = await startListener({ certificate: disk.files, addresses });

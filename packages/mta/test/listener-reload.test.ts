@@ -63,7 +63,7 @@ describe('the certificate', () => {
     expect(running.log.lines.filter((line) => line.startsWith('certificate'))).toHaveLength(2);
   });
 
-  it('stays the old one while the key is of another certificate, which is told once, until both are there', async () => {
+  it('stays the old one while the key is of another certificate, which is told once', async () => {
     const before = Buffer.from(disk.current.der);
     const next = makeCertificate();
     disk.write('key', next.keyPem);
@@ -137,7 +137,7 @@ describe('new settings', () => {
     expect(await client.ask(plain)).toMatch(/^235/);
   });
 
-  it('may have other addresses: new ones are listened on, old ones no more, what stays is not touched', async () => {
+  it('may have other addresses; what stays is not touched', async () => {
     const client = await running.client();
     const gone = running.addresses[1]?.port ?? 0;
     const [kept, added] = await running.listener.reload({

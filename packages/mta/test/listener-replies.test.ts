@@ -1,6 +1,6 @@
 /**
- * Every reply on the wire: its code, and its one enhanced status code of the code's class (RFC 2034, RFC 3463);
- * none in the greeting, in replies to EHLO and HELO, and in 3yz replies.
+ * Every reply on the wire: its code, and its one enhanced status code of the code's class (RFC 2034, RFC
+ * 3463); none in the greeting, in replies to EHLO and HELO, and in 3yz replies.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashPassword } from '../src/listener/password.js';

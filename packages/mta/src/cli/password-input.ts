@@ -1,5 +1,6 @@
 /**
- * Reads a password: from a pipe its first line, from a terminal what a person types, twice and without showing it.
+ * Reads a password: from a pipe its first line, from a terminal what a person types, twice and without
+ * showing it.
  */
 import { CommandError, EXIT } from './exit.js';
 import type { Io } from './terminal.js';

@@ -8,8 +8,8 @@ import { printableJson } from './printable.js';
 import { prose } from './prose.js';
 import type { Io } from './terminal.js';
 
-const DESCRIPTION = `Reads a password - typed twice at a terminal, else the first line of standard input - and prints the
-line of the configuration, below [users], with which the user may log in at the relay (AUTH PLAIN and LOGIN,
+const DESCRIPTION = `Reads a password - typed twice at a terminal, else the first line of standard input - and
+prints the line of the configuration, below [users], with which the user may log in at the relay (AUTH PLAIN and LOGIN,
 under TLS). It holds a scrypt hash, of which the password can't be got back. Without NAME only the hash is
 printed.`;
 

@@ -79,8 +79,9 @@ export const TIMED_OUT = answer(421, '4.4.2', 'Timed out waiting for you');
 export const MESSAGE_TOO_SLOW = answer(421, '4.4.2', 'This message took too long to come');
 
 /**
- * What smtp-server says by itself where its own handlers still run (STARTTLS, the SASL exchanges, its time-outs):
- * the enhanced status codes that fit, which its own table has not for all. By the start of the text.
+ * What smtp-server says by itself where its own handlers still run (STARTTLS, the SASL exchanges, its
+ * time-outs): the enhanced status codes that fit, which its own table has not for all. By the start of the
+ * text.
  */
 const OF_SMTP_SERVER: readonly (readonly [code: number, text: string, enhanced: string])[] = [
   [220, 'Ready to start TLS', '2.0.0'],
@@ -95,7 +96,9 @@ const OF_SMTP_SERVER: readonly (readonly [code: number, text: string, enhanced: 
   [535, '', '5.7.8'],
 ];
 
-/** @returns the enhanced status code for a reply of smtp-server's own; the class's `x.0.0` where none is known */
+/**
+ * @returns the enhanced status code for a reply of smtp-server's own; the class's `x.0.0` where none is known
+ */
 export function enhancedFor(code: number, text: string): string {
   const known = OF_SMTP_SERVER.find(([number, start]) => number === code && text.startsWith(start));
   return known?.[2] ?? `${Math.floor(code / 100)}.0.0`;

@@ -2,9 +2,9 @@
  * The operator's certificate and key, read from files and read again when they change.
  *
  * Who renews certificates replaces two files one after the other, or the links to them. Between the two they
- * don't belong together; such a pair is not used: the one before stays, the problem is told once, and the next
- * look finds the whole pair. So a look every few seconds is enough, and better than a watch on files that are
- * moved away.
+ * don't belong together; such a pair is not used: the one before stays, the problem is told once, and the
+ * next look finds the whole pair. So a look every few seconds is enough, and better than a watch on files
+ * that are moved away.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';

@@ -1,12 +1,12 @@
 /**
  * What a client sends, cut into command lines and messages.
  *
- * It takes the place of smtp-server's own parser, which lets a bare LF end a command, undoes dots behind a bare
- * LF, and copies a message several times. Here a command ends in CR LF alone; one with a CR or LF elsewhere is
- * handed over as faulty, and never run.
+ * It takes the place of smtp-server's own parser, which lets a bare LF end a command, undoes dots behind a
+ * bare LF, and copies a message several times. Here a command ends in CR LF alone; one with a CR or LF
+ * elsewhere is handed over as faulty, and never run.
  *
- * As long as a command or a message waits for its answer nothing more is taken from the socket, so that a client
- * that doesn't wait for its replies is held up by TCP.
+ * As long as a command or a message waits for its answer nothing more is taken from the socket, so that a
+ * client that doesn't wait for its replies is held up by TCP.
  */
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import type { MessageCollector } from './message-collector.js';
@@ -61,8 +61,8 @@ export class CommandStream extends SMTPStream {
   }
 
   /**
-   * What follows is a message. `ended` is called when it is complete (or given up by the collector and read to
-   * its end); commands go on when it calls back.
+   * What follows is a message. `ended` is called when it is complete (or given up by the collector and read
+   * to its end); commands go on when it calls back.
    */
   receive(collector: MessageCollector, patience: () => AbortSignal, ended: (done: () => void) => void): void {
     this.#receiving = { reader: new MessageReader(), collector, patience, ended };

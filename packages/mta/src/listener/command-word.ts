@@ -22,8 +22,8 @@ export function splitCommand(octets: Buffer): CommandWord {
 const MAX_HELLO = 255;
 
 /**
- * Clients say all kinds of names, and RFC 5321 section 4.1.4 does not let a server refuse mail for it; but a name
- * ends up in a Received field, where blanks, brackets and quotes mean something.
+ * Clients say all kinds of names, and RFC 5321 section 4.1.4 does not let a server refuse mail for it; but a
+ * name ends up in a Received field, where blanks, brackets and quotes mean something.
  */
 export function helloProblem(argument: string): string | undefined {
   if (argument === '') return 'Say your name behind EHLO or HELO';

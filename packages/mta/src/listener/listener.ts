@@ -1,8 +1,10 @@
 /**
- * The way in: SMTP servers on any number of addresses, one set of users, networks, bounds and counters for all.
+ * The way in: SMTP servers on any number of addresses, one set of users, networks, bounds and counters for
+ * all.
  *
- * What may change at run time - addresses, certificate, users, networks, bounds - is given anew with `reload`,
- * and holds for what happens from then on: a connection stays as it was made, and who has logged in stays so.
+ * What may change at run time - addresses, certificate, users, networks, bounds - is given anew with
+ * `reload`, and holds for what happens from then on: a connection stays as it was made, and who has logged in
+ * stays so.
  */
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

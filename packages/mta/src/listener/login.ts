@@ -39,7 +39,10 @@ export async function checkLogin(
   }
 }
 
-/** RFC 4616 section 2: nobody acts for somebody else here, so an authorization identity can only be the user's own. */
+/**
+ * RFC 4616 section 2: nobody acts for somebody else here, so an authorization identity can only be the user's
+ * own.
+ */
 function identityOf(auth: SMTPServerAuthentication): { user: string; password: string } | undefined {
   const { method, username = '', password, authcid, authzid } = auth;
   if (typeof password !== 'string' || password === '') return undefined;

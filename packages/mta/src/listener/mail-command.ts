@@ -1,6 +1,6 @@
 /**
- * The MAIL command: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), REQUIRETLS
- * (RFC 8689), AUTH (RFC 4954).
+ * The MAIL command: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461),
+ * REQUIRETLS (RFC 8689), AUTH (RFC 4954).
  */
 import type { SmtpAnswer } from '../acceptance/submission.js';
 import {

@@ -1,10 +1,10 @@
 /**
  * One message on its way into memory: an array that doubles when it is full, so that each octet is copied a
- * bounded number of times however small the pieces are in which it comes, and a client that sends single octets
- * takes no more memory than it sends.
+ * bounded number of times however small the pieces are in which it comes, and a client that sends single
+ * octets takes no more memory than it sends.
  *
- * Memory comes from the budget of all connections. A message that is too large, or for which there is no memory,
- * gives back what it has and is read to its end without being kept.
+ * Memory comes from the budget of all connections. A message that is too large, or for which there is no
+ * memory, gives back what it has and is read to its end without being kept.
  */
 import type { OctetSink } from './message-reader.js';
 import type { OctetBudget } from './octet-budget.js';

@@ -59,7 +59,8 @@ describe('the end of a message (RFC 5321 section 4.5.2)', () => {
     expect(read([text])).toEqual(expected);
   });
 
-  // What some senders let through and some receivers took for the end, as published in December 2023 and later.
+  // What some senders let through and some receivers took for the end, as published in December 2023 and
+  // later.
   it.each([
     ['LF . LF', '\n.\n'],
     ['LF . CR LF', '\n.\r\n'],

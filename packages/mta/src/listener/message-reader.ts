@@ -1,11 +1,11 @@
 /**
- * Finds the end of a message in what a client sends behind DATA, and undoes the doubled dots (RFC 5321 section
- * 4.5.2).
+ * Finds the end of a message in what a client sends behind DATA, and undoes the doubled dots (RFC 5321
+ * section 4.5.2).
  *
- * A message ends in CR LF `.` CR LF and in nothing else. Senders and receivers that disagree about that can be
- * made to see two messages where there was one (SMTP smuggling): so a bare CR or LF is never part of a line end
- * here; it is content, goes on to the acceptance as it came, and is judged there. A dot at the start of a line
- * that has more on it is deleted, where "start" again means behind CR LF.
+ * A message ends in CR LF `.` CR LF and in nothing else. Senders and receivers that disagree about that can
+ * be made to see two messages where there was one (SMTP smuggling): so a bare CR or LF is never part of a
+ * line end here; it is content, goes on to the acceptance as it came, and is judged there. A dot at the start
+ * of a line that has more on it is deleted, where "start" again means behind CR LF.
  *
  * Nothing is held back but the dot whose meaning is open, so that it does not matter how the octets were cut
  * into segments.
@@ -24,8 +24,8 @@ const LINE_START_DOT = Buffer.from('\r\n.');
 const ONE_DOT_LESS = Buffer.from('\r');
 
 /**
- * What has just been seen. `dot` and `dot-cr`: a dot at the start of a line, or that and a CR, which are not in
- * the sink yet.
+ * What has just been seen. `dot` and `dot-cr`: a dot at the start of a line, or that and a CR, which are not
+ * in the sink yet.
  */
 type State = 'text' | 'cr' | 'line-start' | 'dot' | 'dot-cr';
 

@@ -2,7 +2,8 @@
  * Networks of clients: `192.0.2.0/24`, `2001:db8::/32`, or a single address.
  *
  * An IPv4 address that an IPv6 socket reports as `::ffff:192.0.2.1` is that IPv4 address (RFC 4291 section
- * 2.5.5.2), both as a client and in a network; otherwise a rule for one spelling would not hold for the other.
+ * 2.5.5.2), both as a client and in a network; otherwise a rule for one spelling would not hold for the
+ * other.
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 

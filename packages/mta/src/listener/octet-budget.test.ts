@@ -12,7 +12,7 @@ describe('memory for messages', () => {
     expect(budget.hasRoom(41)).toBe(false);
   });
 
-  it('goes to those who wait in the order in which they came, large wishes before later small ones', async () => {
+  it('goes to those who wait in their order, a large wish before a later small one', async () => {
     const budget = new OctetBudget(100);
     budget.take(100);
     const order: string[] = [];

@@ -1,7 +1,7 @@
 /**
- * Memory for the messages of all connections together: who takes some gives it back. Where there is none left,
- * a connection may wait for a while, its client's octets staying in the network meanwhile; those who wait are
- * served in the order in which they came, so that small wishes don't starve large ones.
+ * Memory for the messages of all connections together: who takes some gives it back. Where there is none
+ * left, a connection may wait for a while, its client's octets staying in the network meanwhile; those who
+ * wait are served in the order in which they came, so that small wishes don't starve large ones.
  */
 
 interface Waiting {
@@ -43,7 +43,9 @@ export class OctetBudget {
     }
   }
 
-  /** Takes them as soon as they are free. Resolves to false where that has not come about before the abort. */
+  /**
+   * Takes them as soon as they are free. Resolves to false where that has not come about before the abort.
+   */
   wait(octets: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
     return new Promise((resolve) => {

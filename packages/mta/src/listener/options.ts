@@ -83,8 +83,8 @@ export interface ListenerSettings {
   /** Clients from here relay without a login. */
   readonly networks: readonly string[];
   /**
-   * Messages of clients that are here, or that have logged in, come from programs that write mail, and get what
-   * is missing in their header (RFC 6409 section 8). Default: this machine.
+   * Messages of clients that are here, or that have logged in, come from programs that write mail, and get
+   * what is missing in their header (RFC 6409 section 8). Default: this machine.
    */
   readonly submissionNetworks?: readonly string[] | undefined;
   /** A configuration that relays for everybody is meant so. */

@@ -57,6 +57,25 @@ describe('logins', () => {
     expect(await checker.check('me', 'secret')).toBe('wrong');
   });
 
+  it('of nobody cost what those of users cost, also where hashes were made at other costs', async () => {
+    const checker = new PasswordChecker();
+    // The dearest that is taken: a hundred times the least.
+    const dear = `$scrypt$ln=17,r=8,p=2$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+    const cheap = `$scrypt$ln=8,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+    const cost = async (user: string) => {
+      const before = process.cpuUsage();
+      await checker.check(user, 'x');
+      const { user: spent, system } = process.cpuUsage(before);
+      return spent + system;
+    };
+    checker.users = new Map([['me', dear]]);
+    const [known, unknown] = [await cost('me'), await cost('nobody')];
+    checker.users = new Map([['me', cheap]]);
+    const little = await cost('nobody');
+    expect(unknown).toBeGreaterThan(known / 4);
+    expect(little).toBeLessThan(unknown / 4);
+  }, 60_000);
+
   it('are put off where too many wait, and none is lost', async () => {
     const checker = new PasswordChecker();
     const results = await Promise.all(Array.from({ length: 30 }, () => checker.check('nobody', 'x')));

@@ -2,8 +2,9 @@
  * Passwords of users, as the configuration has them: `$scrypt$ln=15,r=8,p=1$salt$hash`, the form of the PHC
  * strings that other programs write too; salt and hash in Base64 without padding.
  *
- * scrypt (RFC 7914) costs memory on purpose, 32 MiB for these parameters, so only a few are worked on at a time.
- * A user that does not exist costs as much as one that does: who tries names learns nothing from the time.
+ * scrypt (RFC 7914) costs memory on purpose, 32 MiB for these parameters, so only a few are worked on at a
+ * time. A user that does not exist costs as much as one that does: who tries names learns nothing from the
+ * time.
  */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 
@@ -27,8 +28,9 @@ const HASH_OCTETS = 32;
 const MAX_MEMORY = 256 * 1024 * 1024;
 const MAX_P = 16;
 
-const FORM =
-  /^\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,3}),p=([0-9]{1,2})\$([A-Za-z0-9+/]{8,128})\$([A-Za-z0-9+/]{22,128})$/;
+const PARAMETERS = /^ln=([0-9]{1,2}),r=([0-9]{1,3}),p=([0-9]{1,2})$/;
+const SALT = /^[A-Za-z0-9+/]{8,128}$/;
+const HASH = /^[A-Za-z0-9+/]{22,128}$/;
 
 export async function hashPassword(password: string, random = randomBytes): Promise<string> {
   const salt = random(SALT_OCTETS);
@@ -52,7 +54,11 @@ export function hashProblem(stored: string): string | undefined {
 }
 
 function parseHash(stored: string): PasswordHash | undefined {
-  const [, ln = '', r = '', p = '', salt = '', hash = ''] = FORM.exec(stored) ?? [];
+  const [empty, name, costs = '', salt = '', hash = '', ...rest] = stored.split('$');
+  if (empty !== '' || name !== 'scrypt' || rest.length > 0 || !SALT.test(salt) || !HASH.test(hash)) {
+    return undefined;
+  }
+  const [, ln = '', r = '', p = ''] = PARAMETERS.exec(costs) ?? [];
   const parameters = { ln: Number(ln), r: Number(r), p: Number(p) };
   if (parameters.ln < 1 || parameters.r < 1 || parameters.p < 1 || parameters.p > MAX_P) return undefined;
   if (memoryOf(parameters) > MAX_MEMORY) return undefined;
@@ -77,8 +83,10 @@ function derive(password: string, salt: Uint8Array, length: number, parameters: 
 
 const base64 = (octets: Uint8Array): string => Buffer.from(octets).toString('base64').replace(/=+$/, '');
 
-/** A hash that no password has: what an unknown user's is compared with. */
-const NOBODY = `$scrypt$ln=${DEFAULTS.ln},r=${DEFAULTS.r},p=${DEFAULTS.p}$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+/** A hash that no password has, at the same costs: what an unknown user's password is compared with. */
+function hashOfNobody({ ln, r, p }: Parameters): string {
+  return `$scrypt$ln=${ln},r=${r},p=${p}$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+}
 
 /** Threads of Node's pool, which files are read and written by as well, that passwords may take. */
 const CONCURRENT = 2;
@@ -88,12 +96,16 @@ const MAX_WAITING = 20;
 /** Checks logins, a few at a time. */
 export class PasswordChecker {
   #users: ReadonlyMap<string, string> = new Map();
+  #nobody = hashOfNobody(DEFAULTS);
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
   /** Names to hashes; a login under way is still checked against those that were there before. */
   set users(users: ReadonlyMap<string, string>) {
     this.#users = new Map([...users].map(([name, hash]) => [name.normalize('NFC'), hash]));
+    // Where hashes were made elsewhere, at other costs, an unknown user costs what the first user does.
+    const [first = ''] = users.values();
+    this.#nobody = hashOfNobody(parseHash(first) ?? DEFAULTS);
   }
 
   /** @returns `busy` where more logins wait than can be worked on within seconds */
@@ -104,7 +116,7 @@ export class PasswordChecker {
     } else this.#running++;
     try {
       const stored = this.#users.get(user.normalize('NFC'));
-      const matches = await verifyPassword(password, stored ?? NOBODY);
+      const matches = await verifyPassword(password, stored ?? this.#nobody);
       return matches && stored !== undefined ? 'right' : 'wrong';
     } finally {
       // The place goes to the next one, if there is one.

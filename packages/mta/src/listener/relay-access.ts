@@ -1,7 +1,7 @@
 /**
- * Who may relay: clients from networks of the configuration, and users who have logged in. Nobody else; and no
- * configuration that lets the Internet in by its networks is used unless it says, in as many words, that this
- * is what is wanted.
+ * Who may relay: clients from networks of the configuration, and users who have logged in. Nobody else; and
+ * no configuration that lets the Internet in by its networks is used unless it says, in as many words, that
+ * this is what is wanted.
  */
 import {
   addressOctets,
@@ -15,8 +15,9 @@ import {
 import type { ListenAddress } from './options.js';
 
 /**
- * Of public addresses a network may have at most as many as these prefixes leave: 65,536 of IPv4; of IPv6 what
- * an Internet provider, not its customer, is given. Wider ones are a slip, and an invitation to spammers.
+ * Of public addresses a network may have at most as many as these prefixes leave: 65,536 of IPv4; of IPv6
+ * what an Internet provider, not its customer, is given. Wider ones are a slip, and an invitation to
+ * spammers.
  */
 const WIDEST_PUBLIC_IPV4 = 16;
 const WIDEST_PUBLIC_IPV6 = 32;
@@ -42,8 +43,8 @@ export function openRelayProblem(configuration: RelayConfiguration): string | un
     if (typeof network === 'string' || !isTooWide(network)) continue;
     const who = network.prefix === 0 ? 'everybody' : `every client in ${text}`;
     return (
-      `networks has ${text}, and the relay listens on ${reachable.host}: ${who} could send mail to anywhere ` +
-      'through it without a login. Name the networks of your own programs, or let clients log in'
+      `networks has ${text}, and the relay listens on ${reachable.host}: ${who} could send mail to ` +
+      'anywhere through it without a login. Name the networks of your own programs, or let clients log in'
     );
   }
   return undefined;

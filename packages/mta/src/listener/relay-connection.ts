@@ -1,9 +1,9 @@
 /**
  * One client's connection.
  *
- * smtp-server carries it: sockets, STARTTLS, the SASL exchanges, time-outs, the end. The commands are answered
- * here, because each answer is to have its right enhanced status code, because a message goes to the acceptance
- * whole, and because every bound is ours to set.
+ * smtp-server carries it: sockets, STARTTLS, the SASL exchanges, time-outs, the end. The commands are
+ * answered here, because each answer is to have its right enhanced status code, because a message goes to the
+ * acceptance whole, and because every bound is ours to set.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -19,9 +19,13 @@ import { checkLogin, isBase64 } from './login.js';
 import { answered, hangUp, idle, type Reaction, replyLine, wrong } from './reaction.js';
 import { HANDSHAKE_TIME, type RelayServer } from './relay-server.js';
 import type { RelayState } from './relay-state.js';
+import { ReplyWriter } from './reply-writer.js';
 import { Transactions } from './transactions.js';
 
-/** Octets of a line with CR LF. RFC 5321 section 4.5.3.1.4 has 512, RFC 3461 section 5.4 wants 1036, UTF-8 more. */
+/**
+ * Octets of a line with CR LF. RFC 5321 section 4.5.3.1.4 has 512, RFC 3461 section 5.4 wants 1036, UTF-8
+ * more.
+ */
 const MAX_LINE = 4096;
 /** RFC 4954 section 4. */
 const MAX_AUTH_LINE = 12_288;
@@ -38,7 +42,7 @@ export class RelayConnection extends SMTPConnection {
   #idleCommands = 0;
   #failedLogins = 0;
   #esmtp = false;
-  #corked: Socket | undefined;
+  readonly #replies = new ReplyWriter();
   #gone = false;
   #greeted = false;
   #tls: SessionTls | undefined;
@@ -85,8 +89,8 @@ export class RelayConnection extends SMTPConnection {
   }
 
   /**
-   * Greets. A client that speaks first is no mail program, or wants commands run that its TLS or its proxy has
-   * not seen: what has come by now is seen in the next turn of the event loop.
+   * Greets. A client that speaks first is no mail program, or wants commands run that its TLS or its proxy
+   * has not seen: what has come by now is seen in the next turn of the event loop.
    */
   override init(): void {
     this._setListeners(() => setImmediate(() => setImmediate(() => this.#greet())));
@@ -260,7 +264,7 @@ export class RelayConnection extends SMTPConnection {
 
   override upgrade(callback: Done, secureCallback?: Done): void {
     // The reply goes out in clear, before anything of the handshake.
-    this.#uncork();
+    this.#replies.flush();
     const clear = this._socket;
     super.upgrade(callback, secureCallback);
     // smtp-server has removed all listeners.
@@ -372,22 +376,9 @@ export class RelayConnection extends SMTPConnection {
     }
   }
 
-  /** Replies of one turn of the event loop go out together (RFC 2920 section 3.2). */
   #write(text: string): void {
-    const socket = this._socket;
     // During a handshake the socket is the clear one below it.
-    if (this._upgrading || socket.destroyed || !socket.writable) return;
-    if (this.#corked === undefined) {
-      this.#corked = socket;
-      socket.cork();
-      process.nextTick(() => this.#uncork());
-    }
-    socket.write(text);
-  }
-
-  #uncork(): void {
-    this.#corked?.uncork();
-    this.#corked = undefined;
+    if (!this._upgrading) this.#replies.write(this._socket, text);
   }
 
   #refuse(answer: SmtpAnswer): void {

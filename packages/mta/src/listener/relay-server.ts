@@ -1,6 +1,6 @@
 /**
- * One listening address: smtp-server's server, which accepts sockets and speaks TLS, with our connections, and
- * with connections counted from the moment that they are accepted.
+ * One listening address: smtp-server's server, which accepts sockets and speaks TLS, with our connections,
+ * and with connections counted from the moment that they are accepted.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';

@@ -1,4 +1,6 @@
-/** What all connections of a listener share: the settings of the moment, and what is counted over all of them. */
+/**
+ * What all connections of a listener share: the settings of the moment, and what is counted over all of them.
+ */
 import type { Acceptance } from '../acceptance/submission.js';
 import { ConnectionSlots } from './connection-slots.js';
 import type { ListenerLog } from './listener-log.js';

@@ -1,9 +1,10 @@
 /**
- * Mail transactions: MAIL, RCPT and DATA, one after the other over a connection (RFC 5321 section 3.3), and the
- * message on its way to the acceptance.
+ * Mail transactions: MAIL, RCPT and DATA, one after the other over a connection (RFC 5321 section 3.3), and
+ * the message on its way to the acceptance.
  *
- * A client may leave before it has its answer. Its message is accepted nonetheless, as nobody can know whether
- * the answer has reached it: it may send the message a second time, and two are better than none (RFC 1047).
+ * A client may leave before it has its answer. Its message is accepted nonetheless, as nobody can know
+ * whether the answer has reached it: it may send the message a second time, and two are better than none (RFC
+ * 1047).
  */
 import type { SessionTls } from '../acceptance/received-field.js';
 import type { SmtpAnswer, SubmittedRecipient } from '../acceptance/submission.js';
