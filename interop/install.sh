@@ -18,6 +18,8 @@ packages+=(bind9 knot knot-dnssecutils pdns-server pdns-backend-bind)
 packages+=(iproute2 nftables pdns-recursor)
 # A queue that several machines share.
 packages+=(postgresql-15)
+# What Postfix logs in with, and a language whose library sends mail.
+packages+=(libsasl2-modules python3)
 # A verifier of DKIM signatures.
 packages+=(python3-dkim python3-nacl)
 
