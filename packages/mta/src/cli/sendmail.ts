@@ -186,7 +186,16 @@ function choice(option: string, text: string | undefined, allowed: RegExp): stri
 
 function senderOption(text: string | undefined): string {
   if (text === '' || text === '<>') return '';
-  return addressOf('sender', text ?? userInfo().username, EXIT.USAGE);
+  return addressOf('sender', text ?? userName(), EXIT.USAGE);
+}
+
+/** In containers users often have a number and no name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid${process.getuid?.() ?? 0}`;
+  }
 }
 
 /** Names without a domain are of this machine. */
