@@ -31,7 +31,7 @@ export async function sendReports(options: SendReportsOptions, io: Io): Promise<
     return await state.lock();
   });
   if (unlock === undefined) {
-    const words = `another process sends the reports of ${options.state} (see sending.lock there)`;
+    const words = `another process sends the reports of ${options.state} (its number is in sending.*.lock there)`;
     throw new CommandError(EXIT.TEMPORARY, words);
   }
   try {

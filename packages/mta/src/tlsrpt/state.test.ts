@@ -175,11 +175,29 @@ describe('the state folder', () => {
     expect(unlock).toBeDefined();
     expect(await state.lock()).toBeUndefined();
     await unlock?.();
-    // No process has this number: it is beyond the largest that Linux gives.
-    await writeFile(join(folder, 'state/sending.lock'), '4194999\n');
-    const second = await state.lock();
-    expect(second).toBeDefined();
-    await second?.();
+    // No process has the first number: it is beyond the largest that Linux gives. The second is this one's, as it
+    // is after a restart in a container; but it began at another time, or under another boot.
+    for (const left of ['4194999\n', `${process.pid} another-boot 1\n`, '', 'garbage']) {
+      const [name = ''] = (await readdir(join(folder, 'state'))).filter((file) => file.endsWith('.lock'));
+      await writeFile(join(folder, 'state', name), left);
+      const second = await state.lock();
+      expect(second, left).toBeDefined();
+      expect(await state.lock()).toBeUndefined();
+      await second?.();
+    }
+  });
+
+  it('of many that ask for the lock at once, one gets it, also where one was left behind', async () => {
+    await state.prepare();
+    for (let round = 0; round < 20; round++) {
+      if (round % 2 === 0) await writeFile(join(folder, `state/sending.${round + 1}.lock`), '4194999\n');
+      const locks = await Promise.all(Array.from({ length: 8 }, () => state.lock()));
+      const held = locks.filter((unlock) => unlock !== undefined);
+      expect(held).toHaveLength(1);
+      await held[0]?.();
+    }
+    const lock = expect.stringMatching(/^sending\.\d+\.lock$/);
+    expect((await readdir(join(folder, 'state'))).sort()).toEqual(['days', 'format', 'outbox', lock]);
   });
 
   it('a journal begins with its format, once', async () => {

@@ -5,7 +5,7 @@
  *     STATE/days/2026-11-25/*.log      counts of that day, a journal for each long-lived process
  *     STATE/days/2026-11-25/short.log  those of short-lived ones (`danelaw send`) together
  *     STATE/outbox/2026-11-25.log      what became of that day's reports
- *     STATE/sending.lock               the process that sends reports
+ *     STATE/sending.1.lock             the process that sends reports
  *
  * Counting takes no lock: each process has its own file, or appends to the common one, and a line has the
  * totals that one process has for one cell. Only who sends reports must be alone.
@@ -14,12 +14,13 @@
  * foresees (section 5.1: several sources for one policy domain, told apart by the report's id).
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cellLine, readCellLine } from './cell-record.js';
 import { type Cell, DayCounters, policyKey } from './counters.js';
 import { appendLines, FILE_MODE, FORMAT, readLines, writeLines } from './journal.js';
 import { type Day, startOf } from './policy-domain.js';
+import { takeLock } from './process-lock.js';
 
 const FOLDER_MODE = 0o700;
 /** Octets beyond which the common file of short-lived processes is left, and a new one begun. */
@@ -137,21 +138,7 @@ export class State {
    * @returns what gives it back
    */
   async lock(): Promise<(() => Promise<void>) | undefined> {
-    const file = join(this.folder, 'sending.lock');
-    // Twice: the first may find what a process left that was killed.
-    for (const last of [false, true]) {
-      try {
-        const handle = await open(file, 'wx', FILE_MODE);
-        await handle.writeFile(`${process.pid}\n`);
-        await handle.close();
-        return () => rm(file, { force: true });
-      } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error;
-        if (last || isRunning(Number(await readFile(file, 'utf8').catch(() => '')))) return undefined;
-        await rm(file, { force: true });
-      }
-    }
-    return undefined;
+    return await takeLock(this.folder, 'sending', FILE_MODE);
   }
 }
 
@@ -200,16 +187,6 @@ async function list(folder: string): Promise<string[]> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
     throw error;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
   }
 }
 
