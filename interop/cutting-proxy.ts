@@ -15,6 +15,8 @@ export interface CuttingProxy {
   arm(cut: Cut): void;
   /** How many were cut. */
   readonly cuts: number;
+  /** From here on nothing comes through, and nobody is told. */
+  freeze(): void;
   close(): Promise<void>;
 }
 
@@ -24,6 +26,7 @@ const COMMIT = Buffer.from('Q\0\0\0\x0bcommit\0', 'latin1');
 export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
   let armed: Cut | undefined;
   let cuts = 0;
+  let frozen = false;
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1');
@@ -41,6 +44,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
       });
     }
     client.on('data', (chunk) => {
+      if (frozen) return;
       if (armed !== undefined && chunk.includes(COMMIT)) {
         const cut = armed;
         armed = undefined;
@@ -52,6 +56,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
       upstream.write(chunk);
     });
     upstream.on('data', (chunk) => {
+      if (frozen) return;
       if (deaf) end();
       else client.write(chunk);
     });
@@ -66,6 +71,9 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
     },
     get cuts() {
       return cuts;
+    },
+    freeze() {
+      frozen = true;
     },
     async close() {
       for (const socket of sockets) socket.destroy();

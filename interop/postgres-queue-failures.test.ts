@@ -127,6 +127,50 @@ withNeighbours(
       await proxy.close();
     });
 
+    test('a network that swallows everything does not keep the queue from closing', async () => {
+      const proxy = await startCuttingProxy(server.port);
+      const url = server.urlOf('danelaw', PASSWORD).replace(/:\d+\//u, `:${proxy.port}/`);
+      const queue = await open({ url });
+      await queue.add(message(['a@one.example']));
+      proxy.freeze();
+      const failed = [
+        queue.add(message(['a@one.example'])),
+        queue.body(message(['a@one.example']).id),
+        queue.counts(),
+      ].map((asked) => expect(asked).rejects.toThrow(QueueUnavailableError));
+      const claiming = queue.claim(request());
+      const began = performance.now();
+      await queue.close();
+      expect(performance.now() - began).toBeLessThan(25_000);
+      await Promise.all(failed);
+      expect(await claiming).toEqual({ claims: [], nextDue: undefined });
+      await proxy.close();
+    });
+
+    test('what is added is not acknowledged before the standby has it, where there has to be one', async () => {
+      const queue = await open();
+      const set = async (standbys: string) => {
+        await server.query(`alter system set synchronous_standby_names = '${standbys}'`);
+        await server.query('select pg_reload_conf()');
+      };
+      await set('nobody');
+      try {
+        let acknowledged = false;
+        const adding = queue.add(message(['a@one.example'])).then(() => {
+          acknowledged = true;
+        });
+        for (let waiting = 0; waiting === 0; ) {
+          const rows = await server.query("select from pg_stat_activity where wait_event = 'SyncRep'");
+          waiting = rows.length;
+        }
+        expect(acknowledged).toBe(false);
+        await set('');
+        await adding;
+      } finally {
+        await set('');
+      }
+    });
+
     test('a crash of the database under load loses nothing that was acknowledged', async () => {
       const queue = await open();
       const total = 400;

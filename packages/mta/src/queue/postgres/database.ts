@@ -85,11 +85,16 @@ const SESSION_SETTINGS = {
 
 const BEGIN: Statement = { name: '', text: 'begin' };
 const COMMIT: Statement = { name: '', text: 'commit' };
+/**
+ * The time-out is off from here to the end of the transaction: a COMMIT that waits for a standby would give up
+ * waiting, and say that all is well.
+ */
 const NUMBER: Statement = {
   name: 'writer-number',
   text: `insert into writer as w (id, number, used) values ($1, 1, clock_timestamp())
     on conflict (id) do update set number = w.number + 1, used = clock_timestamp()
-    returning number::float8 as number, (select oldest_compatible from danelaw_schema) as oldest`,
+    returning number::float8 as number, (select oldest_compatible from danelaw_schema) as oldest,
+      set_config('statement_timeout', '0', true)`,
 };
 /** Waits for the session that has the row, if it is still there. */
 const LAST_NUMBER: Statement = {
@@ -103,6 +108,7 @@ export class Database {
   readonly #client: (config: pg.ClientConfig) => pg.Client;
   readonly #options: DatabaseOptions;
   readonly #closing = new AbortController();
+  readonly #inUse = new Set<pg.PoolClient>();
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -199,9 +205,10 @@ export class Database {
     await sleep(milliseconds, undefined, { signal: stop }).catch(() => {});
   }
 
-  /** From here on nothing is waited for. */
+  /** From here on nothing is waited for, and what is under way is cut off. */
   hurry(): void {
     this.#closing.abort();
+    for (const client of this.#inUse) void client.end().catch(() => {});
   }
 
   async close(): Promise<void> {
@@ -219,6 +226,7 @@ export class Database {
     // A connection can break while nothing is asked on it; the next question tells.
     const ignore = () => {};
     client.on('error', ignore);
+    this.#inUse.add(client);
     let usable = true;
     const session: Session = {
       async query<Row extends pg.QueryResultRow>(statement: Statement, values: readonly Value[]) {
@@ -245,6 +253,7 @@ export class Database {
       if (transaction && usable) await client.query('rollback').catch(() => (usable = false));
       throw error;
     } finally {
+      this.#inUse.delete(client);
       client.removeListener('error', ignore);
       client.release(!usable);
     }
