@@ -1,4 +1,4 @@
-/** A queue in PostgreSQL when the database fails: connections cut in a commit, restarts, no room, no right. */
+/** A queue in PostgreSQL when the database fails: commits cut in two, restarts, no room, no right. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -147,7 +147,7 @@ withNeighbours(
       await proxy.close();
     });
 
-    test('what is added is not acknowledged before the standby has it, where there has to be one', async () => {
+    test('what is added is acknowledged when the standby has it, where there has to be one', async () => {
       const queue = await open();
       const set = async (standbys: string) => {
         await server.query(`alter system set synchronous_standby_names = '${standbys}'`);
@@ -270,6 +270,19 @@ withNeighbours(
       await queue.add(message(['a@one.example']));
     });
 
+    test('no room that shows only at the commit is the same', async () => {
+      const queue = await open();
+      await server.query(`set search_path = ${schema};
+        create function refuse() returns trigger language plpgsql as
+          $$ begin raise exception 'No space left on device' using errcode = 'disk_full'; end $$;
+        create constraint trigger no_room after insert on body deferrable initially deferred
+          for each row execute function refuse()`);
+      await expect(queue.add(message(['a@one.example']))).rejects.toThrow(QueueFullError);
+      expect(await queue.counts()).toMatchObject({ messages: 0, recipients: 0 });
+      await server.query(`drop trigger no_room on ${schema}.body`);
+      await queue.add(message(['a@one.example']));
+    });
+
     test('no room for a bounce leaves the claim as it was', async () => {
       const queue = await open();
       await queue.add(message(['a@one.example']));
@@ -295,7 +308,7 @@ withNeighbours(
       expect(await queue.counts()).toMatchObject({ messages: good.length });
     });
 
-    test('what a remote server wrote is kept, with octets that a text of the database cannot have', async () => {
+    test('what a remote server wrote is kept, also what no text of the database can have', async () => {
       const queue = await open();
       await queue.add(message(['a@one.example']));
       const claim = only((await queue.claim(request())).claims);

@@ -108,7 +108,8 @@ withNeighbours(
       await first.add(message(['a@one.example']));
       await until(() => calls > 0);
       await server.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' or query = 'select 1'",
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where query ilike 'listen%' or query = 'select 1'`,
       );
       const before = calls;
       // Being connected again counts as a call: something may have been missed.

@@ -1,4 +1,4 @@
-/** The schema of the queue in PostgreSQL: how it comes to be, how it is upgraded under running nodes, what a claim costs. */
+/** The schema of the queue in PostgreSQL: made, upgraded under running nodes, and what a claim in it costs. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openPostgresQueue } from '../packages/mta/src/queue/postgres/postgres-queue.js';
 import { MIGRATIONS, type Migration } from '../packages/mta/src/queue/postgres/schema.js';
@@ -151,10 +151,12 @@ withNeighbours(
         const envelope = JSON.stringify(message(['a@b']).envelope);
         // Half of all is one destination's, and the rest are due in an hour.
         await server.query(`set search_path = ${schema};
-          insert into message select 'm' || i, ${NOW}, 100, 'a@b', '${envelope}' from generate_series(1, ${MANY}) i;
+          insert into message
+            select 'm' || i, ${NOW}, 100, 'a@b', '${envelope}' from generate_series(1, ${MANY}) i;
           insert into recipient (message, destination, place, address, named, held, due, attempts, warned)
             select 'm' || i, case when i % 2 = 0 then 'big.example' else 'd' || i || '.example' end, 0, 'x@y',
-              '{"address":"x@y"}', false, ${NOW} + (i % 2) * 3600000, 0, false from generate_series(1, ${MANY}) i;
+              '{"address":"x@y"}', false, ${NOW} + (i % 2) * 3600000, 0, false
+            from generate_series(1, ${MANY}) i;
           insert into work (message, destination, due) select message, destination, due from recipient;
           insert into destination (name, next_due) select destination, min(due) from work group by 1`);
         const read = async () => {

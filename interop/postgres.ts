@@ -1,4 +1,4 @@
-/** PostgreSQL, in a temporary folder, on a Unix socket and a free port: for queues that several nodes share. */
+/** PostgreSQL, in a temporary folder, on a Unix socket and a free port: for a queue of several nodes. */
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';

@@ -1,6 +1,6 @@
 /**
- * A node of a queue in PostgreSQL, for the tests that stop and kill one: claims one piece of work, prints the claim, and
- * settles it when a line comes.
+ * A node of a queue in PostgreSQL, for the tests that stop and kill one: claims one piece of work, prints the
+ * claim, and settles it when a line comes.
  *
  * Usage: node queue-node.js URL SCHEMA LEASE NOW
  */

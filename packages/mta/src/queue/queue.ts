@@ -283,7 +283,7 @@ export class QueueUnusableError extends Error {
   override readonly name = 'QueueUnusableError';
 }
 
-/** The queue can't be reached for now: the database is restarted, or the network is down. It may be tried again. */
+/** The queue can't be reached for now: the database restarts, or the network is down. It may be tried again. */
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError';
 }

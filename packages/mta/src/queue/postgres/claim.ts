@@ -16,8 +16,8 @@ import { RECIPIENT_COLUMNS, type RecipientRow, recipientOf } from './row.js';
 /** Leases that are taken back in one claim. */
 const MAX_REAPED = 1_000;
 /**
- * Destinations that are looked at together, and how often, before the caller has to ask again. As many are made
- * ready at a time.
+ * Destinations that are looked at together, and how often, before the caller has to ask again. As many are
+ * made ready at a time.
  */
 const MIN_VISITED = 8;
 const MAX_VISITED = 200;
@@ -25,8 +25,8 @@ const MAX_ROUNDS = 20;
 /** Milliseconds after which a blocked destination is looked at in any case: its limit may have changed. */
 const BLOCKED_AGAIN = 5_000;
 /**
- * Milliseconds. Where somebody is giving work to a destination that was just looked at, what he gives is not to
- * be seen yet, and he won't call anybody, for he saw it ready.
+ * Milliseconds. Where somebody is giving work to a destination that was just looked at, what he gives is not
+ * to be seen yet, and he won't call anybody, for he saw it ready.
  */
 const BUSY_AGAIN = 50;
 
@@ -133,7 +133,8 @@ const NEXT: Statement = {
   name: 'claim-next',
   text: `select
     exists (select from destination where turn > $1 and turn < $2) as more,
-    (select min(next_due) from destination where turn is null and next_due is not null and not blocked) as due`,
+    (select min(next_due) from destination
+      where turn is null and next_due is not null and not blocked) as due`,
 };
 
 /** Whether there is anything to do at all: most calls are to find out that there is not. */
@@ -143,7 +144,8 @@ const GLANCE: Statement = {
     exists (select from destination where turn is not null)
       or exists (select from destination where turn is null and next_due <= $1)
       or exists (select from work where leased_until <= clock_timestamp()) as busy,
-    (select min(next_due) from destination where turn is null and next_due is not null and not blocked) as due,
+    (select min(next_due) from destination
+      where turn is null and next_due is not null and not blocked) as due,
     (select oldest_compatible from danelaw_schema) as oldest`,
 };
 
@@ -238,7 +240,7 @@ async function serve(
   const free = new Set(lockable.map(({ name }) => name));
   const busy = rest.filter((name) => !free.has(name));
   if (busy.length > 0) await session.query(TO_THE_END, [busy]);
-  // A destination that backs off is not blocked: its limit counts, not the zero that kept it from being served.
+  // A destination that backs off is not blocked: its limit counts, not the zero that kept it from its turn.
   const most = [...free].map((name) => wholeLimit(limitOf(name)));
   const rested = await session.query<{ ready: boolean }>(REST, [[...free], most, now, BLOCKED_AGAIN]);
   const more = unserved.size > 0 || rested.some((destination) => destination.ready);

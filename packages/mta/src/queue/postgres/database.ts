@@ -1,10 +1,10 @@
 /**
  * Connections to PostgreSQL, and transactions whose outcome is known.
  *
- * A connection can be lost in the middle of a COMMIT, and then nobody knows whether it took place. So every
+ * A COMMIT can fail - the connection lost, the server crashed - and have taken place all the same. So every
  * transaction is made by a *writer*, one at a time, and takes that writer's next number, in a row of its own.
- * Where the answer to COMMIT did not come, the row tells: it is read once the lost session is gone (the row is
- * locked until then). Nothing is acknowledged that was not kept, and nothing is kept twice.
+ * Where COMMIT was not answered, or with an error, the row tells: it is read once the lost session is gone
+ * (the row is locked until then). Nothing is acknowledged that was not kept, and nothing is kept twice.
  *
  * What each session sets, whatever the server's configuration says: synchronous commits; the queue's own
  * schema as search path, so that no statement is put together from parts; time-outs, so that a node that was
@@ -86,8 +86,8 @@ const SESSION_SETTINGS = {
 const BEGIN: Statement = { name: '', text: 'begin' };
 const COMMIT: Statement = { name: '', text: 'commit' };
 /**
- * The time-out is off from here to the end of the transaction: a COMMIT that waits for a standby would give up
- * waiting, and say that all is well.
+ * The time-out is off from here to the end of the transaction: a COMMIT that waits for a standby would give
+ * up waiting, and say that all is well.
  */
 const NUMBER: Statement = {
   name: 'writer-number',
@@ -172,7 +172,7 @@ export class Database {
       try {
         await session.query(COMMIT, []);
       } catch (error) {
-        if (!(error instanceof Interrupted && error.connectionLost)) throw error;
+        // Whatever was said: a server whose log has no room panics, and the commit may stand when it is back.
         // The session has to go back before the question: it may be the last one.
         return { result, inDoubt: row.number, error };
       }
@@ -181,7 +181,7 @@ export class Database {
     if (prepared.inDoubt === undefined || writer === undefined) return prepared.result;
     const last = await this.persist(() => this.ask<{ number: number }>(LAST_NUMBER, [writer]), giveUpAt);
     if ((last[0]?.number ?? 0) >= prepared.inDoubt) return prepared.result;
-    throw new Interrupted(prepared.error.message, true, prepared.error);
+    throw prepared.error;
   }
 
   /**
@@ -281,8 +281,8 @@ function clientConfig(options: DatabaseOptions): pg.ClientConfig {
 }
 
 /**
- * The driver asks a function for the password, where there is one, at each connection; but an address beside it
- * would bring its own, be it empty.
+ * The driver asks a function for the password, where there is one, at each connection; but an address beside
+ * it would bring its own, be it empty.
  */
 function clientWithPasswordFrom(file: string): typeof pg.Client {
   return class extends pg.Client {

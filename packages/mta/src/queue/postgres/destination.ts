@@ -8,7 +8,8 @@
  *   destination that was served and has more goes to the end.
  * - *waiting*: `turn` is null, and `next_due` says when it has something to do (null: nothing that is known).
  *   Where that time has come, a claim makes it ready.
- * - *blocked*: waiting for one of its claims to end, because as many live as may. A settlement makes it ready.
+ * - *blocked*: waiting for one of its claims to end, because as many live as may. A settlement makes it
+ *   ready.
  *
  * Whoever brings work (an addition, a settlement, a lease that ran out) *gives* it: holds a KEY SHARE lock of
  * the row up to its commit, and changes the row only where it does not already say enough. Such locks do not
@@ -128,7 +129,8 @@ export const SET_STATE: Statement = {
       insert into destination as d (name, known, not_before, failures, reason)
       values ($1, true, $2, $3, $4)
       on conflict (name) do update set
-        known = true, not_before = excluded.not_before, failures = excluded.failures, reason = excluded.reason,
+        known = true, not_before = excluded.not_before, failures = excluded.failures,
+        reason = excluded.reason,
         turn = case when d.turn is null and excluded.not_before < d.not_before
           then nextval('turn') else d.turn end
       returning turn is not null as ready

@@ -105,7 +105,7 @@ const CHANGE: Readonly<Record<QueueAction, Statement>> = {
   delete: { name: '', text: `delete from recipient r using ${CHANGED.slice('from '.length)}` },
 };
 
-/** Changes what the filter names in one page of messages. Resolves to the number of recipients, and the next. */
+/** Changes what the filter names in one page of messages. Resolves to the number of recipients. */
 export async function changePage(
   session: Session,
   filter: QueueFilter,

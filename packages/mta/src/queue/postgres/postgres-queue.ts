@@ -74,7 +74,7 @@ const DEFAULT_CONNECTIONS = 10;
 const WRITING_CONNECTIONS = 6;
 /** Transactions at a time. */
 const GROUP_WIDTH = 2;
-/** A batch: enough that the flush is a small part of its cost, and short enough that nobody waits for long. */
+/** A batch: enough that the flush is a small part of its cost, and so few that nobody waits for long. */
 const MAX_MEMBERS = 100;
 const MAX_OCTETS = 4 * 1024 * 1024;
 /** In octets: a recipient's rows cost as much as that many of a body. */
@@ -218,7 +218,7 @@ class PostgresQueue implements Queue {
         database.mustBeCompatible(oldest);
         if (!busy) return { claims: [], nextDue: due ?? undefined };
         const work = (session: Session) => claim(session, { ...request, now }, node);
-        const batch = await database.transact(this.#claimer, work, began + request.lease);
+        const batch = await database.transact(this.#claimer, work, Number.POSITIVE_INFINITY);
         for (const each of batch.claims) this.#leases.hold(each, began + request.lease);
         return batch;
       };

@@ -10,7 +10,8 @@
  *   held; null where all are), the fence of its last claim, and until when it is leased.
  * - `destination`: one row for each that has work or a history. It says whether it is its turn (see
  *   `destination.ts`), so that a claim costs the same with ten recipients and with a million.
- * - `slot`: permissions for connections. `writer`: the number of each writer's last transaction (`database.ts`).
+ * - `slot`: permissions for connections.
+ * - `writer`: the number of each writer's last transaction (`database.ts`).
  *
  * Times of the caller are milliseconds (double precision, as JavaScript's numbers). Leases are times of the
  * database, the only clock that all nodes see: a node whose clock jumps can't take what another one holds.
@@ -147,7 +148,8 @@ export async function migrate(
       schema,
     ]);
     const { rows } = await client.query<{ usable: boolean; who: string }>(
-      "select has_schema_privilege(oid, 'usage') as usable, current_user as who from pg_namespace where nspname = $1",
+      `select has_schema_privilege(oid, 'usage') as usable, current_user as who
+        from pg_namespace where nspname = $1`,
       [schema],
     );
     const [there] = rows;

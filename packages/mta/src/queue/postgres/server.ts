@@ -4,7 +4,7 @@ import { type Database, PATIENCE, type Statement } from './database.js';
 import { understand } from './failure.js';
 import { type Migration, migrate } from './schema.js';
 
-/** The first with all that is used here: `pg_current_xact_id` came with it, and it is the oldest in support. */
+/** Older ones are past their support. */
 const OLDEST_SERVER = 130_000;
 
 const SERVER: Statement = {
@@ -65,7 +65,8 @@ function check(server: Server, onWarning: (text: string) => void): void {
   }
   if (encoding !== 'UTF8') {
     throw new QueueUnusableError(
-      `the database's encoding is ${encoding}; the queue needs UTF8 (createdb --encoding=UTF8 --template=template0)`,
+      `the database's encoding is ${encoding}; the queue needs UTF8 ` +
+        '(createdb --encoding=UTF8 --template=template0)',
     );
   }
   if (standby) {
@@ -73,7 +74,7 @@ function check(server: Server, onWarning: (text: string) => void): void {
   }
   if (server.synchronous_commit !== 'on') {
     throw new QueueUnusableError(
-      'the database does not let the queue set synchronous_commit: is there a connection pooler in between? ' +
+      'the database does not let the queue set synchronous_commit: is there a connection pooler between? ' +
         'The queue needs sessions of its own.',
     );
   }
