@@ -1,4 +1,6 @@
 /** What reaches the acceptance: the envelope as it was said, and one message where one was sent. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Accepted } from '../src/acceptance/submission.js';
@@ -120,11 +122,27 @@ describe('a message', () => {
     const client = await other.client();
     client.send(`EHLO a\r\n${ENVELOPE}.\r\n`);
     await asked;
-    client.close();
+    client.socket.resetAndDestroy();
     await other.log.until(/^disconnected/);
     settle({ status: 'accepted', id: 'LATE' });
     expect(await other.log.until(/^received/)).toContain('"id":"LATE"');
     expect(other.log.lines.join()).toContain('"answered":false');
+    await other.end();
+  });
+
+  it('is answered though its sender says no more, and waits', async () => {
+    const other = await startListener();
+    other.acceptance.answer = () =>
+      new Promise((resolve) => setImmediate(() => resolve({ status: 'accepted', id: 'HALF' })));
+    const socket = connect({ port: other.port, host: '127.0.0.1', allowHalfOpen: true });
+    let text = '';
+    socket.setEncoding('latin1').on('data', (part: string) => {
+      // All at once behind the greeting, and then the client's half of the connection is closed.
+      if (text === '') socket.end(`EHLO a\r\n${ENVELOPE}.\r\n`);
+      text += part;
+    });
+    await once(socket, 'close');
+    expect(text).toMatch(/\r\n354 .*\r\n250 2\.0\.0 Ok: queued as HALF\r\n$/);
     await other.end();
   });
 

@@ -36,6 +36,6 @@ export interface ReceivedFacts {
   readonly recipients: number;
   readonly octets: number;
   readonly user: string | undefined;
-  /** The client was gone before it could be told; it may send the message again (RFC 1047). */
+  /** False: the client was gone before it could be told, and may send the message again (RFC 1047). */
   readonly answered: boolean;
 }

@@ -66,7 +66,7 @@ export class RelayConnection extends SMTPConnection {
       esmtp: () => this.#esmtp,
       underTls: () => this.secure,
       tls: () => this.#tls,
-      alive: () => !this.#gone,
+      alive: () => !this.#gone && this._socket.writable,
       ended: (reaction) => {
         this.#errors = 0;
         this.#idleCommands = 0;
@@ -114,10 +114,13 @@ export class RelayConnection extends SMTPConnection {
 
   override _createParser(): CommandStream {
     // Called by the constructor of the base class, before anything here is set.
-    return new CommandStream({
+    const stream = new CommandStream({
       line: (line, done) => this.#line(line, done),
       maxLineOctets: () => (this._nextHandler === false ? MAX_LINE : MAX_AUTH_LINE),
     });
+    // The client says no more, and has all its answers.
+    stream.once('finish', () => this.close());
+    return stream;
   }
 
   /** Forgets the transaction: EHLO, RSET, STARTTLS. */
@@ -266,6 +269,7 @@ export class RelayConnection extends SMTPConnection {
     // The reply goes out in clear, before anything of the handshake.
     this.#replies.flush();
     const clear = this._socket;
+    clear.allowHalfOpen = false;
     super.upgrade(callback, secureCallback);
     // smtp-server has removed all listeners.
     this.#server.holdSlot(clear);

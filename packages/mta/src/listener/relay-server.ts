@@ -40,6 +40,8 @@ export class RelayServer extends SMTPServer {
       name: relay.name,
       logger: false,
       disableReverseLookup: true,
+      // A client that has said all it has to say is still told what becomes of it.
+      allowHalfOpen: true,
       authMethods: ['PLAIN', 'LOGIN'],
       socketTimeout: relay.limits.idle,
       // RFC 8996.
@@ -100,6 +102,8 @@ export class RelayServer extends SMTPServer {
     }
     this.#releases.set(socket, slot.release);
     this.holdSlot(socket);
+    // Not in TLS, which would wait for the rest of a handshake from a client that is gone.
+    if (handshake) socket.allowHalfOpen = false;
     const release = super._acceptSocket(socket, handshake);
     if (release === false || !handshake) return release;
     const timer = setTimeout(() => (this._pendingSockets.get(socket) ?? socket).destroy(), HANDSHAKE_TIME);
