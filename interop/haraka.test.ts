@@ -52,6 +52,10 @@ const SCENARIOS: readonly Scenario[] = [
     },
   ),
   oneHost('taken.example', { tlsa: ['3 1 1'] }),
+  ...['later.example', 'restart.example'].map((name) =>
+    oneHost(name, { tlsa: ['3 1 1'], habits: { on: { rcpt: { inTurn: ['450 4.2.1 Not now', 'usual'] } } } }),
+  ),
+  oneHost('excepted.example', { tlsa: ['3 1 1'], habits: { presents: {} } }),
 ];
 
 /** Another plugin that answers for danelaw: Haraka's own client would deliver, and verify nothing. */
@@ -71,6 +75,10 @@ withNeighbours(
     beforeAll(async () => {
       internet = await startInternet(SCENARIOS);
       folder = await makeFolder('haraka');
+      await start();
+    });
+
+    async function start(): Promise<void> {
       port = await freePort();
       server = await startHaraka({
         folder,
@@ -84,9 +92,16 @@ withNeighbours(
             'mta_sts = false',
           ].join('\n'),
           danelaw_trust_anchors: internet.trustAnchors.join('\n'),
+          'danelaw_policy.json': JSON.stringify([
+            {
+              domain: 'excepted.example',
+              level: 'encrypt',
+              exception: { reason: 'a test', expires: '2999-12-31' },
+            },
+          ]),
         },
       });
-    });
+    }
 
     afterAll(async () => {
       await server?.stop();
@@ -209,6 +224,46 @@ withNeighbours(
       expect(seen).toMatchObject([{ hook: 'deferred', recipients: ['b@taken.example'] }]);
       expect(received('mx.taken.example')?.connections).toEqual([]);
     });
+
+    test('tells each use of an exception (RFC 7672 section 9.1)', async () => {
+      const seen = await send('excepted', ['b@excepted.example']);
+      expect(seen).toMatchObject([{ hook: 'delivered', secured: true, authenticated: [null] }]);
+      expect(await server.log()).toMatch(
+        /danelaw: exception by rule 1 \(excepted\.example\) until 2999-12-31T00:00:00\.000Z: a test/u,
+      );
+    });
+
+    test('tries again what waits', async () => {
+      await send('later', ['b@later.example']);
+      const seen = await flushUntil('b@later.example', 2);
+      expect(seen).toMatchObject([
+        { hook: 'deferred' },
+        { hook: 'delivered', authenticated: [{ usage: 3 }] },
+      ]);
+      expect(messages('mx.later.example')).toHaveLength(1);
+    });
+
+    test('tries again after a restart', async () => {
+      await send('restart', ['b@restart.example']);
+      await server.stop();
+      await start();
+      const seen = await flushUntil('b@restart.example', 2);
+      expect(seen).toMatchObject([
+        { hook: 'deferred' },
+        { hook: 'delivered', authenticated: [{ usage: 3 }] },
+      ]);
+    });
+
+    /** More than once: what Haraka finds in its queue folder at its start waits again after the first time. */
+    async function flushUntil(recipient: string, count: number): Promise<Sighting[]> {
+      for (let tries = 0; tries < 600; tries += 1) {
+        const seen = (await server.sightings()).filter(({ recipients }) => recipients.includes(recipient));
+        if (seen.length >= count) return seen;
+        if (tries % 10 === 0) server.flush();
+        await sleep(50);
+      }
+      throw new Error(`Haraka said nothing more of ${recipient}\n${await server.log()}`);
+    }
 
     async function bounceTo(recipient: string) {
       for (let tries = 0; tries < 600; tries += 1) {

@@ -4,11 +4,11 @@
  *
  * Beside the plugin stands a witness: a small plugin that writes down what Haraka's hooks say of each message.
  */
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { greets } from './mail-server.js';
-import { type ServerProcess, startServer } from './server-process.js';
+import { type StartedServer, startServer } from './server-process.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -29,12 +29,14 @@ export interface Sighting {
   readonly authenticated?: readonly (unknown | null)[];
 }
 
-export interface HarakaServer extends ServerProcess {
+export interface HarakaServer extends StartedServer {
   sightings(): Promise<readonly Sighting[]>;
+  /** Has it try all mail that waits. */
+  flush(): void;
 }
 
 export interface HarakaOptions {
-  /** An empty folder. */
+  /** An empty folder, or one that Haraka has been in. */
   readonly folder: string;
   readonly port: number;
   /** Files of the configuration folder. */
@@ -50,8 +52,7 @@ export async function startHaraka({
   before = '',
 }: HarakaOptions): Promise<HarakaServer> {
   const witnessed = join(folder, 'witnessed');
-  for (const name of ['config', 'plugins', 'queue', 'node_modules']) await mkdir(join(folder, name));
-  await symlink(here('../packages/haraka'), join(folder, 'node_modules', 'haraka-plugin-danelaw'));
+  await configure(folder);
   await writeFile(join(folder, 'plugins', 'witness.js'), witness(witnessed));
   await writeFile(join(folder, 'plugins', 'before.js'), before);
   // As `haraka -i` does: without it Haraka ends at the first connection.
@@ -77,12 +78,23 @@ export async function startHaraka({
   });
   return {
     ...server,
+    flush: () => server.signal('SIGHUP'),
     sightings: async () =>
       (await readFile(witnessed, 'utf8').catch(() => ''))
         .split('\n')
         .filter((line) => line !== '')
         .map((line): Sighting => JSON.parse(line)),
   };
+}
+
+/** Folders, where they are not there yet: Haraka can be started again with what it has in its queue. */
+async function configure(folder: string): Promise<void> {
+  for (const name of ['config', 'plugins', 'queue', 'node_modules']) {
+    await mkdir(join(folder, name), { recursive: true });
+  }
+  const link = join(folder, 'node_modules', 'haraka-plugin-danelaw');
+  await rm(link, { force: true });
+  await symlink(here('../packages/haraka'), link);
 }
 
 /** Haraka's plugins are CommonJS without an import of the codes, which are in scope. */

@@ -44,6 +44,11 @@ const SCENARIOS: readonly Scenario[] = [
       'mx2.mixed.example': {},
     },
   ),
+  oneHost('ruled.example', {}),
+  oneHost('ruled-old.example', { habits: { maxVersion: 'TLSv1.2' } }),
+  oneHost('pinned.example', { tlsa: ['3 0 1'] }),
+  oneHost('mispinned.example', { tlsa: ['3 0 1'] }),
+  oneHost('excepted.example', { tlsa: ['3 1 1'], habits: { presents: {} } }),
   domain('insecure.unsigned', { records: ['@ MX 10 mx.good.example.'], signing: 'unsigned' }),
 ];
 
@@ -73,7 +78,11 @@ withNeighbours('Postfix with danelaw policy-server', () => {
     const port = await freePort();
     policyServer = await startPolicyServer(internet, folder, port);
     map = `socketmap:inet:127.0.0.1:${port}:danelaw`;
-    const settings = ['smtp_tls_security_level = may', `smtp_tls_policy_maps = ${map}`];
+    const settings = [
+      'smtp_tls_security_level = may',
+      'smtp_tls_fingerprint_digest = sha256',
+      `smtp_tls_policy_maps = ${map}`,
+    ];
     const sender = async (name: string, address: string, asked: string): Promise<SendingPostfix> => {
       await mkdir(join(folder, name));
       return startSendingPostfix({ folder: join(folder, name), address, resolver: asked, settings });
@@ -155,6 +164,35 @@ withNeighbours('Postfix with danelaw policy-server', () => {
     expect(internet.mailServers.get('mx1.mixed.example')?.received.messages).toEqual([]);
   });
 
+  describe('reads what rules of the policy table become', () => {
+    test.each([
+      [
+        'TLS of a version',
+        'ruled.example',
+        /Untrusted TLS connection established to mx\.ruled\.example.*TLSv1\.3/u,
+      ],
+      [
+        'a certificate by its digest',
+        'pinned.example',
+        /Verified TLS connection established to mx\.pinned\.example/u,
+      ],
+      ['an exception', 'excepted.example', /TLS connection established to mx\.excepted\.example/u],
+    ])('%s: sent', async (_, name, log) => {
+      const fate = await send(`g@${name}`);
+      expect(fate.status).toBe('sent');
+      expect(fate.log).toMatch(log);
+    });
+
+    test.each([
+      ['no TLS of that version', 'ruled-old.example', /Cannot start TLS|TLS.*(?:handshake|version)/iu],
+      ['another certificate', 'mispinned.example', /not (?:trusted|verified)/iu],
+    ])('%s: the mail waits', async (_, name, reason) => {
+      const { status, line } = await send(`h@${name}`);
+      expect(status).toBe('deferred');
+      expect(line).toMatch(reason);
+    });
+  });
+
   test('does not say "Verified" where insecure MX records led to the server', async () => {
     const { status, log } = await send('f@insecure.unsigned');
     expect(status).toBe('sent');
@@ -166,6 +204,8 @@ withNeighbours('Postfix with danelaw policy-server', () => {
 async function startPolicyServer(internet: Internet, folder: string, port: number): Promise<ChildProcess> {
   const anchors = join(folder, 'root.anchor');
   await writeFile(anchors, `${internet.trustAnchors.join('\n')}\n`);
+  const config = join(folder, 'danelaw.toml');
+  await writeFile(config, rules(internet));
   const program = fileURLToPath(new URL('../packages/mta/bin/danelaw.js', import.meta.url));
   const { resolver } = internet;
   const child = spawn(
@@ -173,6 +213,7 @@ async function startPolicyServer(internet: Internet, folder: string, port: numbe
     [
       ...[program, 'policy-server', '--listen', `127.0.0.1:${port}`],
       ...['--resolver', `${resolver.address}#${resolver.port}`, '--trust-anchor', anchors],
+      ...['--config', config],
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -185,4 +226,31 @@ async function startPolicyServer(internet: Internet, folder: string, port: numbe
     });
   });
   return child;
+}
+
+function rules(internet: Internet): string {
+  const [record] = internet.mailServers.get('mx.pinned.example')?.tlsa ?? [];
+  const digest = Buffer.from(record?.data ?? []).toString('hex');
+  return `
+    [[policy]]
+    domain = "ruled.example"
+    level = "encrypt"
+    min_tls = "TLSv1.3"
+    [[policy]]
+    domain = "ruled-old.example"
+    level = "encrypt"
+    min_tls = "TLSv1.3"
+    [[policy]]
+    domain = "pinned.example"
+    level = "fingerprint"
+    fingerprints = ["${'00'.repeat(32)}", "${digest}"]
+    [[policy]]
+    domain = "mispinned.example"
+    level = "fingerprint"
+    fingerprints = ["${'00'.repeat(32)}"]
+    [[policy]]
+    domain = "excepted.example"
+    level = "may"
+    exception = { reason = "a test", expires = 2999-12-31 }
+  `;
 }

@@ -10,6 +10,11 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
+export interface StartedServer extends ServerProcess {
+  /** To the server and its children. */
+  signal(name: NodeJS.Signals): void;
+}
+
 export interface ServerOptions {
   /** For messages: `NSD`. */
   readonly name: string;
@@ -29,7 +34,7 @@ const ASK_EVERY = 25;
 /** Servers end on SIGTERM within a second; one that does not is killed. */
 const STOP_WITHIN = 5_000;
 
-export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+export async function startServer(options: ServerOptions): Promise<StartedServer> {
   const { name, program, args } = options;
   // A process group of its own, so that the server's children end with it.
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
@@ -69,7 +74,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   while (ended === undefined && performance.now() < giveUpAt) {
     try {
       await options.ready();
-      return { log, stop };
+      return { log, stop, signal: (name) => signalGroup(child, name) };
     } catch (refusal) {
       lastRefusal = refusal;
       await sleep(ASK_EVERY);

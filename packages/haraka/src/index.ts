@@ -115,7 +115,10 @@ async function attempt(mail: QueuedMail): Promise<void> {
     signal: stop.signal,
   });
   mail.danelaw = delivery;
-  for (const { status, host, address, mx, tls, reason } of delivery.attempts) {
+  for (const { status, host, address, mx, tls, reason, exceptions } of delivery.attempts) {
+    for (const { kind, rule, pattern, expires, reason: why } of exceptions) {
+      mail.lognotice(`danelaw: ${kind} by rule ${rule} (${pattern}) until ${expires}: ${why}`);
+    }
     const proof =
       tls === null
         ? 'no TLS'

@@ -127,7 +127,11 @@ class Senders {
   }
 
   #settle(mail: QueuedDelivery, { recipients, attempts }: Delivery): string {
-    for (const { status, host, address, mx, tls, reason } of attempts) {
+    for (const { status, host, address, mx, tls, reason, exceptions } of attempts) {
+      for (const { kind, rule, pattern, expires, reason: why } of exceptions) {
+        const use = `${kind} by rule ${rule} (${pattern}) until ${expires}: ${why}`;
+        this.#app.logger.info('danelaw', 'id=%s.%s %s', mail.id, mail.seq, use);
+      }
       const proof =
         tls === null ? 'no TLS' : `${tls.protocol}${tls.authenticated === null ? '' : ' authenticated'}`;
       const what = `${status} ${host}[${address ?? '-'}] mx=${mx} ${proof}: ${reason}`;
