@@ -52,6 +52,11 @@ const SCENARIOS: readonly Scenario[] = [
     },
   ),
   oneHost('taken.example', { tlsa: ['3 1 1'] }),
+  // Two seconds for the reply, of which Haraka gives a plugin's hook one.
+  oneHost('slow.example', {
+    tlsa: ['3 1 1'],
+    habits: { on: { content: { slowly: '250 2.0.0 Taken in the end', everyMs: 80 } } },
+  }),
   ...['later.example', 'restart.example'].map((name) =>
     oneHost(name, { tlsa: ['3 1 1'], habits: { on: { rcpt: { inTurn: ['450 4.2.1 Not now', 'usual'] } } } }),
   ),
@@ -91,6 +96,7 @@ withNeighbours(
             'helo = mail.sender.example',
             'mta_sts = false',
           ].join('\n'),
+          plugin_timeout: '1',
           danelaw_trust_anchors: internet.trustAnchors.join('\n'),
           'danelaw_policy.json': JSON.stringify([
             {
@@ -223,6 +229,15 @@ withNeighbours(
       const seen = await send('taken', ['b@taken.example']);
       expect(seen).toMatchObject([{ hook: 'deferred', recipients: ['b@taken.example'] }]);
       expect(received('mx.taken.example')?.connections).toEqual([]);
+    });
+
+    test('has as much time as a delivery takes, whatever Haraka gives a hook', async () => {
+      const seen = await send('slow', ['b@slow.example']);
+      expect(seen).toMatchObject([
+        { hook: 'delivered', response: '250 2.0.0 Taken in the end', authenticated: [{ usage: 3 }] },
+      ]);
+      expect(messages('mx.slow.example')).toHaveLength(1);
+      expect(await server.log()).not.toContain('danelaw timed out');
     });
 
     test('tells each use of an exception (RFC 7672 section 9.1)', async () => {
