@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createResolver } from '@danelaw/dns';
 import { SCENARIOS, startInternet } from '@danelaw/lab';
 import { describe, expect, it } from 'vitest';
+import { verdictSentence } from '../src/cli/delivery-report.js';
 import { runDemo } from '../src/cli/demo-run.js';
 import { run, start } from './program.js';
 
@@ -42,6 +43,32 @@ describe('danelaw demo', () => {
       expect(delivered.length).toBeGreaterThan(50);
     } finally {
       await resolver.close();
+      await internet.close();
+    }
+  });
+
+  it('never calls mail through insecure MX records secure, and names hosts as these have them (RFC 7672 section 2.2.1)', async () => {
+    const internet = await startInternet(SCENARIOS);
+    try {
+      const rows = await runDemo(internet, new AbortController().signal);
+      const insecure = rows.filter(({ delivery }) => delivery.recipients[0]?.mx === 'insecure');
+      const claims = insecure.flatMap(({ scenario, delivery }) => {
+        const [outcome] = delivery.recipients;
+        if (outcome === undefined) return [scenario.domain];
+        const said = JSON.stringify([
+          verdictSentence(outcome, delivery),
+          delivery.attempts.map(({ mx }) => mx),
+        ]);
+        return /proved to be a server|"secure"/u.test(said) ? [`${scenario.domain}: ${said}`] : [];
+      });
+      expect(claims).toEqual([]);
+      expect(
+        insecure.filter(({ delivery }) => delivery.recipients[0]?.tls?.authenticated?.by === 'dane').length,
+      ).toBe(3);
+      const aliased = insecure.find(({ scenario }) => scenario.domain === 'hosted-alias.unsigned');
+      expect(aliased?.delivery.recipients).toMatchObject([{ host: 'mx.hosted-alias-provider.example' }]);
+      expect(JSON.stringify(aliased?.delivery.attempts.map(({ host }) => host))).not.toContain('real.');
+    } finally {
       await internet.close();
     }
   });

@@ -4,6 +4,8 @@ import { authenticated, deferred, oneHost, unauthenticated } from './one-host.js
 
 /** TLSA records that nothing matches: who used them would not deliver. */
 const MISLEADING: HostSpec = { tlsa: [{ parameters: '3 1 1', of: 'stranger' }] };
+/** Resolvers follow about a dozen. */
+const MANY_ALIASES = 40;
 const STRANGE_RECORD = `TLSA 3 1 1 ${'5a'.repeat(32)}`;
 
 export const ALIASES: readonly Scenario[] = [
@@ -80,6 +82,21 @@ export const ALIASES: readonly Scenario[] = [
     rule: 'RFC 7672 section 2.1.3',
     zones: { 'alias-loop.example': { records: ['@ MX 10 mx', 'mx CNAME other', 'other CNAME mx'] } },
     expected: deferred('the aliases lead in a circle'),
+  },
+  {
+    domain: 'alias-endless.example',
+    shows: 'The MX host is the first of more aliases than anybody follows.',
+    rule: 'RFC 7672 section 2.1.3',
+    zones: {
+      'alias-endless.example': {
+        records: [
+          '@ MX 10 alias0',
+          ...Array.from({ length: MANY_ALIASES }, (_, i) => `alias${i} CNAME alias${i + 1}`),
+        ],
+      },
+    },
+    hosts: { [`alias${MANY_ALIASES}.alias-endless.example`]: { tlsa: ['3 1 1'] } },
+    expected: deferred('there are too many aliases'),
   },
   {
     domain: 'alias-back-to-secure.example',

@@ -38,6 +38,12 @@ export const LOOKUP_FAILURES: readonly Scenario[] = [
     forge: [`@ TLSA 3 1 1 ${'5a'.repeat(32)}`],
     keepSignatures: true,
   }),
+  tlsaTrouble('tlsa-wrong-id.example', 'The TLSA query is answered with the id of another one.', 'wrong-id'),
+  tlsaTrouble(
+    'tlsa-wrong-question.example',
+    'The TLSA query is answered with the answer to another question.',
+    'wrong-question',
+  ),
   tlsaTrouble('tlsa-silent.example', 'A signed zone does not answer TLSA queries at all.', 'silence'),
   tlsaTrouble(
     'tlsa-truncated.example',

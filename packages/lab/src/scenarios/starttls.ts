@@ -58,6 +58,18 @@ export const STARTTLS: readonly Scenario[] = [
     expected: authenticated('injected-reply.example', '3 1 1'),
   },
   {
+    ...oneHost('injected-capabilities.example', {
+      host: {
+        tlsa: ['3 1 1'],
+        habits: { capabilities: ['SIZE 1'], capabilitiesAfterTls: ['SIZE 52428800', '8BITMIME'] },
+      },
+    }),
+    shows:
+      'In clear the server seems to take messages of one octet only: what was said before TLS is forgotten.',
+    rule: 'RFC 3207 section 4.2',
+    expected: authenticated('injected-capabilities.example', '3 1 1'),
+  },
+  {
     ...oneHost('temporary-refusal.example', {
       host: { tlsa: ['3 1 1'], habits: { on: { rcpt: '450 4.2.1 Mailbox busy' } } },
     }),

@@ -50,6 +50,13 @@ export const ZONES: readonly Scenario[] = [
     expected: unauthenticated('nsec3-no-tlsa.example', 'secure'),
   },
   {
+    ...oneHost('nsec3-iterations.example', { host: {}, signing: { denial: { iterations: 500 } } }),
+    shows:
+      'The denial costs more hashing than anybody should be made to do: it proves nothing, and is insecure.',
+    rule: 'RFC 9276 section 3.2',
+    expected: unauthenticated('nsec3-iterations.example', 'secure'),
+  },
+  {
     domain: 'anything.wildcard.example',
     shows: 'The MX record comes from a wildcard; the proof that nothing is closer comes with it.',
     rule: 'RFC 4035 section 5.3.4',
