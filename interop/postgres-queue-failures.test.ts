@@ -350,6 +350,16 @@ withNeighbours(
         expect(await refusal({ url })).toMatch(/password authentication failed/u);
       });
 
+      test('without a password, where the server wants one', async () => {
+        const url = server.urlOf('danelaw', '').replace(':@', '@');
+        expect(await refusal({ url })).toMatch(/password/u);
+      });
+
+      test('over TLS with a server that has none', async () => {
+        const url = `${server.urlOf('danelaw', PASSWORD)}?sslmode=verify-full`;
+        expect(await refusal({ url })).toMatch(/SSL/u);
+      });
+
       test('where the database is none', async () => {
         const url = server.urlOf('danelaw', PASSWORD, 'nowhere');
         expect(await refusal({ url })).toMatch(/nowhere/u);
@@ -377,6 +387,7 @@ withNeighbours(
 
       test.each([
         ['an address that is none', { url: `postgresql://danelaw:${PASSWORD}@[nowhere/` }, /no URL/u],
+        ['an address with a broken password', { url: 'postgresql://danelaw:%zz@localhost/' }, /no URL/u],
         ['an address of something else', { url: 'mysql://localhost/' }, /postgresql:/u],
         ['a schema that has to be quoted', { schema: 'x"; drop table message' }, /schema/u],
         ['too few connections', { connections: 3 }, /connections/u],

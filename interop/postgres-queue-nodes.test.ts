@@ -75,6 +75,43 @@ withNeighbours(
       }
     });
 
+    test('let destinations take turns, from claim to claim and from node to node', async () => {
+      for (let i = 0; i < 6; i++) await first.add(message(['a@busy.example']));
+      for (let i = 0; i < 3; i++) await first.add(message(['a@one.example']));
+      await first.add(message(['a@two.example']));
+      const served: string[] = [];
+      for (let i = 0; i < 10; i++) {
+        const claim = only((await nodes[i % NODES]?.claim(request({ max: 1 })))?.claims ?? []);
+        served.push(claim.destination.split('.', 1)[0] ?? '');
+      }
+      expect(served.slice(0, 3).sort()).toEqual(['busy', 'one', 'two']);
+      expect(served.slice(3, 7).sort()).toEqual(['busy', 'busy', 'one', 'one']);
+      expect(served.slice(7)).toEqual(['busy', 'busy', 'busy']);
+    });
+
+    test('are not kept from a destination by one that is at its limit, nor for longer than that', async () => {
+      const limitOf = (destination: string) => (destination === 'full.example' ? 1 : 5);
+      for (let i = 0; i < 30; i++) await first.add(message(['a@full.example']));
+      const held = only((await first.claim(request({ limitOf }))).claims);
+      for (let i = 0; i < 3; i++) {
+        await second.add(message([`a@${i}.example`]));
+        expect(only((await second.claim(request({ limitOf, max: 1 }))).claims).destination).toBe(
+          `${i}.example`,
+        );
+      }
+      await settleAll(first, held);
+      expect(only((await second.claim(request({ limitOf }))).claims).destination).toBe('full.example');
+    });
+
+    test('take notice of a limit that was raised without a settlement', async () => {
+      for (let i = 0; i < 3; i++) await first.add(message(['a@one.example']));
+      expect((await first.claim(request({ limitOf: () => 1 }))).claims).toHaveLength(1);
+      expect((await first.claim(request({ limitOf: () => 1 }))).claims).toHaveLength(0);
+      // A destination at its limit is looked at again after a while, whatever happens.
+      const later = await second.claim(request({ limitOf: () => 3, now: NOW + 5_000 }));
+      expect(later.claims).toHaveLength(2);
+    });
+
     test('hear of work that another node brings, and of room that it makes', async () => {
       const woken = (act: () => Promise<unknown>) =>
         new Promise<void>((resolve, reject) => {

@@ -129,9 +129,10 @@ export class Database {
     return this.#options.monotonic() + patience;
   }
 
-  /** A connection outside the pool, that its user opens and ends. */
-  ownClient(): pg.Client {
-    return this.#client(clientConfig(this.#options));
+  /** A connection outside the pool, that its user opens and ends; `patient`: it waits for answers for ever. */
+  ownClient(patient = false): pg.Client {
+    const config = clientConfig(this.#options);
+    return this.#client(patient ? { ...config, query_timeout: 0 } : config);
   }
 
   /** One statement that changes nothing, or may be repeated. @throws Interrupted and others */
@@ -304,6 +305,7 @@ function withSettings(address: string, schema: string): string {
   let url: URL;
   try {
     url = new URL(address);
+    decodeURIComponent(url.username + url.password);
   } catch {
     // Node's own error has the address in it, and that may have the password.
     throw new QueueUnusableError('the address of the database is no URL; see docs/queue-postgres.md');

@@ -49,6 +49,16 @@ describe('a failure of the database', () => {
   });
 
   it.each([
+    ['no password for a server that wants one', 'SASL: client password must be a string', undefined],
+    ['no TLS where it is demanded', 'The server does not support SSL connections', undefined],
+    ['a certificate that does not hold', 'self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+    ['a certificate of another host', 'Hostname/IP does not match', 'ERR_TLS_CERT_ALTNAME_INVALID'],
+  ])('is nothing that another try would mend: %s', (_, message, code) => {
+    const error = Object.assign(new Error(message), { code });
+    expect(understand(error)).toBeInstanceOf(QueueUnusableError);
+  });
+
+  it.each([
     ['text that is none', '22021'],
     ['a key that is there already', '23505'],
     ['a fault of ours', '42601'],

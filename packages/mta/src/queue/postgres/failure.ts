@@ -38,6 +38,11 @@ export function understand(error: unknown): Error {
   const text = error instanceof Error ? error.message : String(error);
   const state = sqlState(error);
   if (state === undefined) {
+    if (isSetUpWrongly(error)) {
+      return new QueueUnusableError(`the connection to the database can't be made: ${text}`, {
+        cause: error,
+      });
+    }
     return new Interrupted(`the connection to the database failed: ${text}`, true, error);
   }
   const said = `the database says: ${text} (SQLSTATE ${state})`;
@@ -66,6 +71,13 @@ export function concernsOneMember(error: unknown): boolean {
 export function isCorruption(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && DATA_CORRUPTED.has(state);
+}
+
+/** No password for a server that wants one; no TLS where it is demanded, or a certificate that does not hold. */
+function isSetUpWrongly(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? String(error.code) : '';
+  return /^SASL|does not support SSL/u.test(error.message) || /CERT|^ERR_TLS|^ERR_SSL/u.test(code);
 }
 
 function sqlState(error: unknown): string | undefined {

@@ -42,7 +42,8 @@ export async function prepareServer(
     const [server] = await database.ask<Server>(SERVER, []);
     if (server === undefined) throw new Error('a server has settings');
     check(server, onWarning);
-    const client = database.ownClient();
+    // An upgrade takes as long as it takes.
+    const client = database.ownClient(true);
     // An error between two questions comes again with the next one.
     client.on('error', () => {});
     try {
