@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs a command in a network of its own, with a loopback interface and nothing else: whatever has ports 25 and 53 on this
-# machine is not in the way. Where that is not permitted, it runs in the network that there is.
+# Runs a command in a network of its own, with a loopback interface and nothing else: whatever has ports 25
+# and 53 on this machine is not in the way. Where that is not permitted, it runs in the network that there is.
 if [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null; then
   # shellcheck disable=SC2016
   exec unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$@"
 fi
-echo "interop/in-network.sh: no network of our own (needs root and CAP_SYS_ADMIN), so ports 25 and 53 must be free" >&2
+echo "interop/in-network.sh: a network of our own needs root and CAP_SYS_ADMIN; without it ports 25 and 53" \
+  "must be free" >&2
 exec "$@"

@@ -1,6 +1,7 @@
 /**
- * Unbound as a validating resolver at port 53, which starts at the root servers that it is told and asks whoever they refer
- * it to, as it would on the Internet. Name servers have to be at port 53: a referral has no port in it.
+ * Unbound as a validating resolver at port 53, which starts at the root servers that it is told and asks
+ * whoever they refer it to, as it would on the Internet. Name servers have to be at port 53: a referral has
+ * no port in it.
  */
 import { Resolver } from 'node:dns/promises';
 import { writeFile } from 'node:fs/promises';

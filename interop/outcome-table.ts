@@ -13,38 +13,50 @@ export function renderTable(rows: readonly Measured[]): string {
   const same = rows.filter(({ danelaw, postfix }) =>
     LEVELS.every((level) => danelaw[level] === postfix[level]),
   );
+  const others = rows.length - same.length;
   return `${HEAD}
-${rows.length} scenarios. In ${same.length} of them both come to the same under both levels; the other ${rows.length - same.length} are explained
-[below](#where-they-differ).
+${rows.length} scenarios. In ${same.length} of them both come to the same under both levels; the
+others (${others}) are explained [below](#where-they-differ).
 
-| Scenario | What it shows | Rule | danelaw, \`dane\` | Postfix, \`dane\` | danelaw, \`dane-only\` | Postfix, \`dane-only\` |
-|---|---|---|---|---|---|---|
+| ${COLUMNS.join(' | ')} |
+|${COLUMNS.map(() => '---|').join('')}
 ${rows.map(rowOf).join('\n')}
 
 ## Where they differ
 ${DIFFERENCES.map(differenceText).join('')}`;
 }
 
+const COLUMNS = [
+  'Scenario',
+  'What it shows',
+  'Rule',
+  ...LEVELS.flatMap((level) => [`danelaw, \`${level}\``, `Postfix, \`${level}\``]),
+];
+
 const HEAD = `# danelaw and Postfix, on the same scenarios
 
-Each scenario of the lab (\`packages/lab/src/scenarios/\`) is one domain that mail goes to, with the zones and mail hosts around it: good
-ones, broken ones, attacked ones. Debian's Postfix 3.7, whose DANE code the authors of RFC 7672 wrote, and danelaw send a message to
-each of them, once under the level \`dane\` and once under \`dane-only\`. Zones are served by the lab's name servers at port 53 of their own
-addresses, mail hosts listen at port 25 of theirs. Postfix asks Debian's Unbound, which validates and iterates from the lab's root;
-danelaw validates and iterates itself. \`npm run test:interop\` measures all of it anew, compares it with this file, and writes the file
-where it is asked to (\`npm run test:interop -- -u\`).
+Each scenario of the lab (\`packages/lab/src/scenarios/\`) is one domain that mail goes to, with the
+zones and mail hosts around it: good ones, broken ones, attacked ones. Debian's Postfix 3.7, whose DANE
+code an author of RFC 7672 wrote, and danelaw send a message to each of them, once under the level
+\`dane\` and once under \`dane-only\`. Zones are served by the lab's name servers at port 53 of their own
+addresses, mail hosts listen at port 25 of theirs. Postfix asks Debian's Unbound, which validates and
+iterates from the lab's root; danelaw validates and iterates itself. \`npm run test:interop\` measures
+all of it anew and compares it with this file; \`npm run test:interop -- -u\` writes the file.
 
 What the words mean:
 
-- **authenticated**: by TLSA records, at a host that secure MX records name. Postfix logs "Verified TLS connection".
-- **host authenticated**: by TLSA records, at a host of insecure MX records: the host and not the domain. Postfix logs "Trusted".
+- **authenticated**: by TLSA records, at a host that secure MX records name. Postfix logs "Verified TLS
+  connection".
+- **host authenticated**: by TLSA records, at a host of insecure MX records: the host and not the domain.
+  Postfix logs "Trusted".
 - **TLS**: encrypted, and nobody's identity was proved. Postfix logs "Untrusted".
 - **clear**: clear text; so says the server that took the message.
-- **deferred**: not delivered, to be tried again. **failed**: the sender is told that it can't be delivered.
+- **deferred**: not delivered, to be tried again. **failed**: the sender is told that it can't be
+  delivered.
 - **at** a host: another one than the first outcome's.
 
-Local rules of scenarios stand in danelaw's policy table, and in Postfix in \`transport_maps\` and \`smtp_tls_policy_maps\`. Otherwise Postfix
-has its defaults, but for short time-outs.
+Local rules of scenarios stand in danelaw's policy table, and in Postfix in \`transport_maps\` and
+\`smtp_tls_policy_maps\`. Otherwise Postfix has its defaults, but for short time-outs.
 `;
 
 function rowOf({ scenario, danelaw, postfix }: Measured): string {

@@ -1,12 +1,16 @@
 /**
- * What came of a message, in the same few words whoever sent it, so that outcomes can be compared and stand in a table.
+ * What came of a message, in the same few words whoever sent it, so that outcomes can be compared and stand
+ * in a table.
  */
 import { isIP } from 'node:net';
 import type { Expected } from '@danelaw/lab';
 import type { RecipientOutcome } from '@danelaw/smtp';
 import type { Fate } from './postfix-log.js';
 
-/** How a delivered message went. `host authenticated`: behind insecure MX records, so the host and not the domain. */
+/**
+ * How a delivered message went. `host authenticated`: behind insecure MX records, so the host and not the
+ * domain.
+ */
 export type Channel = 'authenticated' | 'host authenticated' | 'TLS' | 'clear';
 
 /** `authenticated at mx.a.example`, `deferred`, `failed` */

@@ -1,6 +1,6 @@
 /**
- * Where Debian's Postfix 3.7 comes to another outcome than RFC 7672 asks for, or than danelaw where the text leaves a choice;
- * and why, with the words of the RFC. In all other scenarios it must come to the same.
+ * Where Debian's Postfix 3.7 comes to another outcome than RFC 7672 asks for, or than danelaw where the text
+ * leaves a choice; and why, with the words of the RFC. In all other scenarios it must come to the same.
  */
 import type { OutcomeWords } from './outcome-words.js';
 
@@ -32,22 +32,24 @@ export const DIFFERENCES: readonly Difference[] = [
     },
     section: 'RFC 7672 section 3.2.2',
     quote:
-      'When the client MTA is employing DANE TLS security despite "insecure" MX redirection, the MX hostname is the only ' +
-      'reference identifier.',
+      'When the client MTA is employing DANE TLS security despite "insecure" MX redirection, the MX ' +
+      'hostname is the only reference identifier.',
     explanation:
-      'The certificate has the name of the recipient domain and not that of the MX host. Postfix accepts the domain as a ' +
-      'name here too, and is laxer than the text. Nothing is claimed by it: the log says "Trusted", not "Verified".',
+      'The certificate has the name of the recipient domain and not that of the MX host. Postfix accepts ' +
+      'the domain as a name here too, and is laxer than the text. Nothing is claimed by it: the log says ' +
+      '"Trusted", not "Verified".',
   },
   {
     title: 'The original name of a domain without MX records',
     postfix: { 'alias.implicit-mx-alias.example': DEFERRED },
     section: 'RFC 7672 section 3.2.2',
     quote:
-      'If MX records were not used (e.g., if none exist) and the TLSA base domain is the CNAME-expanded original next-hop ' +
-      'domain, then the original next-hop domain MUST be included as a second reference identifier.',
+      'If MX records were not used (e.g., if none exist) and the TLSA base domain is the CNAME-expanded ' +
+      'original next-hop domain, then the original next-hop domain MUST be included as a second ' +
+      'reference identifier.',
     explanation:
-      'The certificate has the original name only. Postfix 3.7 does not look for it, and finds no match; danelaw follows the ' +
-      'text.',
+      'The certificate has the original name only. Postfix 3.7 does not look for it, and finds no match; ' +
+      'danelaw follows the text.',
   },
   {
     title: 'Clear text after TLS has failed',
@@ -57,20 +59,22 @@ export const DIFFERENCES: readonly Difference[] = [
     },
     section: 'RFC 7672 section 2.2',
     quote:
-      'The MTA MAY retry in cleartext when delivery via TLS fails during the handshake or even during data transfer.',
+      'The MTA MAY retry in cleartext when delivery via TLS fails during the handshake or even during ' +
+      'data transfer.',
     explanation:
-      'Both do so. Postfix first keeps the message for `minimal_backoff_time` (five minutes) in its queue, and what is shown is ' +
-      'its first attempt. danelaw tries at once.',
+      'Both do so. Postfix first keeps the message for `minimal_backoff_time` (five minutes) in its ' +
+      'queue, and what is shown is its first attempt. danelaw tries at once.',
   },
   {
     title: 'Two ways up from one certificate',
     postfix: { 'ta-cross-signed.example': DEFERRED },
     section: 'RFC 5280 section 6.1',
     quote:
-      'The procedure performed to obtain this sequence of certificates is outside the scope of this specification.',
+      'The procedure performed to obtain this sequence of certificates is outside the scope of this ' +
+      'specification.',
     explanation:
-      'The server sends both certificates of a cross-signed authority, and the anchor is above the second one. OpenSSL 3.0, and ' +
-      'so Postfix, follows the first and does not come back; danelaw tries both.',
+      'The server sends both certificates of a cross-signed authority, and the anchor is above the second' +
+      ' one. OpenSSL 3.0, and so Postfix, follows the first and does not come back; danelaw tries both.',
   },
   {
     title: 'An anchor that has expired',
@@ -82,19 +86,20 @@ export const DIFFERENCES: readonly Difference[] = [
     },
     section: 'RFC 7671 section 5.2.1',
     quote:
-      'In particular, when authenticating the peer certificate chain via such a TLSA record, the client SHOULD apply any relevant ' +
-      'constraints from the TA certificate, such as, for example, path length constraints.',
+      'In particular, when authenticating the peer certificate chain via such a TLSA record, the client ' +
+      'SHOULD apply any relevant constraints from the TA certificate, such as, for example, path length ' +
+      'constraints.',
     explanation:
-      'Whether its dates are such a constraint the text leaves open. danelaw asks them of an anchor that is a certificate; OpenSSL ' +
-      'does not ask them of an intermediate one.',
+      'Whether its dates are such a constraint the text leaves open. danelaw asks them of an anchor that ' +
+      'is a certificate; OpenSSL does not ask them of an intermediate one.',
   },
   {
     title: 'Audit only',
     postfix: { 'audited.example': DEFERRED },
     section: 'RFC 7672 section 9.1',
     quote:
-      'Some implementations MAY support DANE TLS in an "audit only" mode in which failure to achieve the requisite security ' +
-      'level is logged as a warning and delivery proceeds at a reduced security level.',
+      'Some implementations MAY support DANE TLS in an "audit only" mode in which failure to achieve the ' +
+      'requisite security level is logged as a warning and delivery proceeds at a reduced security level.',
     explanation:
       'danelaw has this mode, Postfix has not; its nearest setting is `may`, as in `disabled.example`.',
   },

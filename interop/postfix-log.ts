@@ -1,9 +1,12 @@
 /**
- * What became of a message, as Postfix's log tells it: for each recipient one line with `status=`, and before it, from the
- * same process, how the TLS sessions went.
+ * What became of a message, as Postfix's log tells it: for each recipient one line with `status=`, and before
+ * it, from the same process, how the TLS sessions went.
  */
 
-/** Postfix's word for a session: `Verified` is said of the domain's own server, `Trusted` of the certificate only. */
+/**
+ * Postfix's word for a session: `Verified` is said of the domain's own server, `Trusted` of the certificate
+ * only.
+ */
 export type SessionWord = 'Verified' | 'Trusted' | 'Untrusted' | 'Anonymous';
 
 export interface Fate {
@@ -19,8 +22,14 @@ export interface Fate {
   readonly lines: readonly string[];
 }
 
-const DELIVERY =
-  /\/(?:smtp|error)\[(?<pid>\d+)\]: [^ ]+: to=<(?<to>[^>]*)>, relay=(?<relay>[^,[]+)[^,]*,.* dsn=(?<dsn>[0-9.]+), status=(?<status>[a-z]+) \((?<reason>.*)\)$/u;
+/** `/smtp[12]: 3A4B: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, ..., dsn=2.0.0, status=sent (250)` */
+const DELIVERY = new RegExp(
+  [
+    String.raw`/(?:smtp|error)\[\d+\]: [^ ]+: to=<(?<to>[^>]*)>, relay=(?<relay>[^,[]+)[^,]*,`,
+    String.raw`.* dsn=(?<dsn>[0-9.]+), status=(?<status>[a-z]+) \((?<reason>.*)\)$`,
+  ].join(''),
+  'u',
+);
 const PROCESS = /\/smtp\[(?<pid>\d+)\]: /u;
 const SESSION = /: (?<word>[A-Z][a-z]+) TLS connection established to (?<host>[^[]+)\[/u;
 

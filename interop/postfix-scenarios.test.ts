@@ -1,8 +1,9 @@
 /**
- * Every scenario of the lab, with Debian's Postfix as the sender and with danelaw, under `dane` and under `dane-only`; and the
- * table of both in docs/conformance-postfix.md.
+ * Every scenario of the lab, with Debian's Postfix as the sender and with danelaw, under `dane` and under
+ * `dane-only`; and the table of both in docs/conformance-postfix.md.
  *
- * All of it is on one lab at ports 25 and 53. Who sent a message, and under which level, its recipient's local part says.
+ * All of it is on one lab at ports 25 and 53. Who sent a message, and under which level, its recipient's
+ * local part says.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

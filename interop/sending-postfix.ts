@@ -1,8 +1,8 @@
 /**
  * Postfix as a sending mail server: it takes mail on loopback and delivers it to the MX hosts that it finds.
  *
- * It asks the resolver of /etc/resolv.conf, which has no port in it. So it gets a resolv.conf of its own, in a mount
- * namespace of its own, and the lab's resolver a helper at port 53.
+ * It asks the resolver of /etc/resolv.conf, which has no port in it. So it gets a resolv.conf of its own, in
+ * a mount namespace of its own, and the lab's resolver a helper at port 53.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -23,7 +23,9 @@ export interface SendingPostfix {
   submit(recipients: readonly string[]): Promise<void>;
   /** All that it has logged so far. */
   log(): Promise<string>;
-  /** Waits for what became of the mail to one recipient: the line of the log that says so, and what led to it. */
+  /**
+   * Waits for what became of the mail to one recipient: the line of the log that says so, and what led to it.
+   */
   fate(recipient: string): Promise<{ readonly status: string; readonly line: string; readonly log: string }>;
   stop(): Promise<void>;
 }

@@ -3,8 +3,8 @@
  * asks of a sender.
  *
  * All of it is data. `{port}` in a line stands for the SMTP port of the lab, which is known only when it
- * runs: TLSA records lie at `_{port}._tcp.` the host (RFC 7672 section 2.2.3). `{address mx.a.example}` stands
- * for the address of that mail host.
+ * runs: TLSA records lie at `_{port}._tcp.` the host (RFC 7672 section 2.2.3). `{address mx.a.example}`
+ * stands for the address of that mail host.
  */
 import type { Habit } from './habit.js';
 import type { AuthoritySpec, MailHostSpec } from './mail-habits.js';

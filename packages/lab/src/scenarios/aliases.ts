@@ -1,4 +1,7 @@
-/** MX hosts and TLSA names that are aliases: which name is the base domain. RFC 7672 sections 2.1.3, 2.2.2, 2.2.3. */
+/**
+ * MX hosts and TLSA names that are aliases: which name is the base domain. RFC 7672 sections 2.1.3, 2.2.2,
+ * 2.2.3.
+ */
 import type { HostSpec, Scenario } from '../scenario.js';
 import { authenticated, deferred, oneHost, unauthenticated } from './one-host.js';
 

@@ -1,4 +1,6 @@
-/** What the sender's own administrator decides for a destination. RFC 7672 sections 1.1, 2.2, 2.2.2 and 9.1. */
+/**
+ * What the sender's own administrator decides for a destination. RFC 7672 sections 1.1, 2.2, 2.2.2 and 9.1.
+ */
 import type { Scenario } from '../scenario.js';
 import { authenticated, deferred, oneHost, unauthenticated } from './one-host.js';
 
@@ -45,7 +47,8 @@ export const LOCAL_POLICY: readonly Scenario[] = [
   {
     domain: 'fallback.example',
     shows:
-      "The domain's host must not be used, and our administrator named a host to fall back to: with DANE too.",
+      "The domain's host must not be used, and our administrator named a host to fall back to: with DANE" +
+      ' too.',
     rule: 'RFC 7672 section 1.1',
     zones: {
       'fallback.example': {

@@ -1,4 +1,7 @@
-/** Several hosts, the way to them, and names that certificates may bear. RFC 7672 sections 2.2.1, 2.2.2, 3.2.2. */
+/**
+ * Several hosts, the way to them, and names that certificates may bear. RFC 7672 sections 2.2.1, 2.2.2,
+ * 3.2.2.
+ */
 import type { Scenario } from '../scenario.js';
 import { AUTHORITIES, authenticated, deferred, failed, oneHost, unauthenticated } from './one-host.js';
 
@@ -183,7 +186,8 @@ export const NEXT_HOPS: readonly Scenario[] = [
   {
     domain: 'exchange.next-hop-between.example',
     shows:
-      'The certificate has a name in the middle of the aliases of the recipient domain, which does not count.',
+      'The certificate has a name in the middle of the aliases of the recipient domain, which does not ' +
+      'count.',
     rule: 'RFC 7672 section 3.2.2',
     zones: {
       'next-hop-between.example': { records: ['exchange CNAME mail', 'mail CNAME end', 'end MX 10 mx'] },
