@@ -53,7 +53,7 @@ const ROUND: Statement = { name: 'claim-round', text: "select nextval('turn')::f
 const VISIT: Statement = {
   name: 'claim-visit',
   text: `select name, not_before, turn::float8 as turn from destination
-    where turn > $1 and turn < $2 order by turn limit $3 for no key update skip locked`,
+    where turn > $1 and turn < $2 order by destination.turn limit $3 for no key update skip locked`,
 };
 /** The first ready work of each, one more than may be claimed: it tells when to come again. */
 const LOOK: Statement = {

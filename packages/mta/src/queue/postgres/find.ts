@@ -51,8 +51,8 @@ const READ_RECIPIENTS: Statement = {
 /** For a statement that reads much: the session's own settings are for those that read little. */
 const ANY_PLAN: Statement = {
   name: '',
-  text: `select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
-    set_config('enable_mergejoin', 'on', true), set_config('statement_timeout', '0', true)`,
+  text: `select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'on', true),
+    set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)`,
 };
 
 /** Where the last page ended. */
