@@ -58,54 +58,50 @@ type Admitted =
 
 /** Waits for leave to connect, or for a connection that makes it unnecessary. */
 async function admission(
-  { admit, pool, host, target, fresh, signal, deadline }: AcquireOptions,
+  { admit, pool, host, target, fresh, timeouts, signal, deadline }: AcquireOptions,
   keeping: Keeping,
   fits: (channel: Channel) => Session | undefined,
 ): Promise<Admitted> {
   if (admit === undefined) return { status: 'permit', permit: undefined };
-  const waiting = new AbortController();
-  const undo: (() => void)[] = [];
-  try {
-    return await new Promise<Admitted>((resolve, reject) => {
-      let over = false;
-      const end = (admitted: Admitted): void => {
-        over = true;
-        resolve(admitted);
-      };
-      undo.push(onAbort(signal, () => reject(signal?.reason)));
-      undo.push(onAbort(deadline, () => end({ status: 'failed', fault: deadlineFault() })));
-      if (pool !== undefined && !fresh) {
-        undo.push(pool.wait(keeping, usable(fits), (session) => end({ status: 'shared', session })));
-      }
-      // Nobody waits who is let in at once; for the others, whoever is idle in the way goes.
-      const inTheWay = setImmediate(() => pool?.closeOldest(keeping.place));
-      undo.push(() => clearImmediate(inTheWay));
-      const { address, port } = target;
-      admit({ host, address, port }, waiting.signal).then(
-        (permit) => {
-          if (over || signal?.aborted === true) permit.release('ok');
-          else end({ status: 'permit', permit });
-        },
-        (error: unknown) => end({ status: 'failed', fault: noPermit(error) }),
-      );
-    });
-  } finally {
-    for (const step of undo) step();
-    waiting.abort();
-  }
-
-  /** Awake at once: its owner may come to it a moment later only. */
-  function usable(judged: typeof fits): typeof fits {
-    return (channel) => {
-      const session = judged(channel);
-      return session?.connection.wake({ signal, deadline }) === true ? session : undefined;
+  if (deadline?.aborted === true) return { status: 'failed', fault: deadlineFault() };
+  return await new Promise<Admitted>((resolve, reject) => {
+    const waiting = new AbortController();
+    const undo: (() => void)[] = [];
+    let over = false;
+    /** Synchronous: whatever comes after the first end finds nobody waiting. */
+    const end = (settle: () => void): void => {
+      if (over) return;
+      over = true;
+      settle();
+      for (const step of undo) step();
+      waiting.abort();
     };
-  }
+    // Awake at once: its owner may come to it a moment later only.
+    const usable = (channel: Channel): Session | undefined => {
+      const session = fits(channel);
+      return session?.connection.wake({ timeouts, signal, deadline }) === true ? session : undefined;
+    };
+    undo.push(onAbort(signal, () => end(() => reject(signal?.reason))));
+    undo.push(onAbort(deadline, () => end(() => resolve({ status: 'failed', fault: deadlineFault() }))));
+    if (pool !== undefined && !fresh) {
+      undo.push(pool.wait(keeping, usable, (session) => end(() => resolve({ status: 'shared', session }))));
+    }
+    // Nobody waits who is let in at once; for the others, whoever is idle in the way goes.
+    const inTheWay = setImmediate(() => pool?.closeOldest(keeping.place));
+    undo.push(() => clearImmediate(inTheWay));
+    const { address, port } = target;
+    admit({ host, address, port }, waiting.signal).then(
+      (permit) => {
+        if (over) permit.release('ok');
+        else end(() => resolve({ status: 'permit', permit }));
+      },
+      (error: unknown) => end(() => resolve({ status: 'failed', fault: noPermit(error) })),
+    );
+  });
 }
 
 function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {};
-  if (signal.aborted) listener();
   signal.addEventListener('abort', listener, { once: true });
   return () => signal.removeEventListener('abort', listener);
 }

@@ -202,10 +202,9 @@ export class Connection {
   }
 
   /** Somebody uses the connection again, within these bounds. False where it has become unfit. */
-  wake(bounds: Pick<ConnectionOptions, 'signal' | 'deadline'>): boolean {
+  wake({ timeouts, signal, deadline }: Pick<ConnectionOptions, 'timeouts' | 'signal' | 'deadline'>): boolean {
     this.#onDisturbed = undefined;
-    const { signal, deadline } = bounds;
-    this.#options = { ...this.#options, signal, deadline };
+    this.#options = { ...this.#options, timeouts, signal, deadline };
     this.#socket.ref();
     return this.#isQuiet;
   }

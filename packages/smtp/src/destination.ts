@@ -102,6 +102,7 @@ class Destination {
     this.#client = client;
     this.#consignment = consignment;
     this.#pending = new Set(consignment.recipients);
+    consignment.durable?.catch(() => {}); // where there was no connection, nobody else hears of it
     const { nextHop, from, message, requireTls } = consignment;
     this.#requireTls = requireTls && from !== undefined;
     // RFC 8689 section 4.1: with REQUIRETLS the header field MUST be ignored.
@@ -261,7 +262,11 @@ class Destination {
     const { channel } = session;
     const recipients = [...this.#pending];
     const requireTls = this.#consignment.requireTls && nameValidated && fulfilsRequireTls(session);
-    const done = await transact(session, { from, message, recipients, requireTls, dsn, mayHandOver });
+    const input = { from, message, recipients, requireTls, dsn, mayHandOver };
+    const done = await transact(session, input).catch((error: unknown) => {
+      channel.end('ok');
+      throw error;
+    });
     if (done.untried && session.origin === 'shared') {
       channel.end('ok');
       return 'again';

@@ -14,6 +14,7 @@ import type { ConnectionReport } from './admission.js';
 import type { Channel } from './channel.js';
 import type { Keeping } from './session-key.js';
 import { type Resumption, TicketStore } from './ticket-store.js';
+import { isSameChain, type Secured } from './tls-facts.js';
 
 export interface PoolLimits {
   /**
@@ -108,18 +109,19 @@ export class SessionPool {
    * wake it (`Connection.wake`).
    */
   take<T>(key: string, fits: (channel: Channel) => T | undefined): T | undefined {
-    // One verdict for all that have the same chain: the wrong ones don't cost more than once.
-    const unfit = new Set<unknown>();
-    for (const kept of [...(this.#byKey.get(key) ?? [])].reverse()) {
-      const { channel } = kept;
-      const identity = channel.secured?.chain ?? channel;
-      if (unfit.has(identity)) continue;
-      const session = fits(channel);
+    const ofKey = this.#byKey.get(key);
+    if (ofKey === undefined) return undefined;
+    // Those of one server have one chain, mostly. One that does not do is judged once, not for each of them.
+    const unfit: Secured['chain'][] = [];
+    for (const kept of [...ofKey].reverse()) {
+      const chain = kept.channel.secured?.chain;
+      if (chain !== undefined && unfit.some((each) => isSameChain(each, chain))) continue;
+      const session = fits(kept.channel);
       if (session !== undefined) {
         this.#remove(kept);
         return session;
       }
-      unfit.add(identity);
+      if (chain !== undefined) unfit.push(chain);
     }
     return undefined;
   }

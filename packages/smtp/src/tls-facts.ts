@@ -22,6 +22,16 @@ export interface Secured {
   readonly chain: readonly Uint8Array[];
 }
 
+/** Whether two handshakes showed the same certificates: then every verdict on one holds for the other, too. */
+export function isSameChain(one: Secured['chain'], other: Secured['chain']): boolean {
+  if (one === other) return true;
+  const isEqual = (der: Uint8Array, index: number): boolean =>
+    Buffer.compare(der, other[index] ?? NOTHING) === 0;
+  return one.length === other.length && one.every(isEqual);
+}
+
+const NOTHING = new Uint8Array(0);
+
 /** What is known about a TLS session. JSON-ready. */
 export interface TlsFacts {
   /** `TLSv1.3` */

@@ -50,6 +50,7 @@ export class Sender {
   /** Every address that was connected to, in order. */
   readonly dialled: string[] = [];
   readonly #servers = new Map<string, ScriptedServer>();
+  readonly #started: ScriptedServer[] = [];
   #options: ClientOptions;
 
   constructor(answers: Readonly<Record<string, Fixed>>, pool: PoolOptions = {}) {
@@ -67,8 +68,11 @@ export class Sender {
     };
   }
 
+  /** From now on, in place of whatever served there. */
   async serve(script: Script, address = ADDRESS): Promise<void> {
-    this.#servers.set(address, await startServer(script));
+    const server = await startServer(script);
+    this.#started.push(server);
+    this.#servers.set(address, server);
   }
 
   /** From now on. */
@@ -101,7 +105,7 @@ export class Sender {
 
   async end(): Promise<void> {
     this.pool.close();
-    await Promise.all([...this.#servers.values()].map((server) => server.close()));
+    await Promise.all(this.#started.map((server) => server.close()));
   }
 }
 
