@@ -1,6 +1,6 @@
 /**
- * Connections and TLS sessions shared between messages, on the lab's Internet: several domains whose mail goes to the
- * same hosts, and what is proved about each. What the pool does alone is tested in packages/smtp.
+ * Connections and TLS sessions shared between messages, on the lab's Internet: several domains whose mail
+ * goes to the same hosts, and what is proved about each. What the pool does alone is tested in packages/smtp.
  */
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { type HostSpec, type Internet, type Scenario, startInternet, type ZoneSpec } from '@danelaw/lab';
@@ -65,8 +65,8 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 /**
- * The zone after its owner has changed it: whoever asks for the records of `CHANGING` gets those of `instead`, which
- * are as well signed.
+ * The zone after its owner has changed it: whoever asks for the records of `CHANGING` gets those of
+ * `instead`, which are as well signed.
  */
 function changed(resolver: Resolver, port: number, instead: string): Resolver {
   return {

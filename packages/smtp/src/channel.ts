@@ -52,7 +52,9 @@ export class Channel {
     this.resumed = facts.resumed;
   }
 
-  /** From now on the channel answers for the permit of its connection, and knows under what it may be kept. */
+  /**
+   * From now on the channel answers for the permit of its connection, and knows under what it may be kept.
+   */
   adopt(keeping: Keeping, permit: Permit | undefined): void {
     this.#keeping = keeping;
     this.#permit = permit;

@@ -188,8 +188,8 @@ export class Connection {
 
   /**
    * Nobody uses the connection until `wake`. Whatever the server says or does meanwhile - the end, a 421 (RFC
-   * 5321 section 3.8), anything else - makes it unfit to be used again; `onDisturbed` hears of it at once. The
-   * program may end meanwhile.
+   * 5321 section 3.8), anything else - makes it unfit to be used again; `onDisturbed` hears of it at once.
+   * The program may end meanwhile.
    *
    * @returns false where it is unfit already
    */

@@ -54,13 +54,13 @@ export interface Consignment {
   readonly dsn?: DsnRequest | undefined;
   /**
    * Resolves when the caller has written down what became of this consignment. Until then no other message's
-   * final dot is sent on the connection that it went over, so that a crash leaves at most one message in doubt
-   * for each connection. If it rejects, that connection ends.
+   * final dot is sent on the connection that it went over, so that a crash leaves at most one message in
+   * doubt for each connection. If it rejects, that connection ends.
    */
   readonly durable?: Promise<void>;
   /**
-   * Awaited immediately before each final dot: undefined, or why the message must not be handed over. Then the
-   * connection ends, and the recipients are deferred for that reason.
+   * Awaited immediately before each final dot: undefined, or why the message must not be handed over. Then
+   * the connection ends, and the recipients are deferred for that reason.
    */
   readonly mayHandOver?: MayHandOver;
 }

@@ -89,7 +89,7 @@ describe('durable', () => {
 });
 
 describe('mayHandOver', () => {
-  it('is asked when all but the end has been sent, and is no obstacle where it has nothing to say', async () => {
+  it('is asked when all but the end has been sent, and no obstacle where it says nothing', async () => {
     const sender = await start();
     const asked: number[] = [];
     const mayHandOver = async (): Promise<undefined> => {

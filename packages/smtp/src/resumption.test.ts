@@ -1,6 +1,6 @@
 /**
- * TLS sessions of earlier connections, against a real TLS server that resumes whatever it issued: what is offered
- * to it, what never is, and that a resumed session is judged by the chain of its full handshake.
+ * TLS sessions of earlier connections, against a real TLS server that resumes whatever it issued: what is
+ * offered to it, what never is, and that a resumed session is judged by the chain of its full handshake.
  */
 import { formatTlsa } from '@danelaw/dane';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -90,7 +90,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session under %s', (maxTls) =>
     await sender.serve({ maxTls, chain: leaf });
     const declined = await sender.send('example.org');
     expect([declined.summary, declined.proof]).toEqual(['delivered, new', leafRecord(3)]);
-    // The chain of the first server would do, so its other session is offered. The chain that comes would not.
+    // The chain of the first server would do, so its other session is offered. What comes would not.
     sender.publish(oneHost([tlsaRecord(ca, 2)]));
     expect((await sender.send('example.org')).summary).toBe('deferred, new');
     await expect.poll(() => resumed(sender)).toEqual([false, false]);

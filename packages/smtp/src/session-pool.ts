@@ -187,7 +187,9 @@ export class SessionPool {
     return leave;
   }
 
-  /** Closes the connection that has been idle the longest, of a place or of all; false where there is none. */
+  /**
+   * Closes the connection that has been idle the longest, of a place or of all; false where there is none.
+   */
   closeOldest(place?: string): boolean {
     const candidates = place === undefined ? this.#idle.values() : (this.#byPlace.get(place) ?? []);
     for (const kept of candidates) {

@@ -7,8 +7,8 @@
  * proved, or was lenient about, is not even kept.
  *
  * A channel in clear text is shared in two cases only. Under `none` - where TLS is not wanted, or has just
- * failed for this very delivery - any will do. Under `may`, with nothing that asks for more, one will do whose
- * server did not offer STARTTLS.
+ * failed for this very delivery - any will do. Under `may`, with nothing that asks for more, one will do
+ * whose server did not offer STARTTLS.
  */
 import type { Channel } from './channel.js';
 import type { TlsPolicy } from './policy.js';

@@ -32,7 +32,9 @@ export interface UpgradeOptions {
   readonly policy: StartTlsPolicy;
   readonly verify: Verify;
   readonly roots?: Roots | undefined;
-  /** Sessions of earlier connections with the same key; none is resumed and none kept where it is left out. */
+  /**
+   * Sessions of earlier connections with the same key; none is resumed and none kept where it is left out.
+   */
   readonly resumption?: Resumption | undefined;
   readonly timeouts: Timeouts;
   /** Milliseconds since the epoch: when certificates must be valid. */

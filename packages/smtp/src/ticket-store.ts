@@ -15,7 +15,10 @@ import type { Secured } from './tls-facts.js';
 
 /** Enough for a server that sends its usual two, on two connections. The newest are kept. */
 const MAX_PER_KEY = 4;
-/** A ticket holds the server's certificate and up to 64 KiB of the server's own. Usual are 2 KiB in all. Octets. */
+/**
+ * A ticket holds the server's certificate and up to 64 KiB of the server's own. Usual are 2 KiB in all.
+ * Octets.
+ */
 const MAX_OCTETS = 16_384;
 
 export interface Ticket {
@@ -25,7 +28,9 @@ export interface Ticket {
 }
 
 export interface KeptTicket extends Ticket {
-  /** When the full handshake was, whose chain this is; a resumption does not make it younger. Milliseconds. */
+  /**
+   * When the full handshake was, whose chain this is; a resumption does not make it younger. Milliseconds.
+   */
   readonly since: number;
 }
 

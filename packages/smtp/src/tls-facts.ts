@@ -1,8 +1,8 @@
 /**
  * What a TLS session is, and what one destination may say of it.
  *
- * `Secured` is what the handshake left: facts about the connection, whoever asks. `verdictOn` judges it by one
- * policy, now. The two are apart because a connection may carry messages for several destinations: each
+ * `Secured` is what the handshake left: facts about the connection, whoever asks. `verdictOn` judges it by
+ * one policy, now. The two are apart because a connection may carry messages for several destinations: each
  * brings its policy, TLSA records and reference names, and gets a verdict - and `TlsFacts` - of its own.
  */
 import type { Roots } from '@danelaw/dane';
@@ -22,7 +22,9 @@ export interface Secured {
   readonly chain: readonly Uint8Array[];
 }
 
-/** Whether two handshakes showed the same certificates: then every verdict on one holds for the other, too. */
+/**
+ * Whether two handshakes showed the same certificates: then every verdict on one holds for the other, too.
+ */
 export function isSameChain(one: Secured['chain'], other: Secured['chain']): boolean {
   if (one === other) return true;
   const isEqual = (der: Uint8Array, index: number): boolean =>

@@ -1,6 +1,6 @@
 /**
- * Deliveries of one message each, as a relay makes them: over a pool, to scripted servers under addresses of our
- * choice, with what DNS says in the test's hand.
+ * Deliveries of one message each, as a relay makes them: over a pool, to scripted servers under addresses of
+ * our choice, with what DNS says in the test's hand.
  */
 import type { RecordData } from '@danelaw/dns';
 import { type ClientOptions, makeClient } from '../client.js';
@@ -28,8 +28,8 @@ export const tlsaRecord = (pem: string, usage: 2 | 3): RecordData => ({
 export const ADDRESS = '192.0.2.1';
 
 /**
- * example.org, example.net and example.com with one MX host, at 192.0.2.1, and its TLSA records. All signed, where
- * nothing else is said.
+ * example.org, example.net and example.com with one MX host, at 192.0.2.1, and its TLSA records. All signed,
+ * where nothing else is said.
  */
 export function oneHost(
   tlsa: readonly RecordData[],
