@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a command in a network of its own, with a loopback interface and nothing else: whatever has ports 25
 # and 53 on this machine is not in the way. Where that is not permitted, it runs in the network that there is.
-if [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null; then
+if [ "$(id -u)" = 0 ] && command -v ip >/dev/null && unshare --net true 2>/dev/null; then
   # shellcheck disable=SC2016
   exec unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$@"
 fi
