@@ -1,0 +1,331 @@
+/**
+ * The queue of one machine: body files (`body-file.ts`), and an index of them in LMDB (`lmdb-index.ts`).
+ *
+ * A message is first written and flushed as a body file, then put into the index and flushed there; only then
+ * its `add` resolves. A settlement is a transaction of the index; bounces that come of it are on the disk before
+ * it. What a crash leaves between the two is brought together when the queue is opened (`recovery.ts`).
+ *
+ * One process, the *owner*, delivers. *Visitors* - the commands of an administrator - may list, change and add
+ * meanwhile; the owner looks once a second whether somebody did.
+ */
+import {
+  BodyLostError,
+  type Claim,
+  type ClaimBatch,
+  type ClaimRequest,
+  type DestinationState,
+  type NewMessage,
+  type Queue,
+  type QueueAction,
+  type QueueCounts,
+  type QueueEntry,
+  type QueueFilter,
+  type Settled,
+  type Settlement,
+  type Slot,
+} from '../queue.js';
+import { mustBeMessage, mustBeSettlement } from './arguments.js';
+import { BodyCache } from './body-cache.js';
+import type { BodyStore } from './body-store.js';
+import type { PlacedMessage } from './changes.js';
+import type { Claims } from './claims.js';
+import type { Cleaner } from './cleaner.js';
+import { AFTER_ALL, keysUnder, SEPARATOR } from './draft.js';
+import { decodeCounts, decodeDestination, decodeMessageEntry, decodeWork, parseWorkKey } from './entries.js';
+import { namesMessage, namesRecipient } from './filter.js';
+import type { Committed, LmdbIndex } from './lmdb-index.js';
+import type { Room } from './room.js';
+import type { Trace } from './trace.js';
+
+/** Messages that are read, or changed, before others get their turn. */
+const PAGE = 200;
+/** Milliseconds between two looks whether another process has changed something. */
+const LOOK = 1000;
+
+/** What `open.ts` puts together. */
+export interface Parts {
+  readonly index: LmdbIndex;
+  readonly bodies: BodyStore;
+  readonly room: Room;
+  readonly trace: Trace;
+  readonly cleaner: Cleaner;
+  /** Undefined for a visitor. */
+  readonly claims: Claims | undefined;
+  /** Gives up the ownership. */
+  readonly leave: () => Promise<void>;
+}
+
+export class EmbeddedQueue implements Queue {
+  readonly #parts: Parts;
+  readonly #cache = new BodyCache();
+  readonly #listeners = new Set<() => void>();
+  readonly #slots = new Map<string, number>();
+  /** Messages that are being added. */
+  readonly #coming = new Set<string>();
+  /** What `close` waits for. */
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #looking: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    if (parts.claims === undefined) return;
+    this.#looking = setInterval(() => this.#look(), LOOK);
+    this.#looking.unref();
+  }
+
+  async add(message: NewMessage): Promise<void> {
+    mustBeMessage(message);
+    await this.#busy(async () => {
+      const placed = await this.#keep(message);
+      try {
+        await this.#parts.index.change((changes) => changes.add(placed));
+      } finally {
+        this.#parts.bodies.known(placed.place);
+      }
+      this.#cache.put(message.id, message.body);
+    });
+    this.#wake();
+  }
+
+  async body(id: string): Promise<Uint8Array> {
+    const cached = this.#cache.get(id);
+    if (cached !== undefined) return cached;
+    const { index, bodies } = this.#parts;
+    index.refresh();
+    const entry = index.table('messages').get(id);
+    if (entry === undefined) throw new BodyLostError(`There is no message ${id} in the queue.`);
+    return bodies.read(id, decodeMessageEntry(entry).place);
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimBatch> {
+    this.#mustBeOpen();
+    const claims = this.#claims();
+    this.#parts.index.refresh();
+    return claims.claim(request);
+  }
+
+  async settle(claim: Claim, settlement: Settlement): Promise<Settled> {
+    mustBeSettlement(claim, settlement);
+    const claims = this.#claims();
+    if (!claims.isLive(claim)) return { status: 'lost', reason: 'The claim has ended.' };
+    return await this.#busy(async () => {
+      const kept = await Promise.allSettled(settlement.followUps.map((message) => this.#keep(message, true)));
+      const followUps = kept.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      try {
+        for (const one of kept) if (one.status === 'rejected') throw one.reason;
+        const settled = await this.#parts.index.change((changes) => {
+          const result = claims.isLive(claim)
+            ? changes.settle(claim.id, claim.destination, settlement.recipients)
+            : { status: 'lost' as const, reason: 'The claim has ended.' };
+          if (result.status === 'settled') for (const message of followUps) changes.add(message);
+          return result;
+        });
+        claims.end(claim);
+        if (settled.status === 'settled') {
+          for (const { id, body } of settlement.followUps) this.#cache.put(id, body);
+          if (followUps.length > 0) this.#wake();
+        }
+        return settled;
+      } finally {
+        for (const { place } of followUps) this.#parts.bodies.known(place);
+      }
+    });
+  }
+
+  async release(claim: Claim): Promise<void> {
+    this.#claims().end(claim);
+  }
+
+  async renew(claims: readonly Claim[]): Promise<ReadonlyMap<Claim, number | undefined>> {
+    const own = this.#claims();
+    return new Map(claims.filter((claim) => own.isLive(claim)).map((claim) => [claim, undefined]));
+  }
+
+  async setDestination(destination: string, state: DestinationState | undefined): Promise<void> {
+    await this.#busy(() => this.#parts.index.change((changes) => changes.setDestination(destination, state)));
+    this.#wake();
+  }
+
+  async *destinations(): AsyncIterable<DestinationState> {
+    for await (const names of this.#pages('destinations')) {
+      for (const name of names) {
+        const text = this.#parts.index.table('destinations').get(name);
+        const state = text === undefined ? undefined : decodeDestination(text, name).state;
+        if (state !== undefined) yield state;
+      }
+    }
+  }
+
+  async takeSlot(host: string, limit: number): Promise<Slot | undefined> {
+    const taken = this.#slots.get(host) ?? 0;
+    if (taken >= limit) return undefined;
+    this.#slots.set(host, taken + 1);
+    let held = true;
+    return {
+      release: () => {
+        if (!held) return;
+        held = false;
+        const left = (this.#slots.get(host) ?? 1) - 1;
+        if (left === 0) this.#slots.delete(host);
+        else this.#slots.set(host, left);
+      },
+    };
+  }
+
+  onWork(listener: () => void): () => void {
+    // A function of its own for each call, so that one who listens twice can stop once.
+    const own = () => listener();
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  async *list(filter: QueueFilter): AsyncIterable<QueueEntry> {
+    if (filter.id !== undefined) {
+      const entry = this.#entry(filter.id, filter);
+      if (entry !== undefined) yield entry;
+      return;
+    }
+    for await (const ids of this.#pages('messages')) {
+      for (const id of ids) {
+        const entry = this.#entry(id, filter);
+        if (entry !== undefined) yield entry;
+      }
+    }
+  }
+
+  async read(id: string): Promise<QueueEntry | undefined> {
+    this.#parts.index.refresh();
+    return this.#entry(id, {});
+  }
+
+  async change(filter: QueueFilter, action: QueueAction, now: number): Promise<number> {
+    return await this.#busy(async () => {
+      let changed = 0;
+      const pages = filter.id === undefined ? this.#pages('messages') : [[filter.id]];
+      for await (const page of pages) {
+        const ids = page.filter((id) => this.#entry(id, filter) !== undefined);
+        if (ids.length === 0) continue;
+        changed += await this.#parts.index.change((changes) =>
+          ids.reduce((sum, id) => sum + changes.change(id, filter, action, now), 0),
+        );
+      }
+      if (changed > 0) this.#wake();
+      return changed;
+    });
+  }
+
+  async counts(): Promise<QueueCounts> {
+    this.#parts.index.refresh();
+    return decodeCounts(this.#parts.index.table('state').get('counts'));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** After each transaction of the index. */
+  committed({ touched, emptied, gone }: Committed): void {
+    for (const destination of touched) this.#parts.claims?.changed(destination);
+    for (const { id } of gone) {
+      if (this.#parts.index.table('messages').get(id) === undefined) this.#cache.delete(id);
+    }
+    this.#parts.trace.add(gone.filter(({ file }) => !emptied.has(file)));
+    this.#parts.cleaner.add(emptied);
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#looking);
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+    const { bodies, cleaner, trace, index, leave } = this.#parts;
+    await bodies.close();
+    await cleaner.close();
+    await trace.written();
+    await index.close();
+    await leave();
+  }
+
+  /** Writes a body. Its place must be made `known` afterwards. */
+  async #keep(message: NewMessage, followUp = false): Promise<PlacedMessage> {
+    const { id, body } = message;
+    const { index, room, bodies } = this.#parts;
+    if (this.#coming.has(id) || index.table('messages').get(id) !== undefined) {
+      throw new Error(`The queue has a message ${id} already.`);
+    }
+    this.#coming.add(id);
+    try {
+      const { messages } = await this.counts();
+      // A bounce may take the last room: without it, what it tells of could never be settled.
+      if (!followUp) await room.mustHave(body.length, messages + this.#coming.size - 1);
+      return await bodies.write(message);
+    } finally {
+      this.#coming.delete(id);
+    }
+  }
+
+  #entry(id: string, filter: QueueFilter): QueueEntry | undefined {
+    const { index } = this.#parts;
+    const text = index.table('messages').get(id);
+    if (text === undefined) return undefined;
+    const { envelope, place } = decodeMessageEntry(text);
+    if (!namesMessage(filter, id, envelope)) return undefined;
+    const works = index.table('works');
+    const recipients = [...keysUnder(works, id)].flatMap((key) => {
+      const { destination } = parseWorkKey(key);
+      return decodeWork(works.get(key) ?? '[]', envelope.arrived, destination);
+    });
+    const named = recipients.filter((one) => namesRecipient(filter, one)).sort((a, b) => a.index - b.index);
+    return named.length === 0 ? undefined : { id, envelope, size: place.size, recipients: named };
+  }
+
+  /** All keys of a table, some at a time, so that everything else goes on between. */
+  async *#pages(table: 'messages' | 'destinations'): AsyncIterable<readonly string[]> {
+    for (let start = ''; ; ) {
+      this.#parts.index.refresh();
+      const page: string[] = [];
+      for (const key of this.#parts.index.table(table).keys(start, AFTER_ALL)) {
+        page.push(key);
+        if (page.length === PAGE) break;
+      }
+      yield page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      start = last + SEPARATOR;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** What another process has changed is heard of here. */
+  #look(): void {
+    if (!this.#parts.index.othersChanged()) return;
+    this.#parts.claims?.forget();
+    this.#cache.clear();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #claims(): Claims {
+    const { claims } = this.#parts;
+    if (claims === undefined) throw new Error('Only the owner of the queue may claim work.');
+    return claims;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined) throw new Error('The queue is closed.');
+  }
+
+  async #busy<T>(act: () => Promise<T>): Promise<T> {
+    this.#mustBeOpen();
+    const work = act();
+    this.#underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#underWay.delete(work);
+    }
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Opens the queue in a folder: finds out whether what is there can be used, and brings it in order.
+ */
+import { rename, rm } from 'node:fs/promises';
+import { QueueUnusableError } from '../queue.js';
+import { BodyStore } from './body-store.js';
+import type { QueueChanges } from './changes.js';
+import { Claims } from './claims.js';
+import { Cleaner } from './cleaner.js';
+import { type Disk, localDisk } from './disk.js';
+import { AFTER_ALL, type Draft } from './draft.js';
+import { EmbeddedQueue } from './embedded-queue.js';
+import { makeDirectory, mustHaveFormat, upgrade } from './format.js';
+import { checkIndex } from './index-check.js';
+import { type Committed, LmdbIndex } from './lmdb-index.js';
+import { own } from './owner.js';
+import { takeIn } from './recovery.js';
+import { Room } from './room.js';
+import { Trace } from './trace.js';
+
+export interface EmbeddedOptions {
+  readonly directory: string;
+  /** `owner` (default) delivers, and there is one; `visitor` lists, changes and adds beside it. */
+  readonly mode?: 'owner' | 'visitor' | undefined;
+  /** Default: no bound. */
+  readonly maxMessages?: number | undefined;
+  /** Octets of the disk that new messages leave free. Default: 64 MiB. */
+  readonly minFree?: number | undefined;
+  /** Milliseconds since the epoch. */
+  readonly clock?: (() => number) | undefined;
+  readonly disk?: Disk | undefined;
+  /** Is told what was found wrong and what was done about it, in a sentence. */
+  readonly onRepair?: ((text: string) => void) | undefined;
+}
+
+/** Enough to settle what is in the queue, and for others on the disk to notice. */
+const MIN_FREE = 64 * 2 ** 20;
+/** Fences of one process: those of the next begin behind. */
+const FENCES_PER_OPENING = 2 ** 32;
+/** An index that others write to while it is checked may look damaged: then it is looked at again. */
+const CHECKS = 3;
+const FOLDER_DIGITS = 8;
+
+/** @throws (rejects) `QueueUnusableError` */
+export async function openEmbeddedQueue(options: EmbeddedOptions): Promise<EmbeddedQueue> {
+  const { directory, disk = localDisk, mode = 'owner' } = options;
+  if (mode === 'visitor') {
+    await mustHaveFormat(directory, disk);
+    const finding = check(directory);
+    if (finding !== undefined) {
+      throw new QueueUnusableError(
+        `The queue's index is damaged (${finding}): "danelaw serve" makes it anew.`,
+      );
+    }
+    return await assemble(options, async () => {});
+  }
+  await makeDirectory(directory);
+  const { release } = await own(directory);
+  try {
+    await upgrade(directory, disk);
+    await makeIndexWhole(options);
+    return await assemble(options, release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+interface Tools {
+  readonly index: LmdbIndex;
+  readonly bodies: BodyStore;
+  readonly room: Room;
+}
+
+function tools(options: EmbeddedOptions, folder: string, committed: (committed: Committed) => void): Tools {
+  const { directory, disk = localDisk, clock = Date.now } = options;
+  const { maxMessages = Number.POSITIVE_INFINITY, minFree = MIN_FREE, mode } = options;
+  const room = new Room(directory, disk, clock, { maxMessages, minFree });
+  const index = new LmdbIndex(`${directory}/${folder}`, committed, () => room.isFull());
+  const names = {
+    take: () => index.change(takeFolder),
+    release: (name: string) => index.change((_, draft) => draft.remove('folders', name)),
+  };
+  return { index, room, bodies: new BodyStore(`${directory}/bodies`, disk, names, mode !== 'visitor') };
+}
+
+function takeFolder(_: QueueChanges, draft: Draft): string {
+  const number = Number(draft.get('state', 'nextFolder') ?? '0');
+  const name = number.toString(16).padStart(FOLDER_DIGITS, '0');
+  draft.put('state', 'nextFolder', String(number + 1));
+  draft.put('folders', name, '');
+  return name;
+}
+
+async function assemble(options: EmbeddedOptions, leave: () => Promise<void>): Promise<EmbeddedQueue> {
+  const { directory, disk = localDisk, mode = 'owner' } = options;
+  let queue: EmbeddedQueue | undefined;
+  const { index, bodies, room } = tools(options, 'index', (committed) => queue?.committed(committed));
+  try {
+    const owner = mode === 'owner';
+    if (owner) await takeInWhatWasLeft(options, { index, bodies });
+    const claims = owner
+      ? new Claims((table) => index.table(table), await index.change(firstFence))
+      : undefined;
+    const inQueue = (file: string) => index.table('files').get(file) !== undefined;
+    const trace = owner ? new Trace(directory, disk, inQueue) : new Trace(directory, disk);
+    const cleaner = new Cleaner(index, bodies);
+    queue = new EmbeddedQueue({ index, bodies, room, trace, cleaner, claims, leave });
+    if (owner) cleaner.add(index.table('spent').keys('', AFTER_ALL));
+    return queue;
+  } catch (error) {
+    await index.close();
+    throw error;
+  }
+}
+
+function firstFence(_: QueueChanges, draft: Draft): number {
+  const fence = Number(draft.get('state', 'fence') ?? '0') + FENCES_PER_OPENING;
+  draft.put('state', 'fence', String(fence));
+  return fence;
+}
+
+/** Files that were written when the process before ended. */
+async function takeInWhatWasLeft(
+  options: EmbeddedOptions,
+  { index, bodies }: Pick<Tools, 'index' | 'bodies'>,
+) {
+  const { disk = localDisk, clock = Date.now, onRepair = () => {} } = options;
+  for (const folder of [...index.table('folders').keys('', AFTER_ALL)]) {
+    const { messages, whole } = await takeIn({ index, bodies, disk, clock, gone: new Map() }, folder);
+    if (messages > 0) onRepair(`${messages} messages that were written when danelaw ended were taken in.`);
+    if (whole) await index.change((_, draft) => draft.remove('folders', folder));
+  }
+}
+
+/** What is wrong with the index; undefined where it can be opened. */
+function check(directory: string): string | undefined {
+  let finding: string | undefined;
+  for (let i = 0; i < CHECKS; i++) {
+    finding = checkIndex(`${directory}/index/data.mdb`);
+    if (finding === undefined) return undefined;
+  }
+  return finding;
+}
+
+/** An index that is damaged is set aside; one that is not there is made from the body files. */
+async function makeIndexWhole(options: EmbeddedOptions): Promise<void> {
+  const { directory, disk = localDisk, clock = Date.now, onRepair = () => {} } = options;
+  const finding = check(directory);
+  if (finding === undefined) return;
+  const names = await disk.list(directory);
+  if (names.includes('index')) {
+    const aside = `index.damaged-${clock()}`;
+    await rename(`${directory}/index`, `${directory}/${aside}`);
+    if (finding !== 'missing')
+      onRepair(`The queue's index was damaged (${finding}); it is kept as ${aside}.`);
+  }
+  await rm(`${directory}/index.new`, { recursive: true, force: true });
+  await disk.makeFolder(`${directory}/index.new`);
+  const made = await rebuild(options);
+  await disk.flushFolder(`${directory}/index.new`);
+  await rename(`${directory}/index.new`, `${directory}/index`);
+  await disk.flushFolder(directory);
+  if (made > 0) onRepair(`The queue's index was made anew: ${made} messages are in the body files.`);
+}
+
+async function rebuild(options: EmbeddedOptions): Promise<number> {
+  const { directory, disk = localDisk, clock = Date.now } = options;
+  const { index, bodies } = tools(options, 'index.new', () => {});
+  try {
+    const folders = (await disk.list(`${directory}/bodies`)).filter((name) => /^[0-9a-f]+$/u.test(name));
+    const gone = await new Trace(directory, disk).read();
+    let messages = 0;
+    for (const folder of folders) {
+      messages += (await takeIn({ index, bodies, disk, clock, gone }, folder)).messages;
+    }
+    const last = folders.at(-1);
+    await index.change((_changes, draft) => {
+      draft.put('state', 'nextFolder', String(last === undefined ? 0 : Number.parseInt(last, 16) + 1));
+    });
+    return messages;
+  } finally {
+    await index.close();
+  }
+}
