@@ -35,6 +35,18 @@ export default defineConfig({
           globalSetup,
         },
       },
+      // The relay, killed.
+      {
+        resolve: { alias },
+        test: {
+          name: 'crash',
+          include: ['crash/**/*.test.ts'],
+          testTimeout: 900_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          globalSetup,
+        },
+      },
       // The resolver against Unbound, on an Internet generated for it.
       {
         resolve: { alias },

@@ -11,7 +11,8 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 export async function bundle() {
   const build = await rolldown({
-    input: { main: here('dist/cli/main.js') },
+    // A thread starts from a file of its own.
+    input: { main: here('dist/cli/main.js'), 'delivery-thread': here('dist/relay/delivery-thread.js') },
     platform: 'node',
     // Loaded only for DANE-TA, and by a require of its own; and what the relay alone needs, some of it with binaries.
     external: [/^@peculiar\//, 'lmdb', 'pg', 'pino', 'smtp-server', /^nodemailer(\/|$)/],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolvePolicy } from '@danelaw/smtp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from './config.js';
+import { ConfigError, defaultConfig, readConfig } from './config.js';
 
 let folder: string;
 beforeEach(() => {
@@ -38,7 +38,7 @@ describe('readConfig', () => {
   });
 
   it('an empty file has no rules', async () => {
-    expect(await read('')).toEqual({ policyTable: { rules: [] }, credentials: new Map(), dkim: [] });
+    expect(await read('')).toEqual(defaultConfig());
   });
 
   it.each<[string, string, RegExp]>([
@@ -48,7 +48,11 @@ describe('readConfig', () => {
       '[[policy]]\ndomain = "*"\nlevel = "dnae"',
       /policy rule 1, level: must be one of none, /u,
     ],
-    ['a misspelt table', '[[polices]]\nlevel = "may"', /no such key: polices/u],
+    [
+      'a misspelt table',
+      '[[polices]]\nlevel = "may"',
+      /line 1: polices: is no key here; did you mean "policy"\?/u,
+    ],
     ['a DKIM rule that is wrong', '[[dkim]]\ndomain = "*"', /danelaw\.toml: dkim rule 1, selector: /u],
     ['a table in place of a list', '[policy]\nlevel = "may"', /must be a list of rules/u],
   ])('refuses %s, and says where', async (_, text, message) => {

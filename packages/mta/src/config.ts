@@ -1,6 +1,6 @@
 /**
- * The configuration file, in TOML. So far it has the policy table, the logins at relays that its rules name, and
- * the keys that sign (`dkim/dkim-rules.ts`):
+ * The configuration file, in TOML: the relay's settings (`config/relay-config.ts`), the policy table, the logins at
+ * relays that its rules name, and the keys that sign (`dkim/dkim-rules.ts`):
  *
  *     [[policy]]
  *     domain = "*"
@@ -16,7 +16,11 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Login, type PolicyTable, PolicyTableError, parsePolicyTable } from '@danelaw/smtp';
+import { type RelayConfig, readRelayConfig } from './config/relay-config.js';
+import { ConfigError, lineOf, Table } from './config/table.js';
 import { DkimConfigError, type DkimRule, parseDkimRules } from './dkim/dkim-rules.js';
+
+export { ConfigError };
 
 export interface Config {
   readonly policyTable: PolicyTable;
@@ -24,11 +28,13 @@ export interface Config {
   readonly credentials: ReadonlyMap<string, Login>;
   /** The `[[dkim]]` rules; their keys are read by `loadDkimKeys`. */
   readonly dkim: readonly DkimRule[];
+  readonly relay: RelayConfig;
 }
 
-/** The file can't be read, or does not say what it should. The message names the file and the place in it. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
+/** What holds where there is no file. */
+export function defaultConfig(): Config {
+  const nothing = new Table({ file: '', text: '' }, {});
+  return { policyTable: { rules: [] }, credentials: new Map(), dkim: [], relay: readRelayConfig(nothing) };
 }
 
 /** Octets; 10,000 rules fit many times over. */
@@ -46,24 +52,34 @@ export async function readConfig(file: string): Promise<Config> {
   if (text.length > MAX_CONFIG_OCTETS) throw new ConfigError(`${file} is larger than any configuration`);
   // Loaded where there is a file to read: most runs of the command line have none.
   const { parse, TomlError } = await import('smol-toml');
+  let table: Table | undefined;
   try {
-    const { policy = [], credentials = {}, dkim = [], ...others } = parse(text);
-    const [other] = Object.keys(others);
-    if (other !== undefined) throw new ConfigError(`${file}: there is no such key: ${other}`);
-    const policyTable = parsePolicyTable(policy);
-    const logins = await readLogins(file, credentials);
+    table = new Table({ file, text }, parse(text));
+    const policyTable = parsePolicyTable(table.raw('policy') ?? []);
+    const credentials = await readLogins(file, table.raw('credentials') ?? {});
+    const relay = readRelayConfig(table);
+    const dkim = parseDkimRules(table.raw('dkim') ?? []);
+    table.end();
     for (const { number, credentials: name } of policyTable.rules) {
-      if (name === undefined || logins.has(name)) continue;
+      if (name === undefined || credentials.has(name)) continue;
       throw new ConfigError(`${file}: policy rule ${number}, credentials: there is no [credentials.${name}]`);
     }
-    return { policyTable, credentials: logins, dkim: parseDkimRules(dkim) };
+    return { policyTable, credentials, dkim, relay };
   } catch (error) {
     if (error instanceof TomlError)
       throw new ConfigError(`${file}, line ${error.line}: ${firstLine(error.message)}`);
-    if (error instanceof PolicyTableError || error instanceof DkimConfigError)
-      throw new ConfigError(`${file}: ${error.message}`);
+    if (error instanceof DkimConfigError) throw new ConfigError(`${file}: ${error.message}`);
+    if (error instanceof PolicyTableError) {
+      throw new ConfigError(`${file}${placeOf(text, error)}: ${error.message}`);
+    }
     throw error;
   }
+}
+
+/** `, line 12`: where the rule stands. */
+function placeOf(text: string, { rule, key }: PolicyTableError): string {
+  const line = lineOf(text, rule === 0 ? '' : `policy[${rule}]`, rule === 0 ? 'policy' : key);
+  return line === undefined ? '' : `, line ${line}`;
 }
 
 /** smol-toml draws the place as well; the number of the line says it. */

@@ -17,6 +17,9 @@ describe('help', () => {
     ['danelaw dkim key', ['dkim', 'key', '--help']],
     ['danelaw dkim record', ['dkim', 'record', '--help']],
     ['danelaw user hash', ['user', 'hash', '--help']],
+    ['danelaw serve', ['serve', '--help']],
+    ['danelaw queue', ['queue', '--help']],
+    ['danelaw queue list', ['queue', 'list', '--help']],
     ['danelaw demo', ['demo', '--help']],
   ])('%s explains itself', async (_, argv) => {
     const { code, out, err } = await run(argv);

@@ -10,6 +10,7 @@ import type { Client } from './client.js';
 import type { Decision } from './decision.js';
 import { locate } from './locate.js';
 import type { WantedLogin } from './login.js';
+import { withoutOurselves } from './own-host.js';
 import { type ResolvedPolicy, resolvePolicy } from './policy-table.js';
 import { isNameValidated } from './require-tls.js';
 import { type HostsRoute, hostsRoute, type Route, type RouteHost, relayRoute, route } from './route.js';
@@ -48,9 +49,15 @@ export class Assessor {
     const { nextHop } = this.#resolve(undefined);
     switch (nextHop?.kind) {
       case undefined:
-        return await route(resolver, this.#domain, { port, random, signal });
+        return withoutOurselves(
+          await route(resolver, this.#domain, { port, random, signal }),
+          this.#client.ownNames,
+        );
       case 'domain':
-        return await route(resolver, nextHop.domain, { port: nextHop.port ?? port, random, signal });
+        return withoutOurselves(
+          await route(resolver, nextHop.domain, { port: nextHop.port ?? port, random, signal }),
+          this.#client.ownNames,
+        );
       case 'relay':
         return relayRoute(nextHop.host, nextHop.port ?? port);
       case 'hosts':

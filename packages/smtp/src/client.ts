@@ -19,6 +19,8 @@ export interface ClientOptions {
   readonly resolver: Resolver;
   /** The name that EHLO says: ours, fully qualified, or an address literal (RFC 5321 section 4.1.1.1). */
   readonly heloName: string;
+  /** Names under which MX records may lead back to us; `heloName` where they are left out. */
+  readonly ownNames?: readonly string[];
   /** Where no rule of the policy table matches; `dane` where it is left out. */
   readonly level?: PolicyLevel;
   /** What local policy says about single destinations and hosts. */
@@ -67,6 +69,7 @@ export const DEFAULT_LIMITS: Limits = { addressesPerHost: 5, connections: 10, to
 export interface Client {
   readonly resolver: Resolver;
   readonly heloName: string;
+  readonly ownNames: ReadonlySet<string>;
   readonly level: PolicyLevel;
   readonly policyTable: PolicyTable;
   readonly credentials: (name: string) => Login | undefined;
@@ -97,6 +100,7 @@ export function makeClient(options: ClientOptions): Client {
   return {
     resolver: options.resolver,
     heloName: options.heloName,
+    ownNames: new Set((options.ownNames ?? [options.heloName]).map((name) => name.toLowerCase())),
     level: options.level ?? 'dane',
     policyTable: options.policyTable ?? { rules: [] },
     credentials: options.credentials ?? (() => undefined),

@@ -144,6 +144,8 @@ class Destination {
         return this.#settleAll('failed', '5.1.2', found.reason, found.mx);
       case 'no-usable-host':
         return this.#settleAll('failed', '5.4.4', found.reason, found.mx);
+      case 'loop':
+        return this.#settleAll('failed', '5.4.6', found.reason, found.mx); // RFC 5321 section 5.1
       case 'invalid-domain':
         return this.#settleAll('failed', '5.1.2', found.reason, null);
       case 'failed':

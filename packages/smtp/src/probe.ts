@@ -58,7 +58,8 @@ export interface AddressProbe {
 
 /** Probes all hosts of a domain. Rejects only when `signal` aborts, or for an impossible `heloName`. */
 export async function probe(options: ProbeOptions): Promise<ProbeReport> {
-  const client = makeClient(options);
+  // Whoever looks from the mail server itself wants to see what others see.
+  const client = makeClient({ ...options, ownNames: [] });
   const assessor = new Assessor(client, parseDomain(options.domain) ?? options.domain);
   const route = await assessor.route(client.signal);
   const hosts: HostProbe[] = [];

@@ -17,7 +17,14 @@ import { isHostName, parseDomain } from './mailbox.js';
  */
 export const MAX_MX_HOSTS = 10;
 
-export type Route = HostsRoute | NullMx | NoSuchDomain | NoUsableHost | InvalidDomain | FailedRoute;
+export type Route =
+  | HostsRoute
+  | NullMx
+  | NoSuchDomain
+  | NoUsableHost
+  | MailLoop
+  | InvalidDomain
+  | FailedRoute;
 
 /** There are servers to try. */
 export interface HostsRoute {
@@ -77,6 +84,14 @@ export interface NoSuchDomain {
  */
 export interface NoUsableHost {
   readonly status: 'no-usable-host';
+  readonly domain: string;
+  readonly mx: 'secure' | 'insecure';
+  readonly reason: string;
+}
+
+/** The domain's mail leads back to us (section 5.1, `own-host.ts`): permanent, 5.4.6. */
+export interface MailLoop {
+  readonly status: 'loop';
   readonly domain: string;
   readonly mx: 'secure' | 'insecure';
   readonly reason: string;

@@ -35,6 +35,7 @@ export function verdictOf({ route, hosts }: ProbeReport, findings: readonly Find
     case 'null-mx':
     case 'no-such-domain':
     case 'no-usable-host':
+    case 'loop':
     case 'invalid-domain':
       return 'Every sender returns mail to this domain as undeliverable.';
     case 'hosts':

@@ -53,6 +53,14 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'make what the configuration has for the password of a user of the relay',
     load: () => import('./user.js'),
   },
+  serve: {
+    summary: 'run the relay: take mail, keep it, deliver it',
+    load: () => import('./serve.js'),
+  },
+  queue: {
+    summary: 'show what waits to be delivered, and hold, release, retry or delete it',
+    load: () => import('./queue.js'),
+  },
   demo: {
     summary: 'start a private Internet and send to its good, broken and attacked domains',
     load: () => import('./demo.js'),

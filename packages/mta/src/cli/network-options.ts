@@ -6,7 +6,7 @@ import { Roots } from '@danelaw/dane';
 import { parseRootHints, parseTrustAnchors, WireError } from '@danelaw/dns';
 import { DEFAULT_TIMEOUTS, MtaSts, type PolicyLevel, type Timeouts } from '@danelaw/smtp';
 import { type Command, Option } from 'commander';
-import { type Config, ConfigError, readConfig } from '../config.js';
+import { type Config, ConfigError, defaultConfig, readConfig } from '../config.js';
 import { CommandError, EXIT } from './exit.js';
 import {
   fallbackValue,
@@ -156,7 +156,7 @@ function stsSource({ stsPort, timeout }: MailOptions, roots: Roots | undefined):
 
 /** @throws CommandError (78) */
 export async function readConfiguration(file: string | undefined): Promise<Config> {
-  if (file === undefined) return { policyTable: { rules: [] }, credentials: new Map(), dkim: [] };
+  if (file === undefined) return defaultConfig();
   try {
     return await readConfig(file);
   } catch (error) {

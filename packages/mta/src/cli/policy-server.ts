@@ -3,15 +3,14 @@
  * `--purge` it is a client of one that runs.
  */
 import { connect } from 'node:net';
-import type { Resolver } from '@danelaw/dns';
-import { type ExceptionUse, MtaSts } from '@danelaw/smtp';
+import type { ExceptionUse } from '@danelaw/smtp';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { netstring } from '../postfix/netstring.js';
 import { type Listen, PolicyServer } from '../postfix/policy-server.js';
 import { PolicyService } from '../postfix/policy-service.js';
-import { loadStsCache, saveStsCache } from '../postfix/sts-file.js';
 import type { Answer } from '../postfix/tls-level.js';
+import { StsPolicies } from '../sts-policies.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { addDnsOptions, addOutputOptions, type DnsOptions, readConfiguration } from './network-options.js';
 import { withResolver } from './open-resolver.js';
@@ -121,7 +120,7 @@ async function policyServer(options: PolicyServerOptions, io: Io): Promise<ExitC
 async function serve(listen: Listen, options: PolicyServerOptions, io: Io): Promise<ExitCode> {
   const clock = clockFrom(options.at);
   const say = (words: string): void => void io.stderr.write(`danelaw: ${printable(words)}\n`);
-  const policies = options.sts ? await StsPolicies.open(options.stsCache, clock, say) : undefined;
+  const policies = options.sts ? await openPolicies(options.stsCache, clock, say) : undefined;
   const { policyTable } = await readConfiguration(options.config);
   return await withResolver(options, clock, io, async (resolver) => {
     const service = new PolicyService({
@@ -148,70 +147,15 @@ async function serve(listen: Listen, options: PolicyServerOptions, io: Io): Prom
   });
 }
 
-/** Milliseconds between writes of the MTA-STS policies: what a crash can forget. */
-const SAVE_EVERY = 60_000;
-/** Milliseconds between looks for policies that are older than a day. */
-const REFRESH_EVERY = 3_600_000;
-
-/** MTA-STS, and the file that it is kept in. */
-class StsPolicies {
-  readonly source: MtaSts;
-  readonly #file: string | undefined;
-  readonly #clock: () => number;
-  readonly #say: (words: string) => void;
-  readonly #timers: NodeJS.Timeout[] = [];
-
-  private constructor(
-    source: MtaSts,
-    file: string | undefined,
-    clock: () => number,
-    say: (words: string) => void,
-  ) {
-    this.source = source;
-    this.#file = file;
-    this.#clock = clock;
-    this.#say = say;
-  }
-
-  static async open(
-    file: string | undefined,
-    clock: () => number,
-    say: (words: string) => void,
-  ): Promise<StsPolicies> {
-    try {
-      const known = file === undefined ? {} : { cache: await loadStsCache(file, clock()) };
-      return new StsPolicies(new MtaSts(known), file, clock, say);
-    } catch (error) {
-      throw new CommandError(EXIT.CONFIG, `--sts-cache: can't read ${file}: ${wordsOf(error)}`);
-    }
-  }
-
-  /** Saves what is known, and fetches anew what is older than a day, though no mail goes there (RFC 8461 section 3.3). */
-  keepUp(resolver: Resolver, signal: AbortSignal): void {
-    const refresh = async (): Promise<void> => {
-      try {
-        await this.source.refresh({ resolver, now: this.#clock(), signal });
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      }
-    };
-    this.#timers.push(setInterval(() => void this.#save(), SAVE_EVERY).unref());
-    this.#timers.push(setInterval(() => void refresh(), REFRESH_EVERY).unref());
-  }
-
-  async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
-    await this.source.close();
-    await this.#save();
-  }
-
-  async #save(): Promise<void> {
-    if (this.#file === undefined) return;
-    try {
-      await saveStsCache(this.#file, this.source.cache, this.#clock());
-    } catch (error) {
-      this.#say(`MTA-STS policies could not be kept in ${this.#file}: ${wordsOf(error)}`);
-    }
+async function openPolicies(
+  file: string | undefined,
+  clock: () => number,
+  say: (words: string) => void,
+): Promise<StsPolicies> {
+  try {
+    return await StsPolicies.open({ file, clock, say });
+  } catch (error) {
+    throw new CommandError(EXIT.CONFIG, `--sts-cache: can't read ${file}: ${wordsOf(error)}`);
   }
 }
 

@@ -31,6 +31,11 @@ export function printableJson(value: unknown): string {
   );
 }
 
+/** The same on one line, for streams of objects. */
+export function printableLine(value: unknown): string {
+  return JSON.stringify(value).replace(HARMFUL, jsonEscape);
+}
+
 function visible(character: string): string {
   if (character === '\n') return '\\n';
   if (character === '\r') return '\\r';

@@ -41,6 +41,17 @@ export function routeFindings(route: Route): Finding[] {
           'Let each MX record name a host that has address records.',
         ),
       ];
+    case 'loop':
+      return [
+        finding(
+          'error',
+          'mail-loop',
+          DOMAIN,
+          'RFC 5321 section 5.1',
+          route.reason,
+          'Let the MX records name another host than the one that sends.',
+        ),
+      ];
     case 'invalid-domain':
       return [
         finding(

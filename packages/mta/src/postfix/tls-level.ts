@@ -67,6 +67,7 @@ export async function decideLevel(key: NextHopKey, sources: Sources, signal: Abo
     case 'null-mx':
     case 'no-such-domain':
     case 'no-usable-host':
+    case 'loop':
       // Postfix finds that out by itself, and bounces.
       return { status: 'none', ttl: meter.ttl, reason: found.reason };
     case 'hosts':

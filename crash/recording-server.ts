@@ -1,0 +1,219 @@
+/**
+ * A mail server that remembers: each message it said 250 to, over which connection, and whether that connection
+ * ended with QUIT or broke off.
+ *
+ * It takes the message id from the header field `X-Number`. It can be told to behave badly at a stage.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
+
+/** What the server does instead of going on as it should. */
+export type Habit =
+  | 'hang-at-greeting'
+  | 'hang-at-ehlo'
+  | 'hang-at-mail'
+  | 'hang-at-data'
+  | 'hang-at-dot'
+  | 'drop-at-data'
+  | 'drop-at-dot'
+  | 'garbage-at-greeting'
+  | 'garbage-at-mail'
+  | 'garbage-at-dot'
+  | 'refuse-connection';
+
+export interface Receipt {
+  readonly number: string;
+  readonly connection: number;
+  /** Its place among the messages of that connection, from 0. */
+  readonly place: number;
+}
+
+export interface RecordingServerOptions {
+  /** PEM; without it there is no STARTTLS. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
+  /** For each connection, by its number. */
+  readonly habit?: (connection: number) => Habit | undefined;
+  /** Milliseconds before the reply to the final dot. */
+  readonly delay?: () => number;
+}
+
+export class RecordingServer {
+  readonly receipts: Receipt[] = [];
+  /** Connections that ended with QUIT. */
+  readonly quit = new Set<number>();
+  /** Messages of each connection. */
+  readonly counts = new Map<number, number>();
+  readonly #options: RecordingServerOptions;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #connections = 0;
+
+  constructor(options: RecordingServerOptions = {}) {
+    this.#options = options;
+    this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket));
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    return address.port;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #serve(plain: Socket): void {
+    const connection = ++this.#connections;
+    this.#sockets.add(plain);
+    plain.on('close', () => this.#sockets.delete(plain)).on('error', () => {});
+    const habit = this.#options.habit?.(connection);
+    if (habit === 'refuse-connection') plain.destroy();
+    else new Conversation(plain, connection, habit, this.#options, this).start();
+  }
+
+  took(number: string, connection: number): void {
+    const place = this.counts.get(connection) ?? 0;
+    this.counts.set(connection, place + 1);
+    this.receipts.push({ number, connection, place });
+  }
+}
+
+class Conversation {
+  #socket: Socket;
+  readonly #connection: number;
+  readonly #habit: Habit | undefined;
+  readonly #options: RecordingServerOptions;
+  readonly #server: RecordingServer;
+  #rest = '';
+  #inData = false;
+  #message: string[] = [];
+  #secured = false;
+
+  constructor(
+    socket: Socket,
+    connection: number,
+    habit: Habit | undefined,
+    options: RecordingServerOptions,
+    server: RecordingServer,
+  ) {
+    this.#socket = socket;
+    this.#connection = connection;
+    this.#habit = habit;
+    this.#options = options;
+    this.#server = server;
+  }
+
+  start(): void {
+    this.#socket.setEncoding('latin1');
+    this.#socket.on('data', this.#onData);
+    if (this.#habit === 'hang-at-greeting') return;
+    this.#say(this.#habit === 'garbage-at-greeting' ? '\u0000\u0001garbage' : '220 sink.example ESMTP');
+  }
+
+  readonly #onData = (text: string): void => {
+    const lines = (this.#rest + text).split('\r\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#line(line);
+  };
+
+  #line(line: string): void {
+    if (!this.#inData) {
+      this.#command(line);
+    } else if (line === '.') {
+      this.#inData = false;
+      this.#end();
+    } else if (this.#message.length < 200) {
+      this.#message.push(line);
+    }
+  }
+
+  #command(line: string): void {
+    const verb = line.slice(0, 4).toUpperCase();
+    switch (verb) {
+      case 'EHLO': {
+        if (this.#habit === 'hang-at-ehlo') return;
+        const starttls = this.#options.certificate !== undefined && !this.#secured ? ['STARTTLS'] : [];
+        const offers = ['sink.example', 'PIPELINING', '8BITMIME', ...starttls, 'SIZE 0'];
+        this.#say(offers.map((each, i) => `250${i === offers.length - 1 ? ' ' : '-'}${each}`).join('\r\n'));
+        return;
+      }
+      case 'STAR':
+        this.#say('220 go ahead');
+        this.#secure();
+        return;
+      case 'MAIL':
+        if (this.#habit === 'hang-at-mail') return;
+        this.#say(this.#habit === 'garbage-at-mail' ? 'garbage' : '250 2.1.0 Ok');
+        return;
+      case 'RCPT':
+        this.#say('250 2.1.5 Ok');
+        return;
+      case 'DATA':
+        if (this.#habit === 'hang-at-data') return;
+        if (this.#habit === 'drop-at-data') {
+          this.#socket.destroy();
+          return;
+        }
+        this.#inData = true;
+        this.#message = [];
+        this.#say('354 go ahead');
+        return;
+      case 'QUIT':
+        this.#server.quit.add(this.#connection);
+        this.#say('221 2.0.0 Bye');
+        this.#socket.end();
+        return;
+      default:
+        this.#say('250 2.0.0 Ok');
+    }
+  }
+
+  #end(): void {
+    const field = this.#message.find((line) => line.startsWith('X-Number: '));
+    const number = field?.slice('X-Number: '.length) ?? '(none)';
+    if (this.#habit === 'hang-at-dot') return;
+    if (this.#habit === 'drop-at-dot') {
+      this.#socket.destroy();
+      return;
+    }
+    const delay = this.#options.delay?.() ?? 0;
+    const answer = (): void => {
+      if (this.#habit === 'garbage-at-dot') {
+        this.#say('garbage');
+        return;
+      }
+      // Recorded when it is said: from here on the message is ours.
+      this.#server.took(number, this.#connection);
+      this.#say('250 2.0.0 Ok');
+    };
+    if (delay === 0) answer();
+    else setTimeout(answer, delay);
+  }
+
+  #secure(): void {
+    const plain = this.#socket;
+    plain.removeAllListeners('data');
+    const { cert = '', key = '' } = this.#options.certificate ?? {};
+    const socket = new TLSSocket(plain, {
+      isServer: true,
+      secureContext: createSecureContext({ cert, key }),
+    });
+    socket.on('error', () => {});
+    socket.setEncoding('latin1');
+    socket.on('data', this.#onData);
+    this.#socket = socket;
+    this.#secured = true;
+    this.#rest = '';
+  }
+
+  #say(text: string): void {
+    if (this.#socket.writable) this.#socket.write(`${text}\r\n`);
+  }
+}

@@ -1,0 +1,337 @@
+/**
+ * The relay's part of the configuration file: what `danelaw serve` does where the file says nothing, and what it
+ * may say. `docs/relay.md` explains the keys.
+ *
+ * Everything has a default but for what nobody can guess. An empty file makes a relay that takes mail from
+ * programs on this machine and delivers it under DANE.
+ */
+import { isIP } from 'node:net';
+import { hostname as machineName } from 'node:os';
+import {
+  DEFAULT_TIMEOUTS,
+  isHostName,
+  POLICY_LEVELS,
+  type PolicyLevel,
+  parseMailbox,
+  type Stage,
+  type Timeouts,
+} from '@danelaw/smtp';
+import { DEFAULT_SCHEDULE, type RetrySchedule } from '../relay/retry-schedule.js';
+import type { Table } from './table.js';
+
+export interface RelayConfig {
+  /** The name that we greet with and that EHLO says; it stands in Received fields and reports. */
+  readonly hostname: string;
+  /** Domains whose mail is never sent on, as it would come back: those that lead to this relay. */
+  readonly ownDomains: readonly string[];
+  /** Where mail for local parts at our own names goes: `postmaster`, `root`, `*`. */
+  readonly aliases: Readonly<Record<string, string>>;
+  /** The folder of everything that has to outlive a restart. */
+  readonly state: string;
+  readonly listen: readonly ListenConfig[];
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined;
+  readonly clients: ClientsConfig;
+  /** By name: what `danelaw user hash` printed. */
+  readonly users: ReadonlyMap<string, string>;
+  readonly queue: QueueConfig;
+  readonly retry: RetrySchedule;
+  readonly delivery: DeliveryConfig;
+  readonly dns: DnsConfig;
+  readonly sts: { readonly enabled: boolean; readonly port: number; readonly webRoots: string | undefined };
+  readonly tlsReports: TlsReportsConfig;
+  readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
+}
+
+export interface ListenConfig {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: 'starttls' | 'implicit';
+}
+
+export interface ClientsConfig {
+  /** CIDR: who may hand mail in for anybody without logging in. */
+  readonly networks: readonly string[];
+  readonly openRelay: boolean;
+  /** Octets of one message. */
+  readonly messageSize: number;
+  readonly recipients: number;
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  /** Bare CR and LF beside CRLF: refused, or made CRLF. */
+  readonly lineEnds: 'refuse' | 'normalise';
+}
+
+export interface QueueConfig {
+  readonly engine: 'embedded' | 'postgres';
+  /** `postgres://...`; `postgres` only. */
+  readonly url: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly schema: string | undefined;
+  readonly maxMessages: number;
+  /** Octets that have to be free on the disk. */
+  readonly minFree: number;
+  /** Milliseconds. */
+  readonly lease: number;
+}
+
+export interface DeliveryConfig {
+  readonly level: PolicyLevel;
+  /** Threads; undefined: one a core. */
+  readonly workers: number | undefined;
+  /** Connections in all, and to one server. */
+  readonly connections: number;
+  readonly connectionsPerHost: number;
+  /** Messages under way for one destination, at first and at most. */
+  readonly initial: number;
+  readonly most: number;
+  readonly messagesPerConnection: number;
+  readonly idle: number;
+  readonly port: number;
+  readonly source: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
+  readonly timeouts: Timeouts;
+}
+
+export interface DnsConfig {
+  /** `system`, `iterate`, or addresses. */
+  readonly resolver: 'system' | 'iterate' | readonly string[];
+  readonly fallback: readonly string[];
+  readonly trust: 'validate' | 'ad';
+  readonly trustAnchor: string | undefined;
+  readonly rootHints: string | undefined;
+  readonly port: number | undefined;
+}
+
+export interface TlsReportsConfig {
+  readonly enabled: boolean;
+  readonly organization: string | undefined;
+  readonly contact: string | undefined;
+  readonly from: string | undefined;
+}
+
+export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Where the relay listens unless told otherwise; `danelaw sendmail` looks for it there. */
+export const DEFAULT_LISTEN: ListenConfig = { address: '127.0.0.1', port: 2525, tls: 'starttls' };
+
+const MINUTE = 60_000;
+const MIB = 1024 ** 2;
+const MOST = 1_000_000;
+
+/** @throws ConfigError */
+export function readRelayConfig(table: Table): RelayConfig {
+  const hostname = hostnameOf(table);
+  return {
+    hostname,
+    ownDomains: (table.strings('own_domains') ?? []).map((each) => each.toLowerCase()),
+    aliases: aliasesOf(table.table('aliases')),
+    state: table.string('state') ?? '/var/lib/danelaw',
+    listen: listenOf(table),
+    tls: tlsOf(table),
+    clients: clientsOf(table.table('clients')),
+    users: usersOf(table.table('users')),
+    queue: queueOf(table.table('queue')),
+    retry: retryOf(table.table('retry')),
+    delivery: deliveryOf(table.table('delivery')),
+    dns: dnsOf(table.table('dns')),
+    sts: stsOf(table.table('sts')),
+    tlsReports: tlsReportsOf(table.table('tls_reports')),
+    log: logOf(table.table('log')),
+  };
+}
+
+function hostnameOf(table: Table): string {
+  const hostname = table.string('hostname')?.toLowerCase();
+  if (hostname === undefined) return machineName().toLowerCase();
+  if (isHostName(hostname) && isIP(hostname) === 0) return hostname;
+  throw table.error('hostname', `"${hostname}" is no host name; it should be this machine's full one`);
+}
+
+function listenOf(table: Table): readonly ListenConfig[] {
+  const listen = table.tables('listen').map((each): ListenConfig => {
+    const text = each.requiredString('address', 'as in "127.0.0.1:2525" or "[::1]:2525"');
+    const match = /^(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+)):([0-9]{1,5})$/u.exec(text);
+    const [address, port] = [match?.[1] ?? match?.[2], Number(match?.[3])];
+    if (address === undefined || isIP(address) === 0 || port > 65_535) {
+      throw each.error('address', `"${text}" is none; it should be as in "127.0.0.1:2525" or "[::1]:2525"`);
+    }
+    const tls = each.oneOf('tls', ['starttls', 'implicit']) ?? 'starttls';
+    each.end();
+    return { address, port, tls };
+  });
+  return listen.length === 0 ? [DEFAULT_LISTEN] : listen;
+}
+
+function tlsOf(table: Table): RelayConfig['tls'] {
+  const isThere = table.has('tls');
+  const tls = table.table('tls');
+  const certificate = tls.string('certificate');
+  const key = tls.string('key');
+  tls.end();
+  if (!isThere) return undefined;
+  if (certificate === undefined) throw tls.error('certificate', 'is missing: a file with the chain in PEM');
+  if (key === undefined) throw tls.error('key', 'is missing: a file with the private key in PEM');
+  return { certificate, key };
+}
+
+function clientsOf(table: Table): ClientsConfig {
+  const config = {
+    networks: table.strings('networks') ?? ['127.0.0.0/8', '::1/128'],
+    openRelay: table.boolean('i_want_an_open_relay') ?? false,
+    messageSize: table.size('message_size') ?? 50 * MIB,
+    recipients: table.integer('recipients', 1, MOST) ?? 1000,
+    connections: table.integer('connections', 1, MOST) ?? 1000,
+    connectionsPerClient: table.integer('connections_per_client', 1, MOST) ?? 100,
+    lineEnds: table.oneOf('line_ends', ['refuse', 'normalise']) ?? 'refuse',
+  };
+  table.end();
+  return config;
+}
+
+function usersOf(table: Table): ReadonlyMap<string, string> {
+  return new Map(
+    table.keys.map((name) => [name, table.requiredString(name, 'what "danelaw user hash" printed')]),
+  );
+}
+
+function aliasesOf(table: Table): Readonly<Record<string, string>> {
+  const aliases = table.keys.map((name) => {
+    const address = table.requiredString(name, 'where mail for this local part goes');
+    if (parseMailbox(address) === undefined) throw table.error(name, `"${address}" is no address`);
+    return [name, address] as const;
+  });
+  return Object.fromEntries(aliases);
+}
+
+function queueOf(table: Table): QueueConfig {
+  const engine = table.oneOf('engine', ['embedded', 'postgres']) ?? 'embedded';
+  const url = table.string('url');
+  if (engine === 'postgres' && url === undefined) {
+    throw table.error('url', 'is missing: as in "postgres://danelaw@db.example.net/danelaw"');
+  }
+  if (engine === 'embedded' && url !== undefined) {
+    throw table.error('url', 'is for the engine "postgres" only');
+  }
+  const config = {
+    engine,
+    url,
+    passwordFile: table.string('password_file'),
+    schema: table.string('schema'),
+    maxMessages: table.integer('max_messages', 1, 100_000_000) ?? 2_000_000,
+    minFree: table.size('min_free') ?? 100 * MIB,
+    lease: table.duration('lease') ?? 12 * MINUTE,
+  };
+  table.end();
+  return config;
+}
+
+function retryOf(table: Table): RetrySchedule {
+  const schedule = {
+    first: table.duration('first') ?? DEFAULT_SCHEDULE.first,
+    longest: table.duration('longest') ?? DEFAULT_SCHEDULE.longest,
+    warnAfter: table.duration('warn') ?? DEFAULT_SCHEDULE.warnAfter,
+    expireAfter: table.duration('expire') ?? DEFAULT_SCHEDULE.expireAfter,
+  };
+  if (schedule.first < 1) throw table.error('first', 'must be longer than nothing');
+  if (schedule.longest < schedule.first) throw table.error('longest', 'is shorter than "first"');
+  table.end();
+  return schedule;
+}
+
+function deliveryOf(table: Table): DeliveryConfig {
+  const initial = table.integer('initial', 1, 10_000) ?? 10;
+  const config = {
+    level: table.oneOf('level', POLICY_LEVELS) ?? 'dane',
+    workers: table.integer('workers', 1, 64),
+    connections: table.integer('connections', 1, 10_000) ?? 500,
+    connectionsPerHost: table.integer('connections_per_host', 1, 1000) ?? 20,
+    initial,
+    most: Math.max(initial, table.integer('most', 1, 10_000) ?? 40),
+    messagesPerConnection: table.integer('messages_per_connection', 1, 100_000) ?? 100,
+    idle: table.duration('idle') ?? 5000,
+    port: table.integer('port', 1, 65_535) ?? 25,
+    source: {
+      ipv4: addressOf(table, 'source_ipv4', 4),
+      ipv6: addressOf(table, 'source_ipv6', 6),
+    },
+    timeouts: timeoutsOf(table.table('timeouts')),
+  };
+  if (config.level === 'fingerprint') {
+    throw table.error('level', '"fingerprint" belongs to one host, and stands in a [[policy]]');
+  }
+  table.end();
+  return config;
+}
+
+function addressOf(table: Table, key: string, family: 4 | 6): string | undefined {
+  const address = table.string(key);
+  if (address === undefined || isIP(address) === family) return address;
+  throw table.error(key, `"${address}" is no IPv${family} address`);
+}
+
+function timeoutsOf(table: Table): Timeouts {
+  const read = (stage: Stage): number => table.duration(stage.replace('-', '_')) ?? DEFAULT_TIMEOUTS[stage];
+  const timeouts: Timeouts = {
+    connect: read('connect'),
+    greeting: read('greeting'),
+    ehlo: read('ehlo'),
+    starttls: read('starttls'),
+    handshake: read('handshake'),
+    auth: read('auth'),
+    mail: read('mail'),
+    rcpt: read('rcpt'),
+    data: read('data'),
+    'data-block': read('data-block'),
+    'data-end': read('data-end'),
+    quit: read('quit'),
+  };
+  table.end();
+  return timeouts;
+}
+
+function dnsOf(table: Table): DnsConfig {
+  const value = table.raw('resolver');
+  const listed = typeof value === 'string' ? [value] : table.strings('resolver');
+  const [only] = listed ?? ['system'];
+  const isWord = (listed ?? ['system']).length === 1 && (only === 'system' || only === 'iterate');
+  const config = {
+    resolver: isWord && (only === 'system' || only === 'iterate') ? only : (listed ?? []),
+    fallback: table.strings('fallback') ?? [],
+    trust: table.oneOf('trust', ['validate', 'ad']) ?? 'validate',
+    trustAnchor: table.string('trust_anchor'),
+    rootHints: table.string('root_hints'),
+    port: table.integer('port', 1, 65_535),
+  } as const;
+  table.end();
+  return config;
+}
+
+function stsOf(table: Table): RelayConfig['sts'] {
+  const config = {
+    enabled: table.boolean('enabled') ?? true,
+    port: table.integer('port', 1, 65_535) ?? 443,
+    webRoots: table.string('web_roots'),
+  };
+  table.end();
+  return config;
+}
+
+function tlsReportsOf(table: Table): TlsReportsConfig {
+  const config = {
+    enabled: table.boolean('enabled') ?? false,
+    organization: table.string('organization'),
+    contact: table.string('contact'),
+    from: table.string('from'),
+  };
+  table.end();
+  return config;
+}
+
+function logOf(table: Table): RelayConfig['log'] {
+  const config = {
+    level: table.oneOf('level', LOG_LEVELS) ?? 'info',
+    format: table.oneOf('format', ['auto', 'json', 'text']) ?? 'auto',
+  };
+  table.end();
+  return config;
+}

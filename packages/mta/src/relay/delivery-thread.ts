@@ -1,0 +1,178 @@
+/**
+ * A thread that delivers: it has its own resolver, connections and TLS sessions, and asks the main thread for
+ * what has to be counted or kept once - connections to a server, MTA-STS policies.
+ */
+import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { Roots } from '@danelaw/dane';
+import { createResolver, type Resolver } from '@danelaw/dns';
+import type { Admit, Permit, StsFinding, StsSource } from '@danelaw/smtp';
+import { connectFrom } from './connect-from.js';
+import { JobRunner } from './job-runner.js';
+import type { FromThread, ToThread } from './thread-messages.js';
+import type { WorkerSettings } from './worker-settings.js';
+
+class DeliveryThread {
+  readonly #port: MessagePort;
+  #runner: JobRunner;
+  #resolver: Resolver;
+  #requests = 0;
+  readonly #permits = new Map<number, (permit: Permit) => void>();
+  readonly #findings = new Map<number, (finding: StsFinding) => void>();
+  readonly #durable = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+
+  constructor(port: MessagePort, settings: WorkerSettings) {
+    this.#port = port;
+    [this.#resolver, this.#runner] = this.#make(settings);
+  }
+
+  hear(message: ToThread): void {
+    switch (message.kind) {
+      case 'job':
+        void this.#run(message.job);
+        return;
+      case 'durable':
+        for (const number of message.numbers) {
+          this.#durable.get(number)?.resolve();
+          this.#durable.delete(number);
+        }
+        return;
+      case 'undurable':
+        this.#durable.get(message.number)?.reject(new Error(message.reason));
+        this.#durable.delete(message.number);
+        return;
+      case 'extend':
+        this.#runner.extend(message.number, message.leaseUntil);
+        return;
+      case 'permit':
+        this.#permitted(message.request);
+        return;
+      case 'sts':
+        this.#findings.get(message.request)?.(message.finding);
+        this.#findings.delete(message.request);
+        return;
+      case 'configure':
+        this.#configure(message.settings);
+        return;
+      case 'drain':
+        this.#runner.drain();
+        return;
+      case 'end':
+        void this.#resolver.close().finally(() => process.exit(0));
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #run(job: Parameters<JobRunner['deliver']>[0]): Promise<void> {
+    const { number } = job;
+    const durable = new Promise<void>((resolve, reject) => this.#durable.set(number, { resolve, reject }));
+    durable.catch(() => {});
+    try {
+      const result = await this.#runner.deliver(job, durable);
+      this.#say({ kind: 'result', number, result });
+    } catch (error) {
+      this.#say({ kind: 'broken', number, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  /** Jobs that run go on as they began; their connections are not kept for others. */
+  #configure(settings: WorkerSettings): void {
+    const before = this.#resolver;
+    this.#runner.retire();
+    [this.#resolver, this.#runner] = this.#make(settings);
+    // Look-ups that are under way end first.
+    setTimeout(() => void before.close(), CLOSE_AFTER).unref();
+  }
+
+  #make(settings: WorkerSettings): [Resolver, JobRunner] {
+    const clock = Date.now;
+    const resolver = createResolver({
+      ...settings.resolver,
+      clock,
+      onNotice: ({ text }) => this.#say({ kind: 'notice', text }),
+    });
+    const {
+      credentials,
+      heloName,
+      ownNames,
+      level,
+      policyTable,
+      smtpPort: port,
+      timeouts,
+      webRoots,
+    } = settings;
+    const runner = new JobRunner({
+      client: {
+        resolver,
+        heloName,
+        ownNames,
+        level,
+        policyTable,
+        credentials: (name) => credentials.get(name),
+        port,
+        timeouts,
+        clock,
+        connect: connectFrom(settings.source),
+        admit: this.#admit,
+        ...(settings.sts ? { sts: this.#sts } : {}),
+        ...(webRoots === undefined ? {} : { roots: new Roots(webRoots) }),
+      },
+      pool: { idle: settings.idle, messages: settings.messagesPerConnection },
+      clock,
+    });
+    return [resolver, runner];
+  }
+
+  readonly #admit: Admit = (target, signal) => {
+    signal?.throwIfAborted();
+    const request = ++this.#requests;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        // The permit may be on its way: it is given back when it comes.
+        this.#permits.delete(request);
+        this.#say({ kind: 'withdraw', request });
+        reject(signal?.reason);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#permits.set(request, (permit) => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(permit);
+      });
+      this.#say({ kind: 'admit', request, target });
+    });
+  };
+
+  #permitted(request: number): void {
+    const resolve = this.#permits.get(request);
+    this.#permits.delete(request);
+    if (resolve === undefined) {
+      this.#say({ kind: 'release', request, ending: 'ok' });
+      return;
+    }
+    resolve({ release: (ending) => this.#say({ kind: 'release', request, ending }) });
+  }
+
+  readonly #sts: StsSource = {
+    policyFor: (domain) => {
+      const request = ++this.#requests;
+      return new Promise((resolve) => {
+        this.#findings.set(request, resolve);
+        this.#say({ kind: 'sts', request, domain });
+      });
+    },
+  };
+
+  #say(message: FromThread): void {
+    this.#port.postMessage(message);
+  }
+}
+
+/** Milliseconds. */
+const CLOSE_AFTER = 60_000;
+
+if (!isMainThread && parentPort !== null) {
+  const port = parentPort;
+  const thread = new DeliveryThread(port, workerData);
+  port.on('message', (message: ToThread) => thread.hear(message));
+}

@@ -1,0 +1,150 @@
+/**
+ * How many messages for one destination may be under way, and what a destination that is down means for all
+ * its mail.
+ *
+ * - *Slow start.* Nobody is met with all we have: a destination begins with a few messages at a time and gets
+ *   more as they succeed (Postfix: `initial_destination_concurrency`).
+ * - *Back-off.* A server that says "not now" (421, 4yz) halves that number.
+ * - *One destination, tried as one.* Where no server of a destination can be reached or may be used, the next
+ *   message would fail the same way. What is due shares the fate without being tried; after a pause one
+ *   message is tried, and only if it gets through do the others follow.
+ */
+import type { DestinationState } from '../queue/queue.js';
+import { pauseAfter, type RetrySchedule } from './retry-schedule.js';
+
+export interface DestinationLimits {
+  /** Messages under way at first. */
+  readonly initial: number;
+  /** And at most. */
+  readonly most: number;
+}
+
+/** The pauses between tries of a destination that is down end here: whoever is up again is noticed. */
+const LONGEST_PAUSE = 60 * 60_000;
+
+/** Claims of a destination that share the fate of the one that failed, at a time. */
+const DRAIN = 500;
+
+/** Destinations that are remembered; those that are fine and as they were at first are forgotten first. */
+const MAX_DESTINATIONS = 50_000;
+
+interface Health {
+  limit: number;
+  /** Successes since the limit was last raised. */
+  successes: number;
+  /** Failures of the destination in a row. */
+  failures: number;
+  /** It is down, and what is due shares its fate. */
+  fate: Fate | undefined;
+  /** Milliseconds since the epoch: nothing is tried before. */
+  pausedUntil: number;
+}
+
+export interface Fate {
+  readonly reason: string;
+  readonly host: string | null;
+  readonly enhancedStatus: string | null;
+}
+
+export class DestinationHealth {
+  readonly #limits: DestinationLimits;
+  readonly #health = new Map<string, Health>();
+
+  constructor(limits: DestinationLimits) {
+    this.#limits = limits;
+  }
+
+  /** What was known before a restart. */
+  restore({ destination, failures }: DestinationState): void {
+    this.#of(destination).failures = failures;
+  }
+
+  /** Messages that may be under way now. */
+  limitOf(destination: string): number {
+    const health = this.#health.get(destination);
+    if (health === undefined) return this.#limits.initial;
+    if (health.fate !== undefined) return DRAIN;
+    return health.failures > 0 ? 1 : health.limit;
+  }
+
+  /** What a claim of this destination shares without being tried; undefined where it is to be tried. */
+  fateOf(destination: string): Fate | undefined {
+    return this.#health.get(destination)?.fate;
+  }
+
+  /** A message got through, or was refused for what it is: the destination works. True where it had not. */
+  succeeded(destination: string): boolean {
+    const health = this.#of(destination);
+    const wasDown = health.failures > 0;
+    health.failures = 0;
+    health.fate = undefined;
+    health.pausedUntil = 0;
+    if (health.limit < this.#limits.most && ++health.successes >= health.limit) {
+      health.successes = 0;
+      health.limit += Math.max(1, Math.floor(health.limit / 2));
+      health.limit = Math.min(health.limit, this.#limits.most);
+    }
+    return wasDown;
+  }
+
+  /** A server took connections, and wants less of them. */
+  overloaded(destination: string): void {
+    const health = this.#of(destination);
+    health.successes = 0;
+    health.limit = Math.max(1, Math.floor(health.limit / 2));
+  }
+
+  /** No server could be used: from now on what is due shares this fate, until `drained`. */
+  failed(destination: string, fate: Fate, now: number): void {
+    const health = this.#of(destination);
+    // Messages that were under way together fail together: that is one failure of the destination.
+    if (now < health.pausedUntil) return;
+    if (health.fate === undefined) health.failures += 1;
+    health.limit = this.#limits.initial;
+    health.successes = 0;
+    health.fate = fate;
+  }
+
+  /** Destinations whose due messages share a fate. */
+  *down(): Generator<string> {
+    for (const [destination, { fate }] of this.#health) if (fate !== undefined) yield destination;
+  }
+
+  /** Nothing is due there any more. The pause begins. */
+  drained(
+    destination: string,
+    schedule: RetrySchedule,
+    now: number,
+    random: number,
+  ): DestinationState | undefined {
+    const health = this.#health.get(destination);
+    if (health?.fate === undefined) return undefined;
+    const { fate, failures } = health;
+    const longest = Math.min(LONGEST_PAUSE, schedule.longest);
+    const notBefore = now + pauseAfter(failures, { ...schedule, longest }, random);
+    health.fate = undefined;
+    health.pausedUntil = notBefore;
+    return { destination, notBefore, failures, reason: fate.reason };
+  }
+
+  #of(destination: string): Health {
+    const known = this.#health.get(destination);
+    if (known !== undefined) return known;
+    if (this.#health.size >= MAX_DESTINATIONS) this.#forget();
+    const { initial: limit } = this.#limits;
+    const made: Health = { limit, successes: 0, failures: 0, fate: undefined, pausedUntil: 0 };
+    this.#health.set(destination, made);
+    return made;
+  }
+
+  /** The oldest that is fine; where none is, the oldest. */
+  #forget(): void {
+    for (const [destination, { failures }] of this.#health) {
+      if (failures > 0) continue;
+      this.#health.delete(destination);
+      return;
+    }
+    const [oldest] = this.#health.keys();
+    if (oldest !== undefined) this.#health.delete(oldest);
+  }
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { HostLimits } from './host-limits.js';
+
+const A = { address: '192.0.2.1', port: 25 };
+const B = { address: '192.0.2.2', port: 25 };
+
+/** Whether a promise has resolved by the end of this turn of the event loop. */
+async function isThere(promise: Promise<unknown>): Promise<boolean> {
+  let there = false;
+  void promise.then(
+    () => {
+      there = true;
+    },
+    () => {},
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  return there;
+}
+
+describe('the limits of connections', () => {
+  it('keep one more to a server waiting until one has ended', async () => {
+    const limits = new HostLimits({ perHost: 2, total: 10 });
+    const first = await limits.acquire(A);
+    await limits.acquire(A);
+    const third = limits.acquire(A);
+    expect(await isThere(third)).toBe(false);
+    expect(await isThere(limits.acquire(B))).toBe(true);
+    first.release('ok');
+    expect(await isThere(third)).toBe(true);
+  });
+
+  it('hold over all servers, and let the one that waited longest at any of them go on', async () => {
+    const limits = new HostLimits({ perHost: 5, total: 2 });
+    const first = await limits.acquire(A);
+    await limits.acquire(A);
+    const other = limits.acquire(B);
+    expect(await isThere(other)).toBe(false);
+    first.release('failed');
+    expect(await isThere(other)).toBe(true);
+    expect(limits.open).toBe(2);
+  });
+
+  it('are halved for a server that is busy, and come back one by one', async () => {
+    const limits = new HostLimits({ perHost: 4, total: 10 });
+    const permits = await Promise.all([1, 2, 3, 4].map(() => limits.acquire(A)));
+    permits[0]?.release('busy'); // four were open, two may be
+    const next = limits.acquire(A);
+    expect(await isThere(next)).toBe(false);
+    permits[1]?.release('failed');
+    expect(await isThere(next)).toBe(false);
+    permits[2]?.release('failed');
+    expect(await isThere(next)).toBe(true);
+    const another = limits.acquire(A);
+    expect(await isThere(another)).toBe(false);
+    permits[3]?.release('ok');
+    expect(await isThere(another)).toBe(true);
+  });
+
+  it('count a permit that is given back twice once', async () => {
+    const limits = new HostLimits({ perHost: 1, total: 1 });
+    const permit = await limits.acquire(A);
+    permit.release('ok');
+    permit.release('ok');
+    expect(limits.open).toBe(0);
+  });
+
+  it('leave no trace of whoever gave up waiting', async () => {
+    const limits = new HostLimits({ perHost: 1, total: 10 });
+    const first = await limits.acquire(A);
+    const stop = new AbortController();
+    const second = limits.acquire(A, stop.signal);
+    stop.abort(new Error('enough'));
+    await expect(second).rejects.toThrow('enough');
+    first.release('ok');
+    expect(limits.open).toBe(0);
+    expect(await isThere(limits.acquire(A))).toBe(true);
+  });
+
+  it('ask for a slot where nodes share a server, until there is one', async () => {
+    let free = false;
+    let released = 0;
+    const takeSlot = (): Promise<{ release(): void } | undefined> =>
+      Promise.resolve(free ? { release: () => void released++ } : undefined);
+    const limits = new HostLimits({ perHost: 5, total: 5, takeSlot, again: 1 });
+    const permit = limits.acquire(A);
+    expect(await isThere(permit)).toBe(false);
+    free = true;
+    (await permit).release('ok');
+    expect(released).toBe(1);
+  });
+});

@@ -1,0 +1,188 @@
+/**
+ * Who may have one more connection: so many to one server, so many in all.
+ *
+ * A server is its address and port: thousands of domains may be at one, and it counts them together. One that
+ * says it has too much to do (421, 4yz to MAIL) is left with half as many, and gets them back one by one as
+ * connections end well.
+ */
+import type { Slot } from '../queue/queue.js';
+
+export interface HostLimitOptions {
+  readonly perHost: number;
+  readonly total: number;
+  /** Where nodes share a queue, they share a server's connections: asked before each new one. */
+  readonly takeSlot?: (host: string) => Promise<Slot | undefined>;
+  /** Milliseconds until a slot that other nodes have is asked for again. */
+  readonly again?: number;
+}
+
+/** How the connection ended. */
+export type Ending = 'ok' | 'failed' | 'busy';
+
+export interface HostPermit {
+  release(ending: Ending): void;
+}
+
+interface Waiting {
+  readonly key: string;
+  readonly go: (permit: HostPermit) => void;
+}
+
+interface Host {
+  open: number;
+  limit: number;
+  /** Waiting, oldest first. */
+  readonly queue: Set<Waiting>;
+}
+
+const SLOT_AGAIN = 500;
+
+export class HostLimits {
+  readonly #options: HostLimitOptions;
+  readonly #hosts = new Map<string, Host>();
+  #open = 0;
+
+  constructor(options: HostLimitOptions) {
+    this.#options = options;
+  }
+
+  /** Connections that are open, or about to be. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Resolves when the connection may be made. Rejects only when `signal` aborts. */
+  async acquire(
+    target: { readonly address: string; readonly port: number },
+    signal?: AbortSignal,
+  ): Promise<HostPermit> {
+    signal?.throwIfAborted();
+    const key = `${target.address}#${target.port}`;
+    const permit = await this.#localPermit(key, signal);
+    const { takeSlot } = this.#options;
+    if (takeSlot === undefined) return permit;
+    try {
+      const slot = await this.#slot(key, takeSlot, signal);
+      return {
+        release: (ending) => {
+          slot.release();
+          permit.release(ending);
+        },
+      };
+    } catch (error) {
+      permit.release('ok');
+      throw error;
+    }
+  }
+
+  async #slot(
+    key: string,
+    takeSlot: (host: string) => Promise<Slot | undefined>,
+    signal: AbortSignal | undefined,
+  ): Promise<Slot> {
+    for (;;) {
+      const slot = await takeSlot(key);
+      if (slot !== undefined) return slot;
+      await pause(this.#options.again ?? SLOT_AGAIN, signal);
+    }
+  }
+
+  #localPermit(key: string, signal: AbortSignal | undefined): Promise<HostPermit> {
+    const host = this.#of(key);
+    if (host.queue.size === 0 && this.#fits(host)) return Promise.resolve(this.#admit(key, host));
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        host.queue.delete(waiting);
+        this.#tidy(key, host);
+        reject(signal?.reason);
+      };
+      const go = (permit: HostPermit): void => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(permit);
+      };
+      const waiting: Waiting = { key, go };
+      host.queue.add(waiting);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  #fits({ open, limit }: Host): boolean {
+    return open < limit && this.#open < this.#options.total;
+  }
+
+  #admit(key: string, host: Host): HostPermit {
+    host.open += 1;
+    this.#open += 1;
+    let released = false;
+    return {
+      release: (ending) => {
+        if (released) return;
+        released = true;
+        host.open -= 1;
+        this.#open -= 1;
+        this.#learn(host, ending);
+        this.#next(key, host);
+      },
+    };
+  }
+
+  #learn(host: Host, ending: Ending): void {
+    switch (ending) {
+      case 'busy':
+        host.limit = Math.max(1, Math.floor((host.open + 1) / 2));
+        return;
+      case 'ok':
+        host.limit = Math.min(this.#options.perHost, host.limit + 1);
+        return;
+      case 'failed':
+        return;
+      default:
+        ending satisfies never;
+    }
+  }
+
+  /** Whoever waits for this server goes first; what was kept back by the total may be for any. */
+  #next(key: string, host: Host): void {
+    this.#release(host);
+    if (this.#open < this.#options.total) {
+      for (const other of this.#hosts.values()) if (other.queue.size > 0) this.#release(other);
+    }
+    this.#tidy(key, host);
+  }
+
+  #release(host: Host): void {
+    for (const waiting of host.queue) {
+      if (!this.#fits(host)) return;
+      host.queue.delete(waiting);
+      waiting.go(this.#admit(waiting.key, host));
+    }
+  }
+
+  #of(key: string): Host {
+    const known = this.#hosts.get(key);
+    if (known !== undefined) return known;
+    const made: Host = { open: 0, limit: this.#options.perHost, queue: new Set() };
+    this.#hosts.set(key, made);
+    return made;
+  }
+
+  /** A server that nobody talks to and that may have all is not worth remembering. */
+  #tidy(key: string, host: Host): void {
+    const isPlain = host.open === 0 && host.queue.size === 0 && host.limit === this.#options.perHost;
+    if (isPlain) this.#hosts.delete(key);
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}

@@ -1,0 +1,150 @@
+/**
+ * Carries jobs out in this thread: each is one message's recipients at one destination, delivered by
+ * @danelaw/smtp over connections and TLS sessions that jobs share.
+ */
+import {
+  type ClientOptions,
+  type DsnRequest,
+  deliverToDestination,
+  type Mailbox,
+  makeClient,
+  parseMailbox,
+  type RecipientDsn,
+  type RecipientOutcome,
+  SessionPool,
+} from '@danelaw/smtp';
+import type { Claim } from '../queue/queue.js';
+import type { Deliverer, Job, JobOutcome, JobResult } from './job.js';
+import { deferredOutcome } from './settlement.js';
+
+export interface JobRunnerOptions {
+  /** All but the pool and the signal, which are the runner's. */
+  readonly client: Omit<ClientOptions, 'pool' | 'signal'>;
+  readonly pool: {
+    /** Milliseconds that an idle connection is kept. */
+    readonly idle: number;
+    readonly messages: number;
+  };
+  readonly clock: () => number;
+}
+
+interface Running {
+  leaseUntil: number | undefined;
+  /** A server may have the message from now on. */
+  handedOver: boolean;
+  readonly stop: AbortController;
+}
+
+export class JobRunner implements Deliverer {
+  readonly #options: JobRunnerOptions;
+  readonly #pool: SessionPool;
+  readonly #client: ReturnType<typeof makeClient>;
+  readonly #running = new Map<number, Running>();
+  #draining = false;
+
+  constructor(options: JobRunnerOptions) {
+    this.#options = options;
+    const { idle, messages } = options.pool;
+    this.#pool = new SessionPool({ limits: { idleTime: idle, messages } });
+    this.#client = makeClient({ ...options.client, pool: this.#pool });
+  }
+
+  async deliver({ number, claim, body }: Job, durable: Promise<void>): Promise<JobResult> {
+    const running: Running = {
+      leaseUntil: claim.leaseUntil,
+      handedOver: false,
+      stop: new AbortController(),
+    };
+    if (this.#draining) return { status: 'untried' };
+    this.#running.set(number, running);
+    try {
+      const outcome = await this.#try({ number, claim, body }, durable, running);
+      const nobodyKnows = outcome.recipients.every(({ status }) => status === 'deferred');
+      return this.#draining && !running.handedOver && nobodyKnows
+        ? { status: 'untried' }
+        : { status: 'tried', outcome };
+    } catch (error) {
+      if (running.stop.signal.aborted) return { status: 'untried' };
+      throw error;
+    } finally {
+      this.#running.delete(number);
+    }
+  }
+
+  extend(number: number, leaseUntil: number): void {
+    const running = this.#running.get(number);
+    if (running !== undefined) running.leaseUntil = leaseUntil;
+  }
+
+  drain(): void {
+    this.#draining = true;
+    for (const { handedOver, stop } of this.#running.values()) if (!handedOver) stop.abort();
+    this.#pool.close();
+  }
+
+  /** Others take over: connections are kept for nobody any more. */
+  retire(): void {
+    this.#pool.close();
+  }
+
+  async #try({ claim, body }: Job, durable: Promise<void>, running: Running): Promise<JobOutcome> {
+    const { envelope, destination } = claim;
+    const mailboxes = claim.recipients.map(({ address }) => parseMailbox(address));
+    const from = envelope.from === '' ? undefined : parseMailbox(envelope.from);
+    const result = await deliverToDestination(
+      { ...this.#client, signal: running.stop.signal },
+      {
+        nextHop: destination,
+        from,
+        recipients: mailboxes.flatMap((mailbox) => mailbox ?? []),
+        message: {
+          octets: body,
+          eightBit: envelope.eightBit,
+          utf8Header: envelope.utf8Header,
+          tlsRequiredNo: envelope.tlsRequiredNo,
+        },
+        requireTls: envelope.requireTls,
+        dsn: dsnOf(claim, mailboxes),
+        durable,
+        mayHandOver: () => Promise.resolve(this.#mayHandOver(running)),
+      },
+    );
+    const outcomes = result.outcomes;
+    const recipients = claim.recipients.map(({ address }, i) => outcomeOf(address, mailboxes[i], outcomes));
+    return {
+      recipients,
+      attempts: result.attempts,
+      unrouted: result.unrouted === undefined ? [] : [result.unrouted],
+    };
+  }
+
+  /** The last question before the final dot. */
+  #mayHandOver(running: Running): string | undefined {
+    if (running.stop.signal.aborted || this.#draining) return 'the relay is stopping';
+    const { leaseUntil } = running;
+    const longest = this.#client.timeouts['data-end'];
+    if (leaseUntil !== undefined && this.#options.clock() + longest > leaseUntil) {
+      return 'the claim on this message could end before the server has answered, and another node send it too';
+    }
+    running.handedOver = true;
+    return undefined;
+  }
+}
+
+/** What the sender wants to hear goes on to the next hop, which then reports itself (RFC 3461 section 5.2.1). */
+function dsnOf({ envelope, recipients }: Claim, mailboxes: readonly (Mailbox | undefined)[]): DsnRequest {
+  const wishes = recipients.flatMap(({ notify, orcpt }, i): [Mailbox, RecipientDsn][] => {
+    const mailbox = mailboxes[i];
+    return mailbox === undefined ? [] : [[mailbox, { notify, orcpt }]];
+  });
+  return { envid: envelope.envid, ret: envelope.ret, recipients: new Map(wishes) };
+}
+
+function outcomeOf(
+  address: string,
+  mailbox: Mailbox | undefined,
+  outcomes: ReadonlyMap<Mailbox, RecipientOutcome>,
+): RecipientOutcome {
+  const outcome = mailbox === undefined ? undefined : outcomes.get(mailbox);
+  return outcome ?? deferredOutcome(address, '4.3.5', `"${address}" in the queue is no mailbox`);
+}

@@ -1,0 +1,371 @@
+/**
+ * Keeps mail moving: claims what is due, has it tried, settles what became of it - many destinations at a time,
+ * and no destination with more than it can take.
+ *
+ * The order of things is what makes the relay lose nothing:
+ *
+ *     claim -> try -> settle (durable, with the bounces that come of it) -> the connection may hand over the next
+ *
+ * A crash anywhere before the settlement repeats a try at most.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { logAttempts, logRecipients, type RelayLog } from '../log/relay-log.js';
+import {
+  BodyLostError,
+  type Claim,
+  type NewMessage,
+  type Queue,
+  type Settled,
+  type Settlement,
+} from '../queue/queue.js';
+import { DestinationHealth, type DestinationLimits, type Fate } from './destination-health.js';
+import { Gate } from './gate.js';
+import type { Deliverer, JobOutcome, JobResult } from './job.js';
+import type { RetrySchedule } from './retry-schedule.js';
+import { conclude, deferredOutcome, type Report } from './settlement.js';
+import { verdictOnDestination } from './verdict-on-destination.js';
+
+export interface SchedulerOptions {
+  readonly queue: Queue;
+  readonly deliverer: Deliverer;
+  /** Messages for senders who have to hear of something; none where nobody has to. */
+  readonly reportsFor: (
+    claim: Claim,
+    reports: readonly Report[],
+    body: () => Promise<Uint8Array | undefined>,
+  ) => Promise<readonly NewMessage[]>;
+  readonly schedule: RetrySchedule;
+  readonly destinations: DestinationLimits;
+  /** Claims under way at most. */
+  readonly total: number;
+  /** Milliseconds that a claim lives where several nodes share the queue. */
+  readonly lease: number;
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly log: RelayLog;
+  /** Hears of everything that was tried: TLS reports, metrics. */
+  readonly onOutcome?: (claim: Claim, outcome: JobOutcome) => void;
+}
+
+/** Claims that are asked for at a time. */
+const BATCH = 200;
+/** Octets of bodies that are in memory for deliveries under way. A larger message goes alone. */
+const BODY_OCTETS = 128 * 1024 * 1024;
+/** Milliseconds: the queue is asked at least this often, whatever it said about when more would be due. */
+const LONGEST_SLEEP = 60_000;
+/** Milliseconds between tries to settle where there is no room. */
+const SETTLE_AGAIN = 1000;
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #health: DestinationHealth;
+  readonly #bodies = new Gate(BODY_OCTETS);
+  readonly #running = new Map<number, Claim>();
+  readonly #stopped = new AbortController();
+  #numbers = 0;
+  #pumping = false;
+  #again = false;
+  #timer: NodeJS.Timeout | undefined;
+  #renewal: NodeJS.Timeout | undefined;
+  #unlisten: (() => void) | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#health = new DestinationHealth(options.destinations);
+  }
+
+  /** Claims under way. */
+  get inFlight(): number {
+    return this.#running.size;
+  }
+
+  async start(): Promise<void> {
+    const { queue, lease } = this.#options;
+    for await (const state of queue.destinations()) this.#health.restore(state);
+    this.#unlisten = queue.onWork(() => this.wake());
+    this.#renewal = setInterval(() => void this.#renew(), Math.max(1000, lease / 10)).unref();
+    this.wake();
+  }
+
+  /** Looks for work now. */
+  wake(): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#again = true;
+    if (this.#pumping) return;
+    this.#pumping = true;
+    // Whatever wakes us in one turn of the event loop is answered by one claim.
+    setImmediate(() => void this.#pump());
+  }
+
+  /**
+   * Claims nothing any more, and resolves when nothing is under way: what no server can have is given back at
+   * once, what has been handed over is waited for.
+   */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    clearTimeout(this.#timer);
+    this.#unlisten?.();
+    this.#options.deliverer.drain();
+    if (this.#running.size > 0 || this.#pumping) await new Promise<void>((idle) => (this.#idle = idle));
+    clearInterval(this.#renewal);
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (this.#again && !this.#stopped.signal.aborted) {
+        this.#again = false;
+        await this.#claim();
+      }
+    } catch (error) {
+      this.#options.log.error('queue', { reason: wordsOf(error) });
+      this.#wakeIn(SETTLE_AGAIN);
+    } finally {
+      this.#pumping = false;
+      if (this.#again) this.wake();
+      this.#tellIdle();
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const { queue, total, lease, clock } = this.#options;
+    const max = Math.min(BATCH, total - this.#running.size);
+    if (max <= 0) return; // the next settlement wakes us
+    const now = clock();
+    const limitOf = (destination: string): number => this.#health.limitOf(destination);
+    const { claims, nextDue } = await queue.claim({ now, max, limitOf, lease });
+    for (const claim of claims) this.#start(claim);
+    if (claims.length === max) {
+      this.#again = true;
+      return;
+    }
+    await this.#pauseWhatIsDown(new Set(claims.map(({ destination }) => destination)));
+    this.#wakeIn(nextDue === undefined ? LONGEST_SLEEP : nextDue - clock());
+  }
+
+  #wakeIn(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    const wait = Math.min(LONGEST_SLEEP, Math.max(1, milliseconds));
+    this.#timer = setTimeout(() => this.wake(), wait).unref();
+  }
+
+  /** Where everything that was due has shared its destination's fate, the pause begins. */
+  async #pauseWhatIsDown(justClaimed: ReadonlySet<string>): Promise<void> {
+    const { queue, schedule, clock, random, log } = this.#options;
+    for (const destination of [...this.#health.down()]) {
+      if (justClaimed.has(destination)) continue;
+      const state = this.#health.drained(destination, schedule, clock(), random());
+      if (state === undefined) continue;
+      const { failures, reason, notBefore } = state;
+      log.warn('destination', {
+        destination,
+        status: 'down',
+        failures,
+        notBefore: new Date(notBefore).toISOString(),
+        reason,
+      });
+      await queue.setDestination(destination, state);
+      // Work may have become due between the claim and this.
+      this.#again = true;
+    }
+  }
+
+  #start(claim: Claim): void {
+    const number = ++this.#numbers;
+    this.#running.set(number, claim);
+    void this.#run(number, claim)
+      .catch((error: unknown) => {
+        // Nothing is lost: the claim ends with this process, or with its lease.
+        this.#options.log.error('internal', { id: claim.id, reason: wordsOf(error) });
+      })
+      .finally(() => {
+        this.#running.delete(number);
+        this.wake();
+        this.#tellIdle();
+      });
+  }
+
+  #tellIdle(): void {
+    if (this.#running.size === 0 && !this.#pumping) this.#idle?.();
+  }
+
+  async #run(number: number, claim: Claim): Promise<void> {
+    const { queue, clock } = this.#options;
+    const fate = this.#health.fateOf(claim.destination);
+    if (fate !== undefined) {
+      await this.#settle(claim, shared(claim, fate), () => this.#bodyIfThere(claim));
+      return;
+    }
+    await this.#bodies.take(claim.size);
+    try {
+      let body: Uint8Array;
+      try {
+        body = await queue.body(claim.id);
+      } catch (error) {
+        if (!(error instanceof BodyLostError)) throw error;
+        this.#options.log.error('body-lost', { id: claim.id, reason: error.message });
+        await this.#settle(claim, lost(claim, error), nothing);
+        return;
+      }
+      const { promise: durable, resolve, reject } = promiseWithResolvers();
+      durable.catch(() => {}); // whoever has a connection waits for it; there may be nobody
+      try {
+        const result = await this.#deliver(number, claim, body, durable);
+        if (result.status === 'untried') {
+          resolve();
+          await queue.release(claim);
+          return;
+        }
+        this.#learn(claim, result.outcome, clock());
+        await this.#settle(claim, result.outcome, () => Promise.resolve(body));
+        resolve();
+      } catch (error) {
+        reject(error);
+        throw error;
+      }
+    } finally {
+      this.#bodies.give(claim.size);
+    }
+  }
+
+  async #deliver(number: number, claim: Claim, body: Uint8Array, durable: Promise<void>): Promise<JobResult> {
+    try {
+      return await this.#options.deliverer.deliver({ number, claim, body }, durable);
+    } catch (error) {
+      const reason = `the delivery broke off (${wordsOf(error)}); it is not known how far it went, so the message may arrive twice`;
+      const recipients = claim.recipients.map(({ address }) => deferredOutcome(address, '4.3.0', reason));
+      return { status: 'tried', outcome: { recipients, attempts: [], unrouted: [] } };
+    }
+  }
+
+  #learn(claim: Claim, outcome: JobOutcome, now: number): void {
+    const { queue, log } = this.#options;
+    const { destination } = claim;
+    const verdict = verdictOnDestination(claim, outcome);
+    switch (verdict.kind) {
+      case 'works':
+        if (this.#health.succeeded(destination)) {
+          log.info('destination', { destination, status: 'up' });
+          void queue.setDestination(destination, undefined).catch(() => {});
+        }
+        return;
+      case 'overloaded':
+        this.#health.overloaded(destination);
+        return;
+      case 'down':
+        this.#health.failed(destination, verdict.fate, now);
+        return;
+      case 'unknown':
+        return;
+      default:
+        verdict satisfies never;
+    }
+  }
+
+  async #settle(
+    claim: Claim,
+    outcome: JobOutcome,
+    body: () => Promise<Uint8Array | undefined>,
+  ): Promise<void> {
+    const { schedule, clock, random, log, onOutcome } = this.#options;
+    const now = clock();
+    const { recipients, reports, events } = conclude(claim, outcome.recipients, schedule, now, random());
+    const followUps = await this.#reports(claim, reports, body);
+    const settled = await this.#settleSurely(claim, { recipients, followUps });
+    logAttempts(log, claim, outcome.attempts);
+    onOutcome?.(claim, outcome);
+    if (settled.status === 'lost') {
+      log.warn('claim-lost', { id: claim.id, destination: claim.destination, reason: settled.reason });
+      return;
+    }
+    logRecipients(log, claim, events, now);
+    for (const { id, recipients: to } of followUps) {
+      log.info('queued', { id, from: '', to: to.map(({ address }) => address), about: claim.id });
+    }
+  }
+
+  async #reports(
+    claim: Claim,
+    reports: readonly Report[],
+    body: () => Promise<Uint8Array | undefined>,
+  ): Promise<readonly NewMessage[]> {
+    if (reports.length === 0) return [];
+    return await this.#options.reportsFor(claim, reports, body);
+  }
+
+  async #bodyIfThere(claim: Claim): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#options.queue.body(claim.id);
+    } catch (error) {
+      if (error instanceof BodyLostError) return undefined;
+      throw error;
+    }
+  }
+
+  /** What happened has happened: it is settled however long there is no room to write it down. */
+  async #settleSurely(claim: Claim, settlement: Settlement): Promise<Settled> {
+    const { queue, log } = this.#options;
+    for (let told = false; ; told = true) {
+      try {
+        return await queue.settle(claim, settlement);
+      } catch (error) {
+        if (!told) log.error('queue', { id: claim.id, reason: `can't settle: ${wordsOf(error)}` });
+        await sleep(SETTLE_AGAIN);
+      }
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { queue, deliverer, lease, clock, log } = this.#options;
+    const leased = [...this.#running].filter(([, { leaseUntil }]) => leaseUntil !== undefined);
+    if (leased.length === 0) return;
+    try {
+      const ends = await queue.renew(
+        leased.map(([, claim]) => claim),
+        clock(),
+        lease,
+      );
+      for (const [number, claim] of leased) {
+        const end = ends.get(claim);
+        if (end !== undefined) deliverer.extend(number, end);
+      }
+    } catch (error) {
+      log.error('queue', { reason: `can't renew leases: ${wordsOf(error)}` });
+    }
+  }
+}
+
+function shared(claim: Claim, { reason, host, enhancedStatus }: Fate): JobOutcome {
+  const words = `not tried, as another message to ${claim.destination} has just failed: ${reason}`;
+  const recipients = claim.recipients.map(({ address }) =>
+    deferredOutcome(address, enhancedStatus ?? '4.4.0', words, host),
+  );
+  return { recipients, attempts: [], unrouted: [] };
+}
+
+/** Nobody can send what is not there any more. Whoever wrote it has to hear that. */
+function lost(claim: Claim, error: BodyLostError): JobOutcome {
+  const recipients = claim.recipients.map(({ address }) => ({
+    ...deferredOutcome(address, '5.3.0', `the relay has lost the message: ${error.message}`),
+    status: 'failed' as const,
+  }));
+  return { recipients, attempts: [], unrouted: [] };
+}
+
+const nothing = (): Promise<undefined> => Promise.resolve(undefined);
+
+function promiseWithResolvers(): {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+} {
+  let resolve = (): void => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,38 @@
+/**
+ * What one try says about its destination as a whole, beside what it says about the message.
+ *
+ * A server that answered MAIL, RCPT or DATA works, whatever it said of the message. Where no session was opened
+ * with any server - look-ups failed, nobody could be connected to, nobody fulfilled the policy - the next
+ * message would meet the same. A policy of the message itself (REQUIRETLS, `TLS-Required: No`) says nothing
+ * about others.
+ */
+import type { Claim } from '../queue/queue.js';
+import type { Fate } from './destination-health.js';
+import type { JobOutcome } from './job.js';
+
+export type DestinationVerdict =
+  | { readonly kind: 'works' }
+  /** It wants less: 421 or 4yz to something that has nothing to do with a recipient. */
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'down'; readonly fate: Fate }
+  | { readonly kind: 'unknown' };
+
+export function verdictOnDestination(claim: Claim, outcome: JobOutcome): DestinationVerdict {
+  const completed = outcome.attempts.filter(({ status }) => status === 'completed');
+  if (completed.length > 0) {
+    const last = completed.at(-1)?.recipients ?? [];
+    const busy = last.length > 0 && last.every(({ status, stage, code }) => isBusy(status, stage, code));
+    return busy ? { kind: 'overloaded' } : { kind: 'works' };
+  }
+  const isOrdinary = !claim.envelope.requireTls && !claim.envelope.tlsRequiredNo;
+  const [first] = outcome.recipients;
+  const allDeferred = outcome.recipients.every(({ status }) => status === 'deferred');
+  if (first === undefined || !isOrdinary || !allDeferred) return { kind: 'unknown' };
+  const { reason, host, enhancedStatus } = first;
+  return { kind: 'down', fate: { reason, host, enhancedStatus } };
+}
+
+/** 4yz to RCPT is about the recipient: a full mailbox, greylisting. */
+function isBusy(status: string, stage: string | null, code: number | null): boolean {
+  return status === 'deferred' && code !== null && (stage === 'mail' || code === 421);
+}

@@ -1,0 +1,68 @@
+/**
+ * MTA-STS policies for a program that runs for years: kept in a file over restarts, and fetched anew before they
+ * grow old, though no mail goes to their domains (RFC 8461 section 3.3).
+ */
+import type { Resolver } from '@danelaw/dns';
+import { MtaSts, type MtaStsOptions } from '@danelaw/smtp';
+import { loadStsCache, saveStsCache } from './sts-file.js';
+
+/** Milliseconds between writes of the policies: what a crash can forget. */
+const SAVE_EVERY = 60_000;
+/** Milliseconds between looks for policies that are older than a day. */
+const REFRESH_EVERY = 3_600_000;
+
+export interface StsPoliciesOptions {
+  /** They are forgotten with the program where it is left out. */
+  readonly file: string | undefined;
+  readonly clock: () => number;
+  /** Hears what went wrong, for people. */
+  readonly say: (words: string) => void;
+  readonly fetch?: Omit<MtaStsOptions, 'cache'>;
+}
+
+export class StsPolicies {
+  readonly source: MtaSts;
+  readonly #options: StsPoliciesOptions;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  private constructor(source: MtaSts, options: StsPoliciesOptions) {
+    this.source = source;
+    this.#options = options;
+  }
+
+  /** @throws (rejects) where there is a file that can't be read */
+  static async open(options: StsPoliciesOptions): Promise<StsPolicies> {
+    const { file, clock, fetch } = options;
+    const known = file === undefined ? {} : { cache: await loadStsCache(file, clock()) };
+    return new StsPolicies(new MtaSts({ ...fetch, ...known }), options);
+  }
+
+  /** Saves what is known, and fetches anew what is older than a day. */
+  keepUp(resolver: Resolver, signal: AbortSignal): void {
+    const refresh = async (): Promise<void> => {
+      try {
+        await this.source.refresh({ resolver, now: this.#options.clock(), signal });
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    };
+    this.#timers.push(setInterval(() => void this.#save(), SAVE_EVERY).unref());
+    this.#timers.push(setInterval(() => void refresh(), REFRESH_EVERY).unref());
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.source.close();
+    await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    const { file, clock, say } = this.#options;
+    if (file === undefined) return;
+    try {
+      await saveStsCache(file, this.source.cache, clock());
+    } catch (error) {
+      say(`MTA-STS policies could not be kept in ${file}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
