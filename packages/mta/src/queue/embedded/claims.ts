@@ -5,7 +5,7 @@
  * process has looked; every destination before it that may have something to give is in `#ready`, and stands
  * there in turn. One that has nothing to give is dropped, and comes back when something changes about it: work
  * is added, settled, given back, or (`#later`) becomes due behind work that is in hand. So a claim looks at
- * destinations that have something to give, and at each of the others once.
+ * destinations that have something to give, at those that are at their limit, and at each of the others once.
  */
 import type { Claim, ClaimBatch, ClaimRequest } from '../queue.js';
 import { AFTER_ALL, keysUnder, SEPARATOR, type Table, type TableReader } from './draft.js';
@@ -31,7 +31,9 @@ export class Claims {
   readonly #live = new Map<string, Claim>();
   readonly #liveOf = new Map<string, number>();
   readonly #ready = new Set<string>();
-  /** Those of which nothing may be claimed, and which have no claim whose end would bring them back. */
+  /** Those that have as many claims as they may. There are no more of them than there are claims. */
+  readonly #atLimit = new Set<string>();
+  /** Those of which nothing may be claimed at all. */
   readonly #denied = new Set<string>();
   readonly #later = new TimeHeap();
   #scanned = '';
@@ -62,6 +64,7 @@ export class Claims {
   /** Something about that destination has changed. */
   changed(destination: string): void {
     this.#later.forget(destination);
+    this.#atLimit.delete(destination);
     this.#ready.add(destination);
   }
 
@@ -77,7 +80,7 @@ export class Claims {
     if (now < this.#lastNow) this.forget();
     this.#lastNow = now;
     for (const destination of this.#later.takeUntil(now)) this.#ready.add(destination);
-    this.#askDeniedAgain();
+    this.#askAgain(request);
     const claims: Claim[] = [];
     while (claims.length < max) {
       this.#lookFurther(now, Math.max(max, TURNS));
@@ -92,7 +95,13 @@ export class Claims {
     return { claims, nextDue: this.#nextDue(now) };
   }
 
-  #askDeniedAgain(): void {
+  /** Limits may have grown. */
+  #askAgain({ limitOf }: ClaimRequest): void {
+    for (const destination of this.#atLimit) {
+      if ((this.#liveOf.get(destination) ?? 0) >= limitOf(destination)) continue;
+      this.#atLimit.delete(destination);
+      this.#ready.add(destination);
+    }
     let asked = 0;
     for (const destination of this.#denied) {
       if (asked++ === DENIED_PER_CALL) break;
@@ -116,7 +125,7 @@ export class Claims {
     const { now, limitOf } = request;
     const live = this.#liveOf.get(destination) ?? 0;
     if (live >= limitOf(destination)) {
-      if (live === 0) this.#denied.add(destination);
+      (live === 0 ? this.#denied : this.#atLimit).add(destination);
       return undefined;
     }
     const known = this.#table('destinations').get(destination);

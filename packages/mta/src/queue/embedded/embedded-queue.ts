@@ -20,6 +20,7 @@ import {
   type QueueCounts,
   type QueueEntry,
   type QueueFilter,
+  QueueUnusableError,
   type Settled,
   type Settlement,
   type Slot,
@@ -32,6 +33,7 @@ import type { Claims } from './claims.js';
 import type { Cleaner } from './cleaner.js';
 import { AFTER_ALL, keysUnder, SEPARATOR } from './draft.js';
 import { decodeCounts, decodeDestination, decodeMessageEntry, decodeWork, parseWorkKey } from './entries.js';
+import { DamagedRecordError } from './fields.js';
 import { namesMessage, namesRecipient } from './filter.js';
 import type { Committed, LmdbIndex } from './lmdb-index.js';
 import type { Room } from './room.js';
@@ -51,6 +53,8 @@ export interface Parts {
   readonly cleaner: Cleaner;
   /** Undefined for a visitor. */
   readonly claims: Claims | undefined;
+  /** Makes the next start make the index anew. */
+  readonly markDamaged: (why: string) => Promise<void>;
   /** Gives up the ownership. */
   readonly leave: () => Promise<void>;
 }
@@ -81,7 +85,7 @@ export class EmbeddedQueue implements Queue {
       try {
         await this.#parts.index.change((changes) => changes.add(placed));
       } finally {
-        this.#parts.bodies.known(placed.place);
+        this.#known([placed]);
       }
       this.#cache.put(message.id, message.body);
     });
@@ -99,10 +103,11 @@ export class EmbeddedQueue implements Queue {
   }
 
   async claim(request: ClaimRequest): Promise<ClaimBatch> {
-    this.#mustBeOpen();
     const claims = this.#claims();
-    this.#parts.index.refresh();
-    return claims.claim(request);
+    return await this.#busy(async () => {
+      this.#parts.index.refresh();
+      return claims.claim(request);
+    });
   }
 
   async settle(claim: Claim, settlement: Settlement): Promise<Settled> {
@@ -128,7 +133,7 @@ export class EmbeddedQueue implements Queue {
         }
         return settled;
       } finally {
-        for (const { place } of followUps) this.#parts.bodies.known(place);
+        this.#known(followUps);
       }
     });
   }
@@ -250,17 +255,29 @@ export class EmbeddedQueue implements Queue {
   async #keep(message: NewMessage, followUp = false): Promise<PlacedMessage> {
     const { id, body } = message;
     const { index, room, bodies } = this.#parts;
+    index.refresh();
     if (this.#coming.has(id) || index.table('messages').get(id) !== undefined) {
       throw new Error(`The queue has a message ${id} already.`);
     }
+    const messages = decodeCounts(index.table('state').get('counts')).messages + this.#coming.size;
     this.#coming.add(id);
     try {
-      const { messages } = await this.counts();
       // A bounce may take the last room: without it, what it tells of could never be settled.
-      if (!followUp) await room.mustHave(body.length, messages + this.#coming.size - 1);
+      if (!followUp) await room.mustHave(body.length, messages);
       return await bodies.write(message);
-    } finally {
+    } catch (error) {
       this.#coming.delete(id);
+      throw error;
+    }
+  }
+
+  /** The index has these messages now, or never will; then their files are of no use. */
+  #known(messages: readonly PlacedMessage[]): void {
+    const { index, bodies, cleaner } = this.#parts;
+    for (const { id, place } of messages) {
+      this.#coming.delete(id);
+      bodies.known(place);
+      if (index.table('messages').get(id) === undefined) cleaner.add([place.file]);
     }
   }
 
@@ -314,6 +331,15 @@ export class EmbeddedQueue implements Queue {
     return claims;
   }
 
+  /** What can't be read back from the index makes it useless; the next start makes it anew. */
+  async #unusableIfDamaged(error: unknown): Promise<unknown> {
+    if (!(error instanceof DamagedRecordError)) return error;
+    await this.#parts.markDamaged(error.message);
+    return new QueueUnusableError("The queue's index is damaged: it is made anew at the next start.", {
+      cause: error,
+    });
+  }
+
   #mustBeOpen(): void {
     if (this.#closing !== undefined) throw new Error('The queue is closed.');
   }
@@ -324,6 +350,8 @@ export class EmbeddedQueue implements Queue {
     this.#underWay.add(work);
     try {
       return await work;
+    } catch (error) {
+      throw await this.#unusableIfDamaged(error);
     } finally {
       this.#underWay.delete(work);
     }

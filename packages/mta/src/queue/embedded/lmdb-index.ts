@@ -70,6 +70,8 @@ export class LmdbIndex {
       maxDbs: TABLES.length + 1,
       mapSize: MAP_OCTETS,
       overlappingSync: false,
+      // Batches of its own begin with a promise that nobody could handle the rejection of.
+      eventTurnBatching: false,
       encoding: 'string' as const,
       permissionsMode: FILE_MODE,
       noSubdir: false,

@@ -1,6 +1,7 @@
 /**
  * Opens the queue in a folder: finds out whether what is there can be used, and brings it in order.
  */
+import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { QueueUnusableError } from '../queue.js';
 import { BodyStore } from './body-store.js';
@@ -40,6 +41,8 @@ const FENCES_PER_OPENING = 2 ** 32;
 /** An index that others write to while it is checked may look damaged: then it is looked at again. */
 const CHECKS = 3;
 const FOLDER_DIGITS = 8;
+/** It stands where the index was found damaged while it was in use. */
+const DAMAGED = 'index/damaged';
 
 /** @throws (rejects) `QueueUnusableError` */
 export async function openEmbeddedQueue(options: EmbeddedOptions): Promise<EmbeddedQueue> {
@@ -105,7 +108,8 @@ async function assemble(options: EmbeddedOptions, leave: () => Promise<void>): P
     const inQueue = (file: string) => index.table('files').get(file) !== undefined;
     const trace = owner ? new Trace(directory, disk, inQueue) : new Trace(directory, disk);
     const cleaner = new Cleaner(index, bodies);
-    queue = new EmbeddedQueue({ index, bodies, room, trace, cleaner, claims, leave });
+    const markDamaged = (why: string) => disk.append(`${directory}/${DAMAGED}`, `${why}\n`);
+    queue = new EmbeddedQueue({ index, bodies, room, trace, cleaner, claims, markDamaged, leave });
     if (owner) cleaner.add(index.table('spent').keys('', AFTER_ALL));
     return queue;
   } catch (error) {
@@ -135,6 +139,7 @@ async function takeInWhatWasLeft(
 
 /** What is wrong with the index; undefined where it can be opened. */
 function check(directory: string): string | undefined {
+  if (existsSync(`${directory}/${DAMAGED}`)) return 'it had an entry that is none';
   let finding: string | undefined;
   for (let i = 0; i < CHECKS; i++) {
     finding = checkIndex(`${directory}/index/data.mdb`);

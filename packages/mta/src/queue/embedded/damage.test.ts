@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BodyLostError, QueueUnusableError } from '../queue.js';
+import { again, allDone, collect, message, NOW, only, request } from '../suite.js';
+import { checkIndex } from './index-check.js';
+import { type EmbeddedOptions, openEmbeddedQueue } from './open.js';
+
+const PAGE = 4096;
+
+let directory: string;
+let repairs: string[];
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'danelaw-queue-'));
+  repairs = [];
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const open = (changes: Partial<EmbeddedOptions> = {}) =>
+  openEmbeddedQueue({ directory, minFree: 0, onRepair: (text) => repairs.push(text), ...changes });
+const indexFile = () => join(directory, 'index', 'data.mdb');
+const bodyFiles = async () => {
+  const all = await readdir(join(directory, 'bodies'), { recursive: true, withFileTypes: true });
+  return all.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
+};
+
+/** A queue with some hundred messages, closed. */
+async function fill(): Promise<ReadonlyMap<string, Uint8Array>> {
+  const queue = await open();
+  const messages = Array.from({ length: 300 }, (_, i) =>
+    message([`a@d${i}.example`, `b@d${i}.example`], {}, new TextEncoder().encode(`body ${i}`)),
+  );
+  await Promise.all(messages.map((one) => queue.add(one)));
+  await queue.close();
+  return new Map(messages.map(({ id, body }) => [id, body]));
+}
+
+async function overwrite(path: string, at: number, octets: Uint8Array): Promise<void> {
+  const content = await readFile(path);
+  content.set(octets, at);
+  await writeFile(path, content);
+}
+
+describe('an index that was', () => {
+  const rows: [string, (size: number) => Promise<void>][] = [
+    ['deleted', () => unlink(indexFile())],
+    ['deleted with its folder', () => rm(join(directory, 'index'), { recursive: true })],
+    ['emptied', () => truncate(indexFile(), 0)],
+    ['cut off within its first page', () => truncate(indexFile(), 100)],
+    ['cut off after its first page', () => truncate(indexFile(), PAGE)],
+    ['cut off after its first two pages', () => truncate(indexFile(), 2 * PAGE)],
+    ['cut in half', (size) => truncate(indexFile(), size >> 1)],
+    ['filled with zeroes', (size) => writeFile(indexFile(), Buffer.alloc(size))],
+    ['filled with garbage', (size) => writeFile(indexFile(), randomBytes(size))],
+    [
+      'zeroed behind its first pages',
+      (size) => overwrite(indexFile(), 2 * PAGE, Buffer.alloc(size - 2 * PAGE)),
+    ],
+    [
+      'overwritten behind its first pages',
+      (size) => overwrite(indexFile(), 2 * PAGE, randomBytes(size - 2 * PAGE)),
+    ],
+    ['zeroed in its first page', () => overwrite(indexFile(), 0, Buffer.alloc(PAGE))],
+    ['overwritten in its second page', () => overwrite(indexFile(), PAGE, randomBytes(PAGE))],
+  ];
+  it.each(rows)('%s is made anew from the body files', async (_, damage) => {
+    const bodies = await fill();
+    await damage((await stat(indexFile())).size);
+    const queue = await open();
+    expect(repairs.at(-1)).toContain('300 messages');
+    expect(await queue.counts()).toMatchObject({ messages: 300, recipients: 600 });
+    for (const [id, body] of bodies) expect(Buffer.compare(await queue.body(id), body)).toBe(0);
+    expect((await queue.claim(request())).claims).toHaveLength(300);
+    await queue.close();
+  });
+
+  it('damaged is kept under another name', async () => {
+    await fill();
+    const garbage = randomBytes(10_000);
+    await writeFile(indexFile(), garbage);
+    await (await open({ clock: () => NOW })).close();
+    const kept = await readFile(join(directory, `index.damaged-${NOW}`, 'data.mdb'));
+    expect(Buffer.compare(kept, garbage)).toBe(0);
+    expect(repairs[0]).toContain(`index.damaged-${NOW}`);
+  });
+
+  it('overwritten in any one page that it uses is noticed, and no other', async () => {
+    await fill();
+    const content = await readFile(indexFile());
+    let noticed = 0;
+    for (let page = 2; page * PAGE < content.length; page++) {
+      const damaged = Buffer.from(content);
+      damaged.fill(0xa5, page * PAGE, (page + 1) * PAGE);
+      await writeFile(join(directory, 'copy'), damaged);
+      if (checkIndex(join(directory, 'copy')) !== undefined) noticed++;
+    }
+    // Pages of transactions before the last are free, and may hold anything.
+    expect(noticed).toBeGreaterThan(30);
+    await writeFile(join(directory, 'copy'), content);
+    expect(checkIndex(join(directory, 'copy'))).toBeUndefined();
+  });
+
+  it('damaged within an entry is noticed when that is read, and made anew at the next start', async () => {
+    await fill();
+    const content = await readFile(indexFile());
+    for (let at = content.indexOf('"arrived"'); at >= 0; at = content.indexOf('"arrived"', at)) {
+      content.write('"arrivex"', at, 'latin1');
+    }
+    await writeFile(indexFile(), content);
+    const queue = await open();
+    expect(repairs).toEqual([]);
+    await expect(queue.claim(request())).rejects.toThrow(QueueUnusableError);
+    await queue.close();
+    const next = await open();
+    expect((await next.claim(request())).claims).toHaveLength(300);
+    await next.close();
+  });
+
+  it('damaged is not touched by a visitor', async () => {
+    await fill();
+    await truncate(indexFile(), 2 * PAGE);
+    await expect(open({ mode: 'visitor' })).rejects.toThrow(QueueUnusableError);
+    expect((await stat(indexFile())).size).toBe(2 * PAGE);
+  });
+});
+
+describe('an index that is made anew', () => {
+  it('leaves out what is known to have left the queue', async () => {
+    const queue = await open();
+    const messages = Array.from({ length: 20 }, () => message(['a@one.example', 'b@two.example']));
+    await Promise.all(messages.map((one) => queue.add(one)));
+    const { claims } = await queue.claim(request());
+    const done = claims.filter(({ destination }, i) => destination === 'one.example' || i % 2 === 0);
+    for (const claim of done) await queue.settle(claim, { recipients: allDone(claim), followUps: [] });
+    const before = await collect(queue.list({}));
+    await queue.close();
+    await unlink(indexFile());
+    const next = await open();
+    expect(await collect(next.list({}))).toEqual(before);
+    await next.close();
+  });
+
+  it('goes on with new files beside the old ones', async () => {
+    await fill();
+    await unlink(indexFile());
+    const queue = await open();
+    const files = await bodyFiles();
+    await queue.add(message(['c@new.example']));
+    expect(await queue.counts()).toMatchObject({ messages: 301 });
+    expect((await bodyFiles()).length).toBe(files.length + 1);
+    await queue.close();
+  });
+
+  it('is made from the start again where that was interrupted', async () => {
+    await fill();
+    await rm(join(directory, 'index'), { recursive: true });
+    const interrupted = join(directory, 'index.new');
+    await mkdir(interrupted);
+    await writeFile(join(interrupted, 'data.mdb'), randomBytes(9000));
+    const queue = await open();
+    expect(await queue.counts()).toMatchObject({ messages: 300 });
+    await queue.close();
+  });
+});
+
+describe('a body that', () => {
+  it('is gone is said to be lost, and its message stays', async () => {
+    const queue = await open();
+    const added = message(['a@one.example']);
+    await queue.add(added);
+    await queue.close();
+    await unlink(only(await bodyFiles()));
+    const next = await open();
+    await expect(next.body(added.id)).rejects.toThrow(BodyLostError);
+    const claim = only((await next.claim(request())).claims);
+    await next.settle(claim, { recipients: [again(0, NOW + 1)], followUps: [] });
+    expect(await next.counts()).toMatchObject({ messages: 1 });
+    const last = only((await next.claim(request({ now: NOW + 1 }))).claims);
+    expect(await next.settle(last, { recipients: allDone(last), followUps: [] })).toEqual({
+      status: 'settled',
+    });
+    await next.close();
+  });
+
+  it.each([
+    ['was overwritten', (path: string) => overwrite(path, 400, Buffer.from('!'))],
+    ['was cut off', (path: string) => truncate(path, 400)],
+  ])('%s is said to be lost', async (_, damage) => {
+    const queue = await open();
+    const added = message(['a@one.example'], {}, Buffer.alloc(1000, 'x'));
+    await queue.add(added);
+    await queue.close();
+    await damage(only(await bodyFiles()));
+    const next = await open();
+    await expect(next.body(added.id)).rejects.toThrow(BodyLostError);
+    await next.close();
+  });
+});
+
+describe('body files', () => {
+  it('go when their last message goes', async () => {
+    const queue = await open();
+    const messages = Array.from({ length: 50 }, () => message(['a@one.example']));
+    await Promise.all(messages.map((one) => queue.add(one)));
+    expect((await bodyFiles()).length).toBeLessThan(10);
+    await queue.change({}, 'delete', NOW);
+    await queue.close();
+    expect(await bodyFiles()).toEqual([]);
+  });
+});
