@@ -3,7 +3,7 @@
  *
  *     {"level":"info","time":"2026-11-25T15:04:05.678Z","event":"delivered","id":"01kb...","to":"you@example.org",...}
  *
- * Lines are written in blocks behind the work's back, a second after they were made at the latest; errors, and
+ * Lines are written in blocks behind the work's back, a fifth of a second after they were made at the latest; errors, and
  * everything at the end of the program, at once.
  */
 import { destination, pino, stdTimeFunctions } from 'pino';
@@ -17,7 +17,7 @@ export interface ClosableLog extends RelayLog {
 /** Octets that are written at a time. */
 const BLOCK = 8 * 1024;
 /** Milliseconds. */
-const AT_LATEST = 1000;
+const AT_LATEST = 200;
 
 /** @param fd 1 is standard output */
 export function jsonLog(fd: number, level: 'info' | 'warn' | 'error'): ClosableLog {

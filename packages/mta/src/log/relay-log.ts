@@ -48,7 +48,8 @@ export function logAttempts(log: RelayLog, claim: Claim, attempts: readonly Atte
       log.warn('attempt', { ...where, status, stage, reply, enhancedStatus, failure: failureType, reason });
     } else if (attempt.tls !== null) {
       const { protocol, cipher, serverName, authenticated, reason } = attempt.tls;
-      log.info('tls', { ...where, protocol, cipher, serverName, authenticated, reason });
+      const { connection } = attempt;
+      log.info('tls', { ...where, connection, protocol, cipher, serverName, authenticated, reason });
     }
   }
 }
