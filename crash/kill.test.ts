@@ -10,9 +10,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { type Receipt, RecordingServer } from '../packages/mta/test/recording-server.js';
 import { RelayProcess } from '../packages/mta/test/relay-process.js';
 import { Load } from './load.js';
-import { type Receipt, RecordingServer } from './recording-server.js';
 
 const MESSAGES = Number(process.env['DANELAW_CRASH_MESSAGES'] ?? 20_000);
 const KILLS = Number(process.env['DANELAW_CRASH_KILLS'] ?? 100);

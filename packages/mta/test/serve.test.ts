@@ -10,6 +10,7 @@ import { SCENARIOS as ALL, type Internet, STS_SCENARIOS, startInternet } from '@
 import { createTransport } from 'nodemailer';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { run } from './program.js';
+import { RecordingServer } from './recording-server.js';
 import { RelayProcess } from './relay-process.js';
 
 /** All but those that need a rule of their own, an address literal, or a policy that was known before. */
@@ -191,6 +192,44 @@ exception = { reason = "their key changed", expires = 2099-01-01 }
     expect(event['reason']).toContain('did you mean "hostname"?');
     await submit('you@good-3-1-1.example', 'still here');
     await relay.event(({ event: name }) => name === 'delivered');
+  });
+
+  it('stops in time though a server does not answer, and tries that message again at the next start', async () => {
+    const silent = new RecordingServer({ habit: () => 'hang-at-dot' });
+    const dead = await silent.listen();
+    try {
+      relay.configure(
+        configuration(
+          `[[policy]]\ndomain = "silent.example"\nlevel = "none"\nrelay = "[127.0.0.1]:${dead}"`,
+        ).replace('[delivery]', '[delivery]\nstop_within = "300ms"'),
+      );
+      await relay.start();
+      const id = await submit('you@silent.example', 'no answer');
+      while (silent.messages === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(await relay.end('SIGTERM')).toBe(0);
+      const { out } = await run(['queue', 'show', id, '--json', '--config', config]);
+      expect(JSON.parse(out).recipients[0].state.last.reason).toContain('may arrive twice');
+    } finally {
+      await silent.close();
+    }
+  });
+
+  it('ends at once at the second signal', async () => {
+    const silent = new RecordingServer({ habit: () => 'hang-at-dot' });
+    const dead = await silent.listen();
+    try {
+      relay.configure(
+        configuration(`[[policy]]\ndomain = "silent.example"\nlevel = "none"\nrelay = "[127.0.0.1]:${dead}"`),
+      );
+      await relay.start();
+      await submit('you@silent.example', 'no answer');
+      while (silent.messages === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      relay.signal('SIGTERM');
+      await relay.event(({ event }) => event === 'stopping');
+      expect(await relay.end('SIGTERM')).toBe(0);
+    } finally {
+      await silent.close();
+    }
   });
 
   it('lets nobody else look into what it keeps', async () => {

@@ -22,9 +22,6 @@ interface ServeOptions {
 /** Read where it is there and no other is named. */
 export const CONFIG_FILE = '/etc/danelaw/danelaw.toml';
 
-/** Milliseconds that mail which was handed over is waited for after SIGTERM. */
-const GRACE = 30_000;
-
 const DESCRIPTION = `
 Runs the relay: takes mail from programs and mail servers, keeps it in a queue on disk, and delivers each
 message under the policy that its destination deserves - DANE, MTA-STS, or what the policy table says. What can't
@@ -88,7 +85,7 @@ async function serve(options: ServeOptions, io: Io): Promise<ExitCode> {
     process.exit(EXIT.OK);
   };
   process.on('SIGTERM', atOnce).on('SIGINT', atOnce);
-  await relay.stop(GRACE);
+  await relay.stop(config.relay.delivery.stopWithin);
   process.off('SIGHUP', onHup).off('SIGTERM', atOnce).off('SIGINT', atOnce);
   log.flush();
   return EXIT.OK;

@@ -89,6 +89,8 @@ export interface DeliveryConfig {
   readonly port: number;
   readonly source: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
   readonly timeouts: Timeouts;
+  /** Milliseconds that messages which were handed over are waited for when the relay stops. */
+  readonly stopWithin: number;
 }
 
 export interface DnsConfig {
@@ -255,6 +257,7 @@ function deliveryOf(table: Table): DeliveryConfig {
       ipv6: addressOf(table, 'source_ipv6', 6),
     },
     timeouts: timeoutsOf(table.table('timeouts')),
+    stopWithin: table.duration('stop_within') ?? 30_000,
   };
   if (config.level === 'fingerprint') {
     throw table.error('level', '"fingerprint" belongs to one host, and stands in a [[policy]]');

@@ -70,8 +70,11 @@ class DeliveryThread {
     durable.catch(() => {});
     try {
       const result = await this.#runner.deliver(job, durable);
+      // What was not tried has no outcome that could become durable.
+      if (result.status === 'untried') this.#durable.delete(number);
       this.#say({ kind: 'result', number, result });
     } catch (error) {
+      this.#durable.delete(number);
       this.#say({ kind: 'broken', number, reason: error instanceof Error ? error.message : String(error) });
     }
   }

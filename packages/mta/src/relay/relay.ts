@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Roots } from '@danelaw/dane';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import type { StsFinding } from '@danelaw/smtp';
@@ -130,12 +131,14 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     },
     async stop(grace) {
       log.info('stopping', { underWay: scheduler.inFlight });
-      const late = new Promise<void>((resolve) => setTimeout(resolve, grace).unref());
+      const late = sleep(grace, 'late' as const, { ref: false });
+      const idle = scheduler.stop().then(() => 'idle' as const);
       await listener.close(grace);
-      await Promise.race([scheduler.stop(), late]);
-      if (scheduler.inFlight > 0) {
-        // What is not answered yet is in doubt, and tried again at the next start.
+      if ((await Promise.race([idle, late])) === 'late') {
+        // Whoever has not answered by now is not waited for: his messages are in doubt, and are tried again.
         log.warn('stopping', { underWay: scheduler.inFlight, reason: 'the time to stop is over' });
+        await threads.end();
+        await idle;
       }
       ended.abort();
       for (const close of opened.reverse()) await close();

@@ -39,6 +39,8 @@ export interface RecordingServerOptions {
 
 export class RecordingServer {
   readonly receipts: Receipt[] = [];
+  /** Final dots that came, answered or not. */
+  messages = 0;
   /** Connections that ended with QUIT. */
   readonly quit = new Set<number>();
   /** Messages of each connection. */
@@ -178,6 +180,7 @@ class Conversation {
   #end(): void {
     const field = this.#message.find((line) => line.startsWith('X-Number: '));
     const number = field?.slice('X-Number: '.length) ?? '(none)';
+    this.#server.messages += 1;
     if (this.#habit === 'hang-at-dot') return;
     if (this.#habit === 'drop-at-dot') {
       this.#socket.destroy();
