@@ -6,16 +6,22 @@
  * SIGKILL leaves the page cache alone, so this says nothing about power loss; `power-loss.test.ts` does.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Receipt, RecordingServer } from '../packages/mta/test/recording-server.js';
+import { makeFolder, removeFolder } from '../interop/folder.js';
+import { freePort } from '../interop/free-port.js';
+import { startPostgres } from '../interop/postgres.js';
+import { RecordingServer } from '../packages/mta/test/recording-server.js';
 import { RelayProcess } from '../packages/mta/test/relay-process.js';
 import { Load } from './load.js';
+import { arrival, judge, sleep } from './verdict.js';
 
 const MESSAGES = Number(process.env['DANELAW_CRASH_MESSAGES'] ?? 20_000);
 const KILLS = Number(process.env['DANELAW_CRASH_KILLS'] ?? 100);
+/** Of the test with two nodes on PostgreSQL. */
+const NODE_MESSAGES = Math.ceil(MESSAGES / 2);
+const NODE_KILLS = KILLS;
 const SERVERS = 4;
 /** Milliseconds that the relay lives between two kills, at most. */
 const LIFE = 600;
@@ -53,10 +59,65 @@ describe('a relay that is killed again and again', () => {
       await relay.start();
     }
     await loading;
-    await arrival(servers.all, load, relay);
+    await arrival(servers.all, load, [relay]);
     expect(await relay.end('SIGTERM')).toBe(0);
     const verdict = judge(servers.all, load);
     console.log(`${kills} kills: ${JSON.stringify(verdict.numbers)}`);
+    expect(verdict.lost).toEqual([]);
+    expect(verdict.unexplained).toEqual([]);
+    expect(verdict.unknown).toEqual([]);
+  });
+});
+
+/** Milliseconds that a claim lives: short, so that what a dead node had is not waited for. */
+const LEASE = 6000;
+
+describe('nodes of a relay that are killed again and again, and their database', () => {
+  it('lose no acknowledged message, and send none twice but those in doubt', async () => {
+    const folder = await makeFolder('crash-postgres');
+    cleanups.push(() => removeFolder(folder));
+    const postgres = await startPostgres({ folder });
+    cleanups.push(() => postgres.stop('immediate'));
+    const servers = await startServers();
+    const ports = [await freePort(), await freePort()];
+    const nodes = ports.map((port) => {
+      const queue = `[queue]\nengine = "postgres"\nurl = "${postgres.url}"\nlease = "${LEASE}ms"\n`;
+      const timeouts = '[delivery.timeouts]\ndata_end = "2s"\n';
+      const own = join(folder, `node-${port}`);
+      const toml = `${configuration(own, port, servers.ports)}\n${queue}\n${timeouts}`;
+      return new RelayProcess(`${own}.toml`, toml);
+    });
+    cleanups.push(async () => {
+      for (const node of nodes) await node.end('SIGKILL');
+    });
+    for (const node of nodes) await node.start();
+    const load = new Load({
+      ports,
+      messages: NODE_MESSAGES,
+      clients: 10,
+      recipient: (number) => `you@d${number % 40}.example`,
+      size: 2000,
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    const loading = load.run();
+    for (let kill = 0; kill < NODE_KILLS; kill++) {
+      await sleep(100 + Math.random() * LIFE);
+      const node = nodes[kill % nodes.length];
+      if (kill % 10 === 9) {
+        // A crash of the database now and then, or an administrator's restart, with the nodes going on.
+        await postgres.stop(kill % 20 === 9 ? 'immediate' : 'fast');
+        await sleep(300);
+        await postgres.start();
+      } else {
+        await node?.end('SIGKILL');
+        await node?.start();
+      }
+    }
+    await loading;
+    await arrival(servers.all, load, nodes);
+    await sleep(2 * LEASE); // what was claimed by the dead is claimed again by then
+    const verdict = judge(servers.all, load);
+    console.log(`two nodes, ${NODE_KILLS} kills: ${JSON.stringify(verdict.numbers)}`);
     expect(verdict.lost).toEqual([]);
     expect(verdict.unexplained).toEqual([]);
     expect(verdict.unknown).toEqual([]);
@@ -81,7 +142,7 @@ function configuration(folder: string, port: number, servers: readonly number[])
   );
   return `
 hostname = "relay.example"
-state = "${join(folder, 'state')}"
+state = "${folder}-state"
 
 [[listen]]
 address = "127.0.0.1:${port}"
@@ -97,81 +158,4 @@ resolver = ["127.0.0.1#1"]
 enabled = false
 
 ${rules.join('\n')}`;
-}
-
-/** Until everything that was acknowledged is there, or nothing has come for long. */
-async function arrival(servers: readonly RecordingServer[], load: Load, relay: RelayProcess): Promise<void> {
-  let before = -1;
-  let still = 0;
-  for (;;) {
-    const arrived = new Set(servers.flatMap(({ receipts }) => receipts.map(({ number }) => Number(number))));
-    if ([...load.acknowledged].every((number) => arrived.has(number))) break;
-    still = arrived.size === before ? still + 1 : 0;
-    before = arrived.size;
-    if (still > 60) {
-      console.log(relay.lines.slice(-40).join('\n'));
-      return;
-    }
-    await sleep(500);
-  }
-  // What is still under way may be a second copy.
-  await sleep(3000);
-}
-
-interface Verdict {
-  /** Acknowledged, and never delivered. */
-  readonly lost: readonly number[];
-  /** Delivered twice, though the first time was not the last message of a connection that broke. */
-  readonly unexplained: readonly string[];
-  /** Delivered, and never handed in. */
-  readonly unknown: readonly string[];
-  readonly numbers: Readonly<Record<string, number>>;
-}
-
-function judge(servers: readonly RecordingServer[], load: Load): Verdict {
-  const byNumber = new Map<string, { receipt: Receipt; server: RecordingServer }[]>();
-  for (const server of servers) {
-    for (const receipt of server.receipts) {
-      const list = byNumber.get(receipt.number) ?? [];
-      list.push({ receipt, server });
-      byNumber.set(receipt.number, list);
-    }
-  }
-  const unexplained: string[] = [];
-  let twice = 0;
-  for (const [number, receipts] of byNumber) {
-    // All copies but one must have been in doubt on our side, or on the client's.
-    const certain = receipts.filter(({ receipt, server }) => !isInDoubt(receipt, server));
-    if (receipts.length > 1) twice += 1;
-    if (certain.length > 1) unexplained.push(number);
-  }
-  const lost = [...load.acknowledged].filter((number) => !byNumber.has(String(number)));
-  const known = (number: string): boolean =>
-    load.acknowledged.has(Number(number)) || load.inDoubt.has(Number(number));
-  const unknown = [...byNumber.keys()].filter((number) => !known(number));
-  const numbers = {
-    acknowledged: load.acknowledged.size,
-    inDoubtAtTheClient: load.inDoubt.size,
-    delivered: byNumber.size,
-    twice,
-    connections: servers.reduce((sum, { connections }) => sum + connections, 0),
-  };
-  return { lost, unexplained, unknown, numbers };
-}
-
-/** It was the last message on a connection that did not end with QUIT. */
-function isInDoubt({ connection, place }: Receipt, server: RecordingServer): boolean {
-  return !server.quit.has(connection) && place === (server.counts.get(connection) ?? 0) - 1;
-}
-
-const sleep = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
