@@ -25,11 +25,19 @@ export class Table {
   /** `listen[2]`; empty for the file itself. */
   readonly #path: string;
   readonly #known = new Set<string>();
+  readonly #onAsked: (key: string) => void;
 
-  constructor(source: Source, values: Readonly<Record<string, unknown>>, path = '') {
+  /** @param onAsked hears of every key that is asked for, with its table: `retry.first` */
+  constructor(
+    source: Source,
+    values: Readonly<Record<string, unknown>>,
+    path = '',
+    onAsked: (key: string) => void = () => {},
+  ) {
     this.#source = source;
     this.#values = values;
     this.#path = path;
+    this.#onAsked = onAsked;
   }
 
   get keys(): readonly string[] {
@@ -44,6 +52,7 @@ export class Table {
   /** The value as it is, for whoever checks it himself. */
   raw(key: string): unknown {
     this.#known.add(key);
+    this.#onAsked(this.#name(key));
     return this.#values[key];
   }
 
@@ -106,7 +115,7 @@ export class Table {
     const value = this.#typed(key, `a table: [${this.#name(key)}]`, (each) =>
       isTable(each) ? each : undefined,
     );
-    return new Table(this.#source, value ?? {}, this.#name(key));
+    return new Table(this.#source, value ?? {}, this.#name(key), this.#onAsked);
   }
 
   /** `[[key]]`, any number of times. */
@@ -114,7 +123,9 @@ export class Table {
     const list = this.#typed(key, `one or more tables: [[${this.#name(key)}]]`, (value) =>
       Array.isArray(value) && value.every(isTable) ? value : undefined,
     );
-    return (list ?? []).map((each, i) => new Table(this.#source, each, `${this.#name(key)}[${i + 1}]`));
+    return (list ?? []).map(
+      (each, i) => new Table(this.#source, each, `${this.#name(key)}[${i + 1}]`, this.#onAsked),
+    );
   }
 
   /** @throws ConfigError where there is a key that nobody asked for */
