@@ -7,6 +7,7 @@
  */
 import type { HostFinding } from '@danelaw/dane';
 import type { Client } from './client.js';
+import type { Connect } from './connection.js';
 import type { Decision } from './decision.js';
 import { locate } from './locate.js';
 import type { WantedLogin } from './login.js';
@@ -78,6 +79,13 @@ export class Assessor {
     const { nextHop, credentials: name } = this.#resolve(undefined);
     if (relay !== undefined || nextHop?.kind !== 'relay' || name === undefined) return undefined;
     return { name, login: credentials(name) };
+  }
+
+  /** How to connect: from the addresses that the policy table names, or as ever. */
+  get connect(): Connect {
+    const { relay, connect, connectFrom } = this.#client;
+    const { source } = this.#resolve(undefined);
+    return relay !== undefined || source === undefined ? connect : connectFrom(source);
   }
 
   /** Looks one host up and decides about it. Rejects only when `signal` aborts. */

@@ -5,6 +5,7 @@
 import { discover, type Roots, verifyCertificate } from '@danelaw/dane';
 import type { Resolver } from '@danelaw/dns';
 import type { Admit } from './admission.js';
+import { connectFrom, type SourceAddresses } from './connect-from.js';
 import { type Connect, connectTcp } from './connection.js';
 import type { Verify } from './judge.js';
 import type { Discover } from './locate.js';
@@ -40,6 +41,8 @@ export interface ClientOptions {
   /** Asked before a new connection is opened, by whoever counts them. */
   readonly admit?: Admit;
   readonly connect?: Connect;
+  /** Connects where the policy table names addresses of ours. */
+  readonly connectFrom?: (source: SourceAddresses) => Connect;
   readonly discover?: Discover;
   readonly verify?: Verify;
   /** Milliseconds for each stage; RFC 5321 section 4.5.3.2 for those that are left out. */
@@ -80,6 +83,7 @@ export interface Client {
   readonly pool: SessionPool | undefined;
   readonly admit: Admit | undefined;
   readonly connect: Connect;
+  readonly connectFrom: (source: SourceAddresses) => Connect;
   readonly discover: Discover;
   readonly verify: Verify;
   readonly timeouts: Timeouts;
@@ -114,6 +118,7 @@ export function makeClient(options: ClientOptions): Client {
     pool: options.pool,
     admit: options.admit,
     connect: options.connect ?? connectTcp,
+    connectFrom: options.connectFrom ?? connectFrom,
     discover: options.discover ?? discover,
     verify: options.verify ?? verifyCertificate,
     timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },

@@ -247,6 +247,7 @@ class Destination {
       policy: context.policy,
       requireTls: this.#requireTls,
       login: this.#assessor.login,
+      connect: this.#assessor.connect,
       deadline: this.#deadline.signal,
       fresh,
     });

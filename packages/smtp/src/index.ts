@@ -2,6 +2,7 @@
 export type { Admit, ConnectionReport, Permit } from './admission.js';
 export { MAX_CHAIN_CERTIFICATES } from './chain.js';
 export { type Client, type ClientOptions, DEFAULT_LIMITS, type Limits, makeClient } from './client.js';
+export { connectFrom, type SourceAddresses } from './connect-from.js';
 export { type Connect, connectTcp, type Target } from './connection.js';
 export type { ConnectDecision, Decision, SkipDecision } from './decision.js';
 export { type DeliverOptions, deliver, type Envelope } from './deliver.js';

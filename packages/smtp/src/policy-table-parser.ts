@@ -7,6 +7,7 @@
  */
 import { isIP } from 'node:net';
 import { parseFingerprint } from '@danelaw/dane';
+import type { SourceAddresses } from './connect-from.js';
 import { parseDomain } from './mailbox.js';
 import type { Audit, InsecureMx, MinTls, PolicyLevel } from './policy.js';
 import { POLICY_LEVELS } from './policy.js';
@@ -61,6 +62,7 @@ function parseRule(input: unknown, number: number): PolicyRule {
     insecureMx: insecureMxOf(fields, level),
     nextHop,
     credentials: credentialsOf(fields, level, nextHop),
+    source: sourceOf(fields, match),
     audit: auditOf(fields, level),
     exception: fields.untilWithReason('exception'),
   };
@@ -181,6 +183,23 @@ function credentialsOf(fields: Fields, level: PolicyLevel, nextHop: NextHop | un
   // RFC 4954 section 4: PLAIN and LOGIN say the password as it is.
   if (level === 'none') throw fields.fault('credentials', 'are said under TLS only, and the level is "none"');
   return credentials;
+}
+
+function sourceOf(fields: Fields, match: RuleMatch): SourceAddresses | undefined {
+  const [ipv4, ipv6] = [fields.text('sourceIpv4'), fields.text('sourceIpv6')];
+  if (ipv4 === undefined && ipv6 === undefined) return undefined;
+  const key = ipv4 === undefined ? 'sourceIpv6' : 'sourceIpv4';
+  if (match.kind === 'host' || match.kind === 'hosts-below') {
+    throw fields.fault(
+      key,
+      'a rule for mail hosts can’t say where mail comes from: make it a rule for a domain',
+    );
+  }
+  if (ipv4 !== undefined && isIP(ipv4) !== 4)
+    throw fields.fault('sourceIpv4', `"${ipv4}" is no IPv4 address`);
+  if (ipv6 !== undefined && isIP(ipv6) !== 6)
+    throw fields.fault('sourceIpv6', `"${ipv6}" is no IPv6 address`);
+  return { ipv4, ipv6 };
 }
 
 /** The keys of one rule, each of which is taken once. */

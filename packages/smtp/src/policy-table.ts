@@ -16,6 +16,7 @@
  * rules; and a domain's `enforce` policy of MTA-STS binds at such hosts whatever a host rule says
  * (`tls-policy.ts`).
  */
+import type { SourceAddresses } from './connect-from.js';
 import { isHostName } from './mailbox.js';
 import type { Audit, InsecureMx, MinTls, PolicyLevel } from './policy.js';
 import type { NextHop } from './route.js';
@@ -49,6 +50,8 @@ interface PolicyTerms {
   readonly nextHop: NextHop | undefined;
   /** What the configuration calls the login at the relay. */
   readonly credentials: string | undefined;
+  /** Which of our addresses to connect from; the program's own choice where it is left out. */
+  readonly source: SourceAddresses | undefined;
   /** In a resolved policy only while it lasts. */
   readonly audit: Audit | undefined;
 }
@@ -89,6 +92,7 @@ const NOTHING_ELSE = {
   insecureMx: 'dane',
   nextHop: undefined,
   credentials: undefined,
+  source: undefined,
   audit: undefined,
 } as const;
 
@@ -123,10 +127,10 @@ export function resolvePolicy(
     if (rule.audit !== undefined && ended) {
       notes.push(`the audit of ${name} ended on ${day(rule.audit.expires)}: "${rule.level}" binds`);
     }
-    const { level, names, fingerprints, minTls, insecureMx, nextHop, credentials } = rule;
+    const { level, names, fingerprints, minTls, insecureMx, nextHop, credentials, source } = rule;
     const audit = ended ? undefined : rule.audit;
-    const found = { level, names, fingerprints, minTls, insecureMx, nextHop, credentials, audit };
-    return { ...found, rule, why: whyOf(rule, audit), notes };
+    const terms = { level, names, fingerprints, minTls, insecureMx, nextHop, credentials, source };
+    return { ...terms, audit, rule, why: whyOf(rule, audit), notes };
   }
   return { ...defaultPolicy(options.level ?? 'dane'), notes };
 }
@@ -193,7 +197,8 @@ const day = (time: number): string =>
 
 /** Lines for people: which rule decides about a domain, what it says, and why others do not. */
 export function explainPolicy(domain: string, resolved: ResolvedPolicy): string[] {
-  const { level, names, fingerprints, minTls, insecureMx, nextHop, credentials, why, notes } = resolved;
+  const { level, names, fingerprints, minTls, insecureMx, nextHop, credentials, source, why, notes } =
+    resolved;
   return [
     `${domain}: ${level}`,
     `decided by: ${why}`,
@@ -205,6 +210,9 @@ export function explainPolicy(domain: string, resolved: ResolvedPolicy): string[
       : [`TLSA records at hosts of unsigned MX records are worth: ${insecureMx}`]),
     ...(nextHop === undefined ? [] : [`goes to: ${nextHopText(nextHop)}`]),
     ...(credentials === undefined ? [] : [`logs in with: ${credentials}`]),
+    ...(source === undefined
+      ? []
+      : [`connects from: ${[source.ipv4, source.ipv6].filter(Boolean).join(', ')}`]),
     ...notes.map((note) => `note: ${note}`),
   ];
 }

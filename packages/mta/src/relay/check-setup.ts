@@ -8,7 +8,7 @@ import { access, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createResolver, isAnswered, type Resolver } from '@danelaw/dns';
 import { type Config, ConfigError } from '../config.js';
-import { openRelayProblem } from '../listener/relay-access.js';
+import { listenerProblems } from '../listener/listener.js';
 import { listenerSettings } from './listener-settings.js';
 import { workerSettings } from './worker-settings.js';
 
@@ -71,8 +71,7 @@ async function checkParent(state: string, about: string, add: Add): Promise<void
 
 function checkClients({ relay }: Config, add: Add): void {
   const settings = listenerSettings(relay);
-  const problem = openRelayProblem(settings);
-  if (problem !== undefined) add('error', 'clients', problem);
+  for (const problem of listenerProblems(settings)) add('error', 'clients', problem);
   if (relay.clients.openRelay) {
     add('warning', 'clients', 'i_want_an_open_relay = true: everybody may send mail to anywhere through it');
   }

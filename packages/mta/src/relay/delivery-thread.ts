@@ -5,8 +5,7 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Roots } from '@danelaw/dane';
 import { createResolver, type Resolver } from '@danelaw/dns';
-import type { Admit, Permit, StsFinding, StsSource } from '@danelaw/smtp';
-import { connectFrom } from './connect-from.js';
+import { type Admit, connectFrom, type Permit, type StsFinding, type StsSource } from '@danelaw/smtp';
 import { JobRunner } from './job-runner.js';
 import type { FromThread, ToThread } from './thread-messages.js';
 import type { WorkerSettings } from './worker-settings.js';

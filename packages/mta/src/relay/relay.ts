@@ -17,7 +17,8 @@ import type { RelayConfig } from '../config/relay-config.js';
 import { type Config, ConfigError } from '../config.js';
 import { Dkim } from '../dkim/dkim.js';
 import { DkimConfigError, loadDkimKeys } from '../dkim/dkim-rules.js';
-import { createListener, type Listener } from '../listener/listener.js';
+import { createListener, type Listener, listenerProblems } from '../listener/listener.js';
+import type { ListenerSettings } from '../listener/options.js';
 import type { ClosableLog } from '../log/json-log.js';
 import { listenerLog } from '../log/listener-log.js';
 import { openQueue } from '../queue/open-queue.js';
@@ -60,6 +61,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const { relay } = config;
   const clock = Date.now;
   const settings = await workerSettings(config);
+  refuseProblems(listenerSettings(relay));
   const dkim = await openDkim(config, log);
   await mkdir(relay.state, { recursive: true, mode: 0o700 });
   const ended = new AbortController();
@@ -149,6 +151,12 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
 
 /** Claims under way: more than any sensible number of connections, so that slow servers delay no other's mail. */
 const MOST_CLAIMS = 2000;
+
+/** @throws ConfigError */
+function refuseProblems(settings: ListenerSettings): void {
+  const problems = listenerProblems(settings);
+  if (problems.length > 0) throw new ConfigError(problems.join('; '));
+}
 
 async function listen(listener: Listener): Promise<Relay['addresses']> {
   try {

@@ -145,7 +145,9 @@ export class Scheduler {
 
   #wakeIn(milliseconds: number): void {
     clearTimeout(this.#timer);
-    const wait = Math.min(LONGEST_SLEEP, Math.max(1, milliseconds));
+    // What a node that died had claimed comes back with its leases, and nobody calls then.
+    const longest = Math.min(LONGEST_SLEEP, this.#options.lease / 2);
+    const wait = Math.min(longest, Math.max(1, milliseconds));
     this.#timer = setTimeout(() => this.wake(), wait).unref();
   }
 
