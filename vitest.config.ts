@@ -35,6 +35,18 @@ export default defineConfig({
           globalSetup,
         },
       },
+      // Not tests, but measurements: they need the helpers of the tests.
+      {
+        resolve: { alias },
+        test: {
+          name: 'bench',
+          include: ['bench/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          globalSetup,
+        },
+      },
       // The relay, killed.
       {
         resolve: { alias },

@@ -17,6 +17,8 @@ import { runOk } from './run.js';
 import { startServer } from './server-process.js';
 
 export interface SendingPostfix {
+  /** Of its master. */
+  readonly pid: number;
   readonly address: string;
   readonly port: number;
   /** Hands it one message for all these recipients, from the null sender, by `sendmail`. */
@@ -70,6 +72,7 @@ export async function startSendingPostfix(options: SendingOptions): Promise<Send
     extraLog: () => readFile(maillog, 'utf8'),
   });
   return {
+    pid: server.pid,
     address,
     port,
     stop: server.stop,
@@ -120,6 +123,7 @@ const services = `pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
+tlsproxy unix - - n - 0 tlsproxy
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce

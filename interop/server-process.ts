@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ServerProcess {
+  readonly pid: number;
   /** What it printed so far (and what `extraLog` adds). */
   log(): Promise<string>;
   stop(): Promise<void>;
@@ -74,7 +75,7 @@ export async function startServer(options: ServerOptions): Promise<StartedServer
   while (ended === undefined && performance.now() < giveUpAt) {
     try {
       await options.ready();
-      return { log, stop, signal: (name) => signalGroup(child, name) };
+      return { pid: child.pid ?? 0, log, stop, signal: (name) => signalGroup(child, name) };
     } catch (refusal) {
       lastRefusal = refusal;
       await sleep(ASK_EVERY);
