@@ -37,10 +37,17 @@ export interface RecordingServerOptions {
   readonly delay?: () => number;
 }
 
+/** Messages that are kept as text. */
+const KEPT = 100;
+
 export class RecordingServer {
   readonly receipts: Receipt[] = [];
   /** Final dots that came, answered or not. */
   messages = 0;
+  /** Connections at a time, at most. */
+  mostAtOnce = 0;
+  /** Messages that were taken, as they came. */
+  readonly texts: string[] = [];
   /** Connections that ended with QUIT. */
   readonly quit = new Set<number>();
   /** Messages of each connection. */
@@ -59,8 +66,9 @@ export class RecordingServer {
     return this.#connections;
   }
 
-  async listen(): Promise<number> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+  /** @param port any that is free where it is left out */
+  async listen(port = 0): Promise<number> {
+    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
     return address.port;
@@ -74,13 +82,15 @@ export class RecordingServer {
   #serve(plain: Socket): void {
     const connection = ++this.#connections;
     this.#sockets.add(plain);
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#sockets.size);
     plain.on('close', () => this.#sockets.delete(plain)).on('error', () => {});
     const habit = this.#options.habit?.(connection);
     if (habit === 'refuse-connection') plain.destroy();
     else new Conversation(plain, connection, habit, this.#options, this).start();
   }
 
-  took(number: string, connection: number): void {
+  took(number: string, connection: number, text: string): void {
+    if (this.texts.length < KEPT) this.texts.push(text);
     const place = this.counts.get(connection) ?? 0;
     this.counts.set(connection, place + 1);
     this.receipts.push({ number, connection, place });
@@ -97,6 +107,8 @@ class Conversation {
   #inData = false;
   #message: string[] = [];
   #secured = false;
+  /** It answers nothing any more. */
+  #isHung = false;
 
   constructor(
     socket: Socket,
@@ -126,6 +138,7 @@ class Conversation {
   };
 
   #line(line: string): void {
+    if (this.#isHung) return;
     if (!this.#inData) {
       this.#command(line);
     } else if (line === '.') {
@@ -140,7 +153,7 @@ class Conversation {
     const verb = line.slice(0, 4).toUpperCase();
     switch (verb) {
       case 'EHLO': {
-        if (this.#habit === 'hang-at-ehlo') return;
+        if (this.#hangs('hang-at-ehlo')) return;
         const starttls = this.#options.certificate !== undefined && !this.#secured ? ['STARTTLS'] : [];
         const offers = ['sink.example', 'PIPELINING', '8BITMIME', ...starttls, 'SIZE 0'];
         this.#say(offers.map((each, i) => `250${i === offers.length - 1 ? ' ' : '-'}${each}`).join('\r\n'));
@@ -151,14 +164,14 @@ class Conversation {
         this.#secure();
         return;
       case 'MAIL':
-        if (this.#habit === 'hang-at-mail') return;
+        if (this.#hangs('hang-at-mail')) return;
         this.#say(this.#habit === 'garbage-at-mail' ? 'garbage' : '250 2.1.0 Ok');
         return;
       case 'RCPT':
         this.#say('250 2.1.5 Ok');
         return;
       case 'DATA':
-        if (this.#habit === 'hang-at-data') return;
+        if (this.#hangs('hang-at-data')) return;
         if (this.#habit === 'drop-at-data') {
           this.#socket.destroy();
           return;
@@ -181,7 +194,7 @@ class Conversation {
     const field = this.#message.find((line) => line.startsWith('X-Number: '));
     const number = field?.slice('X-Number: '.length) ?? '(none)';
     this.#server.messages += 1;
-    if (this.#habit === 'hang-at-dot') return;
+    if (this.#hangs('hang-at-dot')) return;
     if (this.#habit === 'drop-at-dot') {
       this.#socket.destroy();
       return;
@@ -193,11 +206,16 @@ class Conversation {
         return;
       }
       // Recorded when it is said: from here on the message is ours.
-      this.#server.took(number, this.#connection);
+      this.#server.took(number, this.#connection, this.#message.join('\n'));
       this.#say('250 2.0.0 Ok');
     };
     if (delay === 0) answer();
     else setTimeout(answer, delay);
+  }
+
+  #hangs(at: Habit): boolean {
+    this.#isHung ||= this.#habit === at;
+    return this.#isHung;
   }
 
   #secure(): void {

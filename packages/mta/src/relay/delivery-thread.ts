@@ -49,6 +49,9 @@ class DeliveryThread {
         this.#findings.get(message.request)?.(message.finding);
         this.#findings.delete(message.request);
         return;
+      case 'make-room':
+        this.#runner.makeRoom(message.place);
+        return;
       case 'configure':
         this.#configure(message.settings);
         return;

@@ -63,6 +63,12 @@ export class DeliveryThreads implements Deliverer {
     for (const thread of this.#threads) thread.say({ kind: 'configure', settings });
   }
 
+  /** Whoever keeps an idle connection to this server, or any, lets go of one. */
+  makeRoom(server: { readonly address: string; readonly port: number } | undefined): void {
+    const place = server === undefined ? undefined : `${server.address} ${server.port}`;
+    for (const thread of this.#threads) thread.say({ kind: 'make-room', place });
+  }
+
   drain(): void {
     for (const thread of this.#threads) thread.say({ kind: 'drain' });
   }

@@ -76,6 +76,20 @@ describe('the limits of connections', () => {
     expect(await isThere(limits.acquire(A))).toBe(true);
   });
 
+  it('call for room while somebody waits: at that server, or anywhere where all of them are taken', async () => {
+    const calls: unknown[] = [];
+    const limits = new HostLimits({ perHost: 1, total: 2, onWait: (server) => calls.push(server) });
+    const first = await limits.acquire(A);
+    const second = limits.acquire(A);
+    await limits.acquire(B);
+    const third = limits.acquire({ address: '192.0.2.3', port: 25 });
+    while (calls.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(calls).toContainEqual(A);
+    expect(calls).toContain(undefined);
+    first.release('ok');
+    expect(await isThere(Promise.any([second, third]))).toBe(true);
+  });
+
   it('ask for a slot where nodes share a server, until there is one', async () => {
     let free = false;
     let released = 0;

@@ -14,6 +14,11 @@ export interface HostLimitOptions {
   readonly takeSlot?: (host: string) => Promise<Slot | undefined>;
   /** Milliseconds until a slot that other nodes have is asked for again. */
   readonly again?: number;
+  /**
+   * Somebody waits for a connection to this server - or, where it is undefined, to any: whoever keeps an idle one should
+   * let go of it. Called again and again while he waits.
+   */
+  readonly onWait?: (server: { readonly address: string; readonly port: number } | undefined) => void;
 }
 
 /** How the connection ended. */
@@ -36,11 +41,14 @@ interface Host {
 }
 
 const SLOT_AGAIN = 500;
+/** Milliseconds between two calls for room: idle connections are kept for seconds. */
+const CALL_AGAIN = 50;
 
 export class HostLimits {
   readonly #options: HostLimitOptions;
   readonly #hosts = new Map<string, Host>();
   #open = 0;
+  #calling: NodeJS.Timeout | undefined;
 
   constructor(options: HostLimitOptions) {
     this.#options = options;
@@ -102,8 +110,26 @@ export class HostLimits {
       };
       const waiting: Waiting = { key, go };
       host.queue.add(waiting);
+      this.#call();
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  #call(): void {
+    const { onWait } = this.#options;
+    if (onWait === undefined || this.#calling !== undefined) return;
+    let waits = false;
+    for (const [key, { queue, open, limit }] of this.#hosts) {
+      if (queue.size === 0) continue;
+      waits = true;
+      const [address = '', port] = key.split('#');
+      onWait(open < limit ? undefined : { address, port: Number(port) });
+    }
+    if (!waits) return;
+    this.#calling = setTimeout(() => {
+      this.#calling = undefined;
+      this.#call();
+    }, CALL_AGAIN).unref();
   }
 
   #fits({ open, limit }: Host): boolean {

@@ -82,6 +82,11 @@ export class JobRunner implements Deliverer {
     this.#pool.close();
   }
 
+  /** Closes the longest idle connection, to this place or to any. */
+  makeRoom(place: string | undefined): void {
+    this.#pool.closeOldest(place);
+  }
+
   /** Others take over: connections are kept for nobody any more. */
   retire(): void {
     this.#pool.close();

@@ -25,7 +25,7 @@ import { openQueue } from '../queue/open-queue.js';
 import type { Queue } from '../queue/queue.js';
 import { StsPolicies } from '../sts-policies.js';
 import { DeliveryThreads } from './delivery-threads.js';
-import { HostLimits } from './host-limits.js';
+import { type HostLimitOptions, HostLimits } from './host-limits.js';
 import { listenerSettings } from './listener-settings.js';
 import { reportWriter } from './report-writer.js';
 import { Scheduler } from './scheduler.js';
@@ -75,10 +75,11 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const policies = await openPolicies(relay, settings, clock, log);
   policies?.keepUp(resolver, ended.signal);
   opened.push(async () => await policies?.close());
-  const threads = new DeliveryThreads({
+  const limits = hostLimits(relay, queue, clock, (server) => threads.makeRoom(server));
+  const threads: DeliveryThreads = new DeliveryThreads({
     threads: relay.delivery.workers ?? availableParallelism(),
     settings,
-    limits: hostLimits(relay, queue, clock),
+    limits,
     sts: (domain) => stsPolicy(policies, domain, resolver, clock(), ended.signal),
     log,
   });
@@ -206,12 +207,13 @@ function hostLimits(
   { delivery, queue: settings }: RelayConfig,
   queue: Queue,
   clock: () => number,
+  onWait: NonNullable<HostLimitOptions['onWait']>,
 ): HostLimits {
   const { connections: total, connectionsPerHost: perHost } = delivery;
   // On one machine these limits are the only ones; on several the queue counts for all.
-  if (settings.engine === 'embedded') return new HostLimits({ total, perHost });
+  if (settings.engine === 'embedded') return new HostLimits({ total, perHost, onWait });
   const takeSlot = (host: string) => queue.takeSlot(host, perHost, clock(), settings.lease);
-  return new HostLimits({ total, perHost, takeSlot });
+  return new HostLimits({ total, perHost, takeSlot, onWait });
 }
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

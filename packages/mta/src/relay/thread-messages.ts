@@ -14,6 +14,8 @@ export type ToThread =
   | { readonly kind: 'permit'; readonly request: number }
   /** The answer to `sts`. */
   | { readonly kind: 'sts'; readonly request: number; readonly finding: StsFinding }
+  /** Somebody waits for a connection to this place, or to any: an idle one is to be closed. */
+  | { readonly kind: 'make-room'; readonly place: string | undefined }
   | { readonly kind: 'configure'; readonly settings: WorkerSettings }
   | { readonly kind: 'drain' }
   | { readonly kind: 'end' };
