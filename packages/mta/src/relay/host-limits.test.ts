@@ -76,6 +76,19 @@ describe('the limits of connections', () => {
     expect(await isThere(limits.acquire(A))).toBe(true);
   });
 
+  it('ask again where the other nodes could not be asked', async () => {
+    let calls = 0;
+    const takeSlot = async () => {
+      if (++calls === 1) throw new Error('the database restarts');
+      return { release: () => {} };
+    };
+    const limits = new HostLimits({ perHost: 1, total: 1, takeSlot, again: 1 });
+    const permit = await limits.acquire(A);
+    expect(calls).toBe(2);
+    permit.release('ok');
+    expect(limits.open).toBe(0);
+  });
+
   it('call for room while somebody waits: at that server, or anywhere where all of them are taken', async () => {
     const calls: unknown[] = [];
     const limits = new HostLimits({ perHost: 1, total: 2, onWait: (server) => calls.push(server) });

@@ -89,7 +89,8 @@ export class HostLimits {
     signal: AbortSignal | undefined,
   ): Promise<Slot> {
     for (;;) {
-      const slot = await takeSlot(key);
+      // A database that can't be asked now can be later; nobody would connect for a permit that never comes.
+      const slot = await takeSlot(key).catch(() => undefined);
       if (slot !== undefined) return slot;
       await pause(this.#options.again ?? SLOT_AGAIN, signal);
     }
