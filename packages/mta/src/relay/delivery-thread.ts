@@ -14,6 +14,8 @@ class DeliveryThread {
   readonly #port: MessagePort;
   #runner: JobRunner;
   #resolver: Resolver;
+  /** Runners of configurations before: they still have jobs that are extended, and stopped. */
+  readonly #retired = new Set<JobRunner>();
   #requests = 0;
   readonly #permits = new Map<number, (permit: Permit) => void>();
   readonly #findings = new Map<number, (finding: StsFinding) => void>();
@@ -40,7 +42,7 @@ class DeliveryThread {
         this.#durable.delete(message.number);
         return;
       case 'extend':
-        this.#runner.extend(message.number, message.leaseUntil);
+        for (const runner of this.#runners()) runner.extend(message.number, message.leaseUntil);
         return;
       case 'permit':
         this.#permitted(message.request);
@@ -56,7 +58,7 @@ class DeliveryThread {
         this.#configure(message.settings);
         return;
       case 'drain':
-        this.#runner.drain();
+        for (const runner of this.#runners()) runner.drain();
         return;
       case 'end':
         void this.#resolver.close().finally(() => process.exit(0));
@@ -81,10 +83,16 @@ class DeliveryThread {
     }
   }
 
+  #runners(): readonly JobRunner[] {
+    return [this.#runner, ...this.#retired];
+  }
+
   /** Jobs that run go on as they began; their connections are not kept for others. */
   #configure(settings: WorkerSettings): void {
     const before = this.#resolver;
-    this.#runner.retire();
+    const retired = this.#runner;
+    this.#retired.add(retired);
+    void retired.retire().then(() => this.#retired.delete(retired));
     [this.#resolver, this.#runner] = this.#make(settings);
     // Look-ups that are under way end first.
     setTimeout(() => void before.close(), CLOSE_AFTER).unref();
@@ -159,10 +167,19 @@ class DeliveryThread {
   }
 
   readonly #sts: StsSource = {
-    policyFor: (domain) => {
+    policyFor: (domain, { signal }) => {
+      signal?.throwIfAborted();
       const request = ++this.#requests;
-      return new Promise((resolve) => {
-        this.#findings.set(request, resolve);
+      return new Promise((resolve, reject) => {
+        const onAbort = (): void => {
+          this.#findings.delete(request);
+          reject(signal?.reason);
+        };
+        signal?.addEventListener('abort', onAbort, { once: true });
+        this.#findings.set(request, (finding) => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve(finding);
+        });
         this.#say({ kind: 'sts', request, domain });
       });
     },

@@ -31,6 +31,7 @@ export class DeliveryThreads implements Deliverer {
   readonly #options: DeliveryThreadsOptions;
   readonly #threads: Thread[];
   #settings: WorkerSettings;
+  #draining = false;
   #ending = false;
 
   constructor(options: DeliveryThreadsOptions) {
@@ -70,6 +71,7 @@ export class DeliveryThreads implements Deliverer {
   }
 
   drain(): void {
+    this.#draining = true;
     for (const thread of this.#threads) thread.say({ kind: 'drain' });
   }
 
@@ -80,6 +82,7 @@ export class DeliveryThreads implements Deliverer {
 
   #make(): Thread {
     const thread = new Thread(this.#options, this.#settings);
+    if (this.#draining) thread.say({ kind: 'drain' });
     thread.onDeath = (reason) => {
       if (this.#ending) return;
       this.#options.log.error('thread', { reason });
@@ -185,15 +188,21 @@ class Thread {
         this.#permits.delete(message.request);
         return;
       case 'sts':
-        void this.#options.sts(message.domain).then((finding) => {
-          this.say({ kind: 'sts', request: message.request, finding });
-        });
+        void this.#sts(message.request, message.domain);
         return;
       case 'notice':
         this.#options.log.warn('resolver', { reason: message.text });
         return;
       default:
         message satisfies never;
+    }
+  }
+
+  async #sts(request: number, domain: string): Promise<void> {
+    try {
+      this.say({ kind: 'sts', request, finding: await this.#options.sts(domain) });
+    } catch {
+      // It rejects only as the relay stops, when all jobs have ended and nobody waits for the answer.
     }
   }
 

@@ -41,6 +41,7 @@ export class JobRunner implements Deliverer {
   readonly #client: ReturnType<typeof makeClient>;
   readonly #running = new Map<number, Running>();
   #draining = false;
+  #whenIdle: (() => void) | undefined;
 
   constructor(options: JobRunnerOptions) {
     this.#options = options;
@@ -68,6 +69,7 @@ export class JobRunner implements Deliverer {
       throw error;
     } finally {
       this.#running.delete(number);
+      if (this.#running.size === 0) this.#whenIdle?.();
     }
   }
 
@@ -87,9 +89,10 @@ export class JobRunner implements Deliverer {
     this.#pool.closeOldest(place);
   }
 
-  /** Others take over: connections are kept for nobody any more. */
-  retire(): void {
+  /** Others take over: connections are kept for nobody any more. Resolves when no job runs here any more. */
+  async retire(): Promise<void> {
     this.#pool.close();
+    if (this.#running.size > 0) await new Promise<void>((idle) => (this.#whenIdle = idle));
   }
 
   async #try({ claim, body }: Job, durable: Promise<void>, running: Running): Promise<JobOutcome> {
