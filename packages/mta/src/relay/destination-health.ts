@@ -49,6 +49,8 @@ export interface Fate {
 export class DestinationHealth {
   readonly #limits: DestinationLimits;
   readonly #health = new Map<string, Health>();
+  /** Those with a fate, and since when; apart, as they are asked for with every claim. */
+  readonly #down = new Map<string, number>();
 
   constructor(limits: DestinationLimits) {
     this.#limits = limits;
@@ -78,6 +80,7 @@ export class DestinationHealth {
     const wasDown = health.failures > 0;
     health.failures = 0;
     health.fate = undefined;
+    this.#down.delete(destination);
     health.pausedUntil = 0;
     if (health.limit < this.#limits.most && ++health.successes >= health.limit) {
       health.successes = 0;
@@ -103,11 +106,12 @@ export class DestinationHealth {
     health.limit = this.#limits.initial;
     health.successes = 0;
     health.fate = fate;
+    if (!this.#down.has(destination)) this.#down.set(destination, now);
   }
 
-  /** Destinations whose due messages share a fate. */
-  *down(): Generator<string> {
-    for (const [destination, { fate }] of this.#health) if (fate !== undefined) yield destination;
+  /** Destinations whose due messages share a fate, and since when. */
+  down(): Iterable<readonly [destination: string, since: number]> {
+    return this.#down;
   }
 
   /** Nothing is due there any more. The pause begins. */
@@ -123,6 +127,7 @@ export class DestinationHealth {
     const longest = Math.min(LONGEST_PAUSE, schedule.longest);
     const notBefore = now + pauseAfter(failures, { ...schedule, longest }, random);
     health.fate = undefined;
+    this.#down.delete(destination);
     health.pausedUntil = notBefore;
     return { destination, notBefore, failures, reason: fate.reason };
   }
@@ -145,6 +150,8 @@ export class DestinationHealth {
       return;
     }
     const [oldest] = this.#health.keys();
-    if (oldest !== undefined) this.#health.delete(oldest);
+    if (oldest === undefined) return;
+    this.#health.delete(oldest);
+    this.#down.delete(oldest);
   }
 }

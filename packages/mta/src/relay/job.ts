@@ -19,6 +19,8 @@ export interface JobOutcome {
   readonly attempts: readonly Attempt[];
   /** Why there was no host to try, where there was none. */
   readonly unrouted: readonly Unrouted[];
+  /** It failed here, and says nothing about the destination: a thread died, the disk could not be read. */
+  readonly ours?: true;
 }
 
 export type JobResult =

@@ -141,6 +141,11 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
         // Whoever has not answered by now is not waited for: his messages are in doubt, and are tried again.
         log.warn('stopping', { underWay: scheduler.inFlight, reason: 'the time to stop is over' });
         await threads.end();
+        const soon = sleep(SETTLE_WITHIN, 'late' as const, { ref: false });
+        if ((await Promise.race([idle, soon])) === 'late') {
+          log.error('stopping', { underWay: scheduler.inFlight, reason: 'the queue takes no outcomes' });
+          scheduler.abandon();
+        }
         await idle;
       }
       ended.abort();
@@ -149,6 +154,9 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     },
   };
 }
+
+/** Milliseconds to write down what became of the messages under way when the time to stop was over. */
+const SETTLE_WITHIN = 3000;
 
 /** Claims under way: more than any sensible number of connections, so that slow servers delay no other's mail. */
 const MOST_CLAIMS = 2000;

@@ -18,11 +18,12 @@ import {
   type Settled,
   type Settlement,
 } from '../queue/queue.js';
-import { DestinationHealth, type DestinationLimits, type Fate } from './destination-health.js';
+import { DestinationHealth, type DestinationLimits } from './destination-health.js';
 import { Gate } from './gate.js';
 import type { Deliverer, JobOutcome, JobResult } from './job.js';
+import { brokenOff, lost, shared, unreadable } from './own-outcomes.js';
 import type { RetrySchedule } from './retry-schedule.js';
-import { conclude, deferredOutcome, type Report } from './settlement.js';
+import { conclude, type Report, untoldAgain } from './settlement.js';
 import { verdictOnDestination } from './verdict-on-destination.js';
 
 export interface SchedulerOptions {
@@ -53,6 +54,8 @@ const BATCH = 200;
 const BODY_OCTETS = 128 * 1024 * 1024;
 /** Milliseconds: the queue is asked at least this often, whatever it said about when more would be due. */
 const LONGEST_SLEEP = 60_000;
+/** Milliseconds that messages share a fate before the pause begins, whether or not more of them are due. */
+const LONGEST_FATE = 30_000;
 /** Milliseconds between tries to settle where there is no room. */
 const SETTLE_AGAIN = 1000;
 
@@ -62,6 +65,7 @@ export class Scheduler {
   readonly #bodies = new Gate(BODY_OCTETS);
   readonly #running = new Map<number, Claim>();
   readonly #stopped = new AbortController();
+  readonly #abandoned = new AbortController();
   #numbers = 0;
   #pumping = false;
   #again = false;
@@ -107,8 +111,19 @@ export class Scheduler {
     clearTimeout(this.#timer);
     this.#unlisten?.();
     this.#options.deliverer.drain();
-    if (this.#running.size > 0 || this.#pumping) await new Promise<void>((idle) => (this.#idle = idle));
+    const isIdle = this.#running.size === 0 && !this.#pumping;
+    if (!isIdle && !this.#abandoned.signal.aborted) await new Promise<void>((idle) => (this.#idle = idle));
     clearInterval(this.#renewal);
+  }
+
+  /**
+   * Waits for nothing any more: `stop` resolves, and what is not settled yet is tried again by the next process.
+   * A disk that stays full, or a database that stays away, would be waited for without end.
+   */
+  abandon(): void {
+    this.#stopped.abort();
+    this.#abandoned.abort();
+    this.#idle?.();
   }
 
   async #pump(): Promise<void> {
@@ -134,12 +149,14 @@ export class Scheduler {
     const now = clock();
     const limitOf = (destination: string): number => this.#health.limitOf(destination);
     const { claims, nextDue } = await queue.claim({ now, max, limitOf, lease });
+    if (this.#abandoned.signal.aborted) return; // it ends with the queue
     for (const claim of claims) this.#start(claim);
-    if (claims.length === max) {
+    const isAll = claims.length < max;
+    await this.#pauseWhatIsDown(new Set(claims.map(({ destination }) => destination)), isAll);
+    if (!isAll) {
       this.#again = true;
       return;
     }
-    await this.#pauseWhatIsDown(new Set(claims.map(({ destination }) => destination)));
     this.#wakeIn(nextDue === undefined ? LONGEST_SLEEP : nextDue - clock());
   }
 
@@ -151,11 +168,16 @@ export class Scheduler {
     this.#timer = setTimeout(() => this.wake(), wait).unref();
   }
 
-  /** Where everything that was due has shared its destination's fate, the pause begins. */
-  async #pauseWhatIsDown(justClaimed: ReadonlySet<string>): Promise<void> {
+  /**
+   * Where everything that was due has shared its destination's fate, the pause begins. Where there is always more
+   * to claim nobody knows whether that was everything: a fate does not outlive its time, or nothing would be
+   * tried there again.
+   */
+  async #pauseWhatIsDown(justClaimed: ReadonlySet<string>, isAll: boolean): Promise<void> {
     const { queue, schedule, clock, random, log } = this.#options;
-    for (const destination of [...this.#health.down()]) {
-      if (justClaimed.has(destination)) continue;
+    for (const [destination, since] of [...this.#health.down()]) {
+      const isOver = Math.abs(clock() - since) >= LONGEST_FATE;
+      if (!isOver && (!isAll || justClaimed.has(destination))) continue;
       const state = this.#health.drained(destination, schedule, clock(), random());
       if (state === undefined) continue;
       const { failures, reason, notBefore } = state;
@@ -204,7 +226,11 @@ export class Scheduler {
       try {
         body = await queue.body(claim.id);
       } catch (error) {
-        if (!(error instanceof BodyLostError)) throw error;
+        if (!(error instanceof BodyLostError)) {
+          // The claim has to end, or it would be in hand until this process ends.
+          await this.#settle(claim, unreadable(claim, error), nothing);
+          return;
+        }
         this.#options.log.error('body-lost', { id: claim.id, reason: error.message });
         await this.#settle(claim, lost(claim, error), nothing);
         return;
@@ -218,7 +244,7 @@ export class Scheduler {
           await queue.release(claim);
           return;
         }
-        this.#learn(claim, result.outcome, clock());
+        if (result.outcome.ours !== true) this.#learn(claim, result.outcome, clock());
         await this.#settle(claim, result.outcome, () => Promise.resolve(body));
         resolve();
       } catch (error) {
@@ -234,9 +260,7 @@ export class Scheduler {
     try {
       return await this.#options.deliverer.deliver({ number, claim, body }, durable);
     } catch (error) {
-      const reason = `the delivery broke off (${wordsOf(error)}); it is not known how far it went, so the message may arrive twice`;
-      const recipients = claim.recipients.map(({ address }) => deferredOutcome(address, '4.3.0', reason));
-      return { status: 'tried', outcome: { recipients, attempts: [], unrouted: [] } };
+      return { status: 'tried', outcome: brokenOff(claim, error) };
     }
   }
 
@@ -271,9 +295,12 @@ export class Scheduler {
   ): Promise<void> {
     const { schedule, clock, random, log, onOutcome } = this.#options;
     const now = clock();
-    const { recipients, reports, events } = conclude(claim, outcome.recipients, schedule, now, random());
+    const concluded = conclude(claim, outcome.recipients, schedule, now, random());
+    const { reports, events } = concluded;
     const followUps = await this.#reports(claim, reports, body);
-    const settled = await this.#settleSurely(claim, { recipients, followUps });
+    // What could not be told is not over: it is tried, and told, once more. What was delivered is.
+    const recipients = followUps === undefined ? untoldAgain(concluded, schedule, now) : concluded.recipients;
+    const settled = await this.#settleSurely(claim, { recipients, followUps: followUps ?? [] });
     logAttempts(log, claim, outcome.attempts);
     onOutcome?.(claim, outcome);
     if (settled.status === 'lost') {
@@ -281,7 +308,7 @@ export class Scheduler {
       return;
     }
     logRecipients(log, claim, events, now);
-    for (const { id, recipients: to } of followUps) {
+    for (const { id, recipients: to } of followUps ?? []) {
       log.info('queued', { id, from: '', to: to.map(({ address }) => address), about: claim.id });
     }
   }
@@ -290,9 +317,18 @@ export class Scheduler {
     claim: Claim,
     reports: readonly Report[],
     body: () => Promise<Uint8Array | undefined>,
-  ): Promise<readonly NewMessage[]> {
+  ): Promise<readonly NewMessage[] | undefined> {
     if (reports.length === 0) return [];
-    return await this.#options.reportsFor(claim, reports, body);
+    const { reportsFor, log } = this.#options;
+    try {
+      return await reportsFor(claim, reports, body);
+    } catch (error) {
+      log.error('internal', {
+        id: claim.id,
+        reason: `can't write a report to the sender: ${wordsOf(error)}`,
+      });
+      return undefined;
+    }
   }
 
   async #bodyIfThere(claim: Claim): Promise<Uint8Array | undefined> {
@@ -307,12 +343,14 @@ export class Scheduler {
   /** What happened has happened: it is settled however long there is no room to write it down. */
   async #settleSurely(claim: Claim, settlement: Settlement): Promise<Settled> {
     const { queue, log } = this.#options;
+    const { signal } = this.#abandoned;
     for (let told = false; ; told = true) {
+      signal.throwIfAborted();
       try {
         return await queue.settle(claim, settlement);
       } catch (error) {
         if (!told) log.error('queue', { id: claim.id, reason: `can't settle: ${wordsOf(error)}` });
-        await sleep(SETTLE_AGAIN);
+        await sleep(SETTLE_AGAIN, undefined, { signal });
       }
     }
   }
@@ -335,23 +373,6 @@ export class Scheduler {
       log.error('queue', { reason: `can't renew leases: ${wordsOf(error)}` });
     }
   }
-}
-
-function shared(claim: Claim, { reason, host, enhancedStatus }: Fate): JobOutcome {
-  const words = `not tried, as another message to ${claim.destination} has just failed: ${reason}`;
-  const recipients = claim.recipients.map(({ address }) =>
-    deferredOutcome(address, enhancedStatus ?? '4.4.0', words, host),
-  );
-  return { recipients, attempts: [], unrouted: [] };
-}
-
-/** Nobody can send what is not there any more. Whoever wrote it has to hear that. */
-function lost(claim: Claim, error: BodyLostError): JobOutcome {
-  const recipients = claim.recipients.map(({ address }) => ({
-    ...deferredOutcome(address, '5.3.0', `the relay has lost the message: ${error.message}`),
-    status: 'failed' as const,
-  }));
-  return { recipients, attempts: [], unrouted: [] };
 }
 
 const nothing = (): Promise<undefined> => Promise.resolve(undefined);

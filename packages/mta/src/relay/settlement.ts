@@ -92,6 +92,29 @@ export function conclude(
   return { recipients, reports, events };
 }
 
+/**
+ * The settlement where the sender could not be told: who was delivered to is done, everybody else stays, and
+ * nobody counts as warned who was not.
+ */
+export function untoldAgain(
+  { recipients, events, reports }: Conclusion,
+  { longest: pause }: RetrySchedule,
+  now: number,
+): RecipientSettlement[] {
+  const unwarned = new Set(
+    reports.filter(({ action }) => action === 'delayed').map((each) => each.recipient),
+  );
+  return recipients.map((settled, place) => {
+    const told = events[place];
+    if (told === undefined || told.event === 'delivered') return settled;
+    const { recipient, outcome } = told;
+    const { index } = recipient;
+    if (settled.outcome === 'again') return unwarned.has(recipient) ? { ...settled, warned: false } : settled;
+    const { warned } = recipient.state;
+    return { index, outcome: 'again', due: now + pause, warned, last: lastTry(outcome, now) };
+  });
+}
+
 const report = (recipient: QueuedRecipient, outcome: RecipientOutcome, action: Report['action']): Report => ({
   recipient,
   outcome,
