@@ -79,10 +79,12 @@ export class Channel {
   /**
    * Waits until the outcome of the message before is durable.
    *
+   * @param own the promise of the message that waits: where that is tried a second time on the connection that
+   * refused it - two names of one server, in clear text - its outcome is still to come
    * @throws SmtpFault `withheld` where it could not be made so; the faults of any wait
    */
-  async settled(): Promise<void> {
-    if (this.#durable === undefined) return;
+  async settled(own: Promise<void> | undefined): Promise<void> {
+    if (this.#durable === undefined || this.#durable === own) return;
     const durable = this.#durable.catch(() => Promise.reject(unwritten()));
     await this.connection.waitFor('data-block', durable);
   }

@@ -265,7 +265,7 @@ class Destination {
     const { channel } = session;
     const recipients = [...this.#pending];
     const requireTls = this.#consignment.requireTls && nameValidated && fulfilsRequireTls(session);
-    const input = { from, message, recipients, requireTls, dsn, mayHandOver };
+    const input = { from, message, recipients, requireTls, dsn, durable, mayHandOver };
     const done = await transact(session, input).catch((error: unknown) => {
       channel.end('ok');
       throw error;

@@ -1,8 +1,17 @@
 /** The gate in front of the final dot: the outcome before is durable, and the message may be handed over. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { leaf } from './testing/certificates.js';
-import { endSenders, message, oneHost, type Sender, startSender, tlsaRecord } from './testing/delivery.js';
-import type { Script } from './testing/scripted-server.js';
+import {
+  ADDRESS,
+  endSenders,
+  message,
+  oneHost,
+  type Sender,
+  startSender,
+  tlsaRecord,
+} from './testing/delivery.js';
+import { a, mx } from './testing/fixed-resolver.js';
+import type { Heard, Script } from './testing/scripted-server.js';
 
 afterEach(endSenders);
 
@@ -18,6 +27,9 @@ function deferred() {
   });
   return { promise, resolve, reject };
 }
+
+const refusedAtFirst = ({ commands }: Heard): string =>
+  commands.filter((line) => line === 'DATA').length === 1 ? '451 4.3.0 not now' : '354 go on';
 
 /** What the server got after the last DATA. */
 const dataPieces = (sender: Sender): string[] => {
@@ -76,6 +88,19 @@ describe('durable', () => {
     durable.reject(new Error('disk full'));
     expect((await second).summary).toBe('delivered, new');
     expect(sender.heard().map(({ data }) => data.length)).toEqual([1, 1]);
+  });
+
+  it('does not hold back its own message, which goes to another name of the same server', async () => {
+    const more = {
+      'example.org MX': { records: [mx(10, 'mx.example.org'), mx(20, 'mx2.example.org')] },
+      'mx2.example.org A': { records: [a(ADDRESS)] },
+      '_25._tcp.mx2.example.org TLSA': { records: [] },
+    };
+    const answers = oneHost([], { more });
+    const sender = await startSender(answers, { offers: [], replies: { DATA: refusedAtFirst } });
+    sender.set({ level: 'none', timeouts: { 'data-block': 500 } });
+    const { summary } = await sender.send('example.org', { durable: new Promise<void>(() => {}) });
+    expect(summary).toBe('delivered, new, shared');
   });
 
   it('is waited for only as long as the next message may take', async () => {

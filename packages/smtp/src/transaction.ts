@@ -31,6 +31,8 @@ export interface TransactionInput {
   readonly requireTls?: boolean;
   /** RFC 3461: said to a server that offers DSN, and to no other. */
   readonly dsn?: DsnRequest | undefined;
+  /** What its channels wait for once it is over; it does not wait for that itself. */
+  readonly durable?: Promise<void> | undefined;
   /** Asked immediately before each final dot; a string is a reason not to send it. */
   readonly mayHandOver?: MayHandOver | undefined;
 }
@@ -270,8 +272,8 @@ class Run {
    * down any more would arrive twice.
    */
   async #mayEnd(): Promise<void> {
-    await this.#channel.settled();
-    const { mayHandOver } = this.#input;
+    const { durable, mayHandOver } = this.#input;
+    await this.#channel.settled(durable);
     if (mayHandOver === undefined) return;
     let reason: string | undefined;
     const asked = mayHandOver().then(
