@@ -26,6 +26,8 @@ export interface Receipt {
   readonly connection: number;
   /** Its place among the messages of that connection, from 0. */
   readonly place: number;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
 }
 
 export interface RecordingServerOptions {
@@ -93,7 +95,7 @@ export class RecordingServer {
     if (this.texts.length < KEPT) this.texts.push(text);
     const place = this.counts.get(connection) ?? 0;
     this.counts.set(connection, place + 1);
-    this.receipts.push({ number, connection, place });
+    this.receipts.push({ number, connection, place, time: Date.now() });
   }
 }
 
