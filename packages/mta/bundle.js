@@ -15,7 +15,16 @@ export async function bundle() {
     input: { main: here('dist/cli/main.js'), 'delivery-thread': here('dist/relay/delivery-thread.js') },
     platform: 'node',
     // Loaded only for DANE-TA, and by a require of its own; and what the relay alone needs, some of it with binaries.
-    external: [/^@peculiar\//, 'lmdb', 'pg', 'pino', 'smtp-server', /^nodemailer(\/|$)/],
+    external: [
+      /^@peculiar\//,
+      'fastify',
+      'lmdb',
+      'pg',
+      'pino',
+      'prom-client',
+      'smtp-server',
+      /^nodemailer(\/|$)/,
+    ],
   });
   await build.write({
     // As deep as `dist/cli`, so that the package's own files are where the code looks for them.

@@ -17,6 +17,7 @@ import {
   type Timeouts,
 } from '@danelaw/smtp';
 import { DEFAULT_SCHEDULE, type RetrySchedule } from '../relay/retry-schedule.js';
+import { type HttpConfig, readHttpConfig } from './http-config.js';
 import type { Table } from './table.js';
 
 export interface RelayConfig {
@@ -39,6 +40,8 @@ export interface RelayConfig {
   readonly dns: DnsConfig;
   readonly sts: { readonly enabled: boolean; readonly port: number; readonly webRoots: string | undefined };
   readonly tlsReports: TlsReportsConfig;
+  /** Where the relay can be watched; undefined: nowhere. */
+  readonly http: HttpConfig | undefined;
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
 
@@ -138,6 +141,7 @@ export function readRelayConfig(table: Table): RelayConfig {
     dns: dnsOf(table.table('dns')),
     sts: stsOf(table.table('sts')),
     tlsReports: tlsReportsOf(table.table('tls_reports')),
+    http: readHttpConfig(table.table('http')),
     log: logOf(table.table('log')),
   };
 }

@@ -17,6 +17,9 @@ import type { RelayConfig } from '../config/relay-config.js';
 import { type Config, ConfigError } from '../config.js';
 import { Dkim } from '../dkim/dkim.js';
 import { DkimConfigError, loadDkimKeys } from '../dkim/dkim-rules.js';
+import type { HttpServer } from '../http/http-server.js';
+import type { RelayMetrics } from '../http/relay-metrics.js';
+import type { WatchedRelay } from '../http/watching.js';
 import { createListener, type Listener, listenerProblems } from '../listener/listener.js';
 import type { ListenerSettings } from '../listener/options.js';
 import type { ClosableLog } from '../log/json-log.js';
@@ -89,6 +92,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     log.error('tls-reports', { reason: wordsOf(error) });
   });
   opened.push(async () => await reporting);
+  const metrics = await openMetrics(relay);
   const scheduler = new Scheduler({
     queue,
     deliverer: threads,
@@ -99,8 +103,11 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     lease: relay.queue.lease,
     clock,
     random: Math.random,
-    log,
-    onOutcome: (_, { attempts, unrouted }) => reports?.count(attempts, { unrouted }),
+    log: metrics?.counted(log) ?? log,
+    onOutcome: (_, { attempts, unrouted }) => {
+      metrics?.count(attempts);
+      reports?.count(attempts, { unrouted });
+    },
   });
   await scheduler.start();
   opened.push(() => scheduler.stop());
@@ -116,9 +123,15 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     ...(relay.ownDomains.length === 0 ? {} : { ownDomains: relay.ownDomains }),
     onError: (error) => log.error('acceptance', { reason: wordsOf(error) }),
   });
-  const listener = createListener({ ...listenerSettings(relay), acceptance, log: listenerLog(log) });
+  const heard = metrics?.countedListener(listenerLog(log)) ?? listenerLog(log);
+  const listener = createListener({ ...listenerSettings(relay), acceptance, log: heard });
   const addresses = await listen(listener);
   opened.push(() => listener.close(0));
+  if (metrics !== undefined) {
+    const inFlight = (): number => scheduler.inFlight;
+    const http = await openHttp(relay, { queue, resolver, metrics, inFlight, clock, log });
+    opened.push(async () => await http?.close());
+  }
   log.info('started', {
     hostname: relay.hostname,
     listen: addresses.map(({ host, port }) => ({ host, port })),
@@ -172,6 +185,24 @@ async function listen(listener: Listener): Promise<Relay['addresses']> {
     return await listener.listen();
   } catch (error) {
     throw new RelayStartError(wordsOf(error));
+  }
+}
+
+/** Only who is watched counts, and loads what that takes. */
+async function openMetrics({ http }: RelayConfig): Promise<RelayMetrics | undefined> {
+  if (http === undefined) return undefined;
+  const { RelayMetrics: Metrics } = await import('../http/relay-metrics.js');
+  return new Metrics();
+}
+
+async function openHttp({ http }: RelayConfig, watched: WatchedRelay): Promise<HttpServer | undefined> {
+  if (http === undefined) return undefined;
+  const { startWatching } = await import('../http/watching.js');
+  try {
+    return await startWatching(http, watched);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new RelayStartError(`http.listen: ${wordsOf(error)}`);
   }
 }
 

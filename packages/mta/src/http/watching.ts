@@ -1,0 +1,96 @@
+/** Puts the HTTP server in front of a relay that runs: its token, its metrics, and what "healthy" means. */
+import { readFile } from 'node:fs/promises';
+import type { Resolver } from '@danelaw/dns';
+import { type HttpConfig, SHORTEST_TOKEN } from '../config/http-config.js';
+import { ConfigError } from '../config.js';
+import type { RelayLog } from '../log/relay-log.js';
+import type { Queue } from '../queue/queue.js';
+import { type Health, type HttpServer, startHttpServer } from './http-server.js';
+import type { RelayMetrics } from './relay-metrics.js';
+
+export interface WatchedRelay {
+  readonly queue: Queue;
+  readonly resolver: Resolver;
+  readonly metrics: RelayMetrics;
+  readonly inFlight: () => number;
+  readonly clock: () => number;
+  readonly log: RelayLog;
+}
+
+/** @throws (rejects) `ConfigError` where there is no token to read; another error where it can't listen */
+export async function startWatching(config: HttpConfig, relay: WatchedRelay): Promise<HttpServer> {
+  const { queue, resolver, metrics, inFlight, clock, log } = relay;
+  const token = await tokenOf(config);
+  metrics.watch({ queue, clock, inFlight });
+  return await startHttpServer({
+    address: config.address,
+    port: config.port,
+    token,
+    metrics,
+    health: (signal) => healthOf(queue, resolver, signal),
+    onError: (error) => log.error('http', { reason: error.message }),
+  });
+}
+
+async function tokenOf({ token, tokenFile }: HttpConfig): Promise<string | undefined> {
+  if (tokenFile === undefined) return token;
+  let text: string;
+  try {
+    text = (await readFile(tokenFile, 'utf8')).trim();
+  } catch (error) {
+    throw new ConfigError(`http.token_file: ${wordsOf(error)}`);
+  }
+  if (text.length >= SHORTEST_TOKEN && !/\s/u.test(text)) return text;
+  throw new ConfigError(
+    `http.token_file: ${tokenFile} should hold one word of ${SHORTEST_TOKEN} characters or more`,
+  );
+}
+
+/** What of a look-up says whether it can be trusted. */
+export type RootLookup =
+  | { readonly status: 'secure' | 'insecure' }
+  | { readonly status: 'bogus' | 'indeterminate'; readonly reason: string };
+
+export interface RootResolver {
+  resolve(name: '.', type: 'NS', options: { readonly signal: AbortSignal }): Promise<RootLookup>;
+}
+
+/** No destination has this name (RFC 6761 section 6.4), so forgetting it changes nothing. */
+const NOBODY = 'health.invalid';
+
+/** The queue takes a write, and DNS has a root that can be trusted: else mail is refused, or all of it waits. */
+export async function healthOf(
+  queue: Pick<Queue, 'setDestination'>,
+  resolver: RootResolver,
+  signal: AbortSignal,
+): Promise<Health> {
+  const late = new Promise<string>((resolve) => {
+    signal.addEventListener('abort', () => resolve('no answer in time'), { once: true });
+  });
+  const writes = queue.setDestination(NOBODY, undefined).then(() => 'ok', wordsOf);
+  const trusts = resolver.resolve('.', 'NS', { signal }).then((root) => {
+    switch (root.status) {
+      case 'secure':
+        return 'ok';
+      case 'insecure':
+        return 'the root is not secure: nothing can be validated';
+      case 'bogus':
+      case 'indeterminate':
+        return root.reason;
+      default: {
+        const never: never = root;
+        return never;
+      }
+    }
+  }, wordsOf);
+  const [queueSays, resolverSays] = await Promise.all([
+    Promise.race([writes, late]),
+    Promise.race([trusts, late]),
+  ]);
+  return {
+    ok: queueSays === 'ok' && resolverSays === 'ok',
+    checks: { queue: queueSays, resolver: resolverSays },
+  };
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
