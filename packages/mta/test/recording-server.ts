@@ -57,6 +57,8 @@ export class RecordingServer {
   readonly #options: RecordingServerOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Connections that have not said QUIT: after it the client counts them no more. */
+  readonly #talking = new Set<number>();
   #connections = 0;
 
   constructor(options: RecordingServerOptions = {}) {
@@ -84,11 +86,20 @@ export class RecordingServer {
   #serve(plain: Socket): void {
     const connection = ++this.#connections;
     this.#sockets.add(plain);
-    this.mostAtOnce = Math.max(this.mostAtOnce, this.#sockets.size);
+    this.#talking.add(connection);
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#talking.size);
+    plain
+      .on('end', () => this.#talking.delete(connection))
+      .on('close', () => this.#talking.delete(connection));
     plain.on('close', () => this.#sockets.delete(plain)).on('error', () => {});
     const habit = this.#options.habit?.(connection);
     if (habit === 'refuse-connection') plain.destroy();
     else new Conversation(plain, connection, habit, this.#options, this).start();
+  }
+
+  leaves(connection: number): void {
+    this.quit.add(connection);
+    this.#talking.delete(connection);
   }
 
   took(number: string, connection: number, text: string): void {
@@ -183,7 +194,7 @@ class Conversation {
         this.#say('354 go ahead');
         return;
       case 'QUIT':
-        this.#server.quit.add(this.#connection);
+        this.#server.leaves(this.#connection);
         this.#say('221 2.0.0 Bye');
         this.#socket.end();
         return;
