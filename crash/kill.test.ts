@@ -19,13 +19,12 @@ import { arrival, judge, sleep } from './verdict.js';
 
 const MESSAGES = Number(process.env['DANELAW_CRASH_MESSAGES'] ?? 20_000);
 const KILLS = Number(process.env['DANELAW_CRASH_KILLS'] ?? 100);
-/** Of the test with two nodes on PostgreSQL. */
-const NODE_MESSAGES = Math.ceil(MESSAGES / 2);
-const NODE_KILLS = KILLS;
+/** Kills of a node between two restarts of the database. */
+const KILLS_PER_RESTART = 10;
 const SERVERS = 4;
 /** Milliseconds that the relay lives between two kills, at most. */
-const LIFE = 600;
-const PATIENCE = 300_000;
+const LIFE = 400;
+const PATIENCE = 600_000;
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -52,9 +51,10 @@ describe('a relay that is killed again and again', () => {
       signal: AbortSignal.timeout(PATIENCE),
     });
     const loading = load.run();
-    let kills = 0;
-    for (; kills < KILLS; kills++) {
+    let underLoad = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
       await sleep(50 + Math.random() * LIFE);
+      if (load.left > 0) underLoad += 1;
       await relay.end('SIGKILL');
       await relay.start();
     }
@@ -62,7 +62,7 @@ describe('a relay that is killed again and again', () => {
     await arrival(servers.all, load, [relay]);
     expect(await relay.end('SIGTERM')).toBe(0);
     const verdict = judge(servers.all, load);
-    console.log(`${kills} kills: ${JSON.stringify(verdict.numbers)}`);
+    console.log(`${KILLS} kills, ${underLoad} of them under load: ${JSON.stringify(verdict.numbers)}`);
     expect(verdict.lost).toEqual([]);
     expect(verdict.unexplained).toEqual([]);
     expect(verdict.unknown).toEqual([]);
@@ -93,31 +93,34 @@ describe('nodes of a relay that are killed again and again, and their database',
     for (const node of nodes) await node.start();
     const load = new Load({
       ports,
-      messages: NODE_MESSAGES,
+      messages: MESSAGES,
       clients: 10,
       recipient: (number) => `you@d${number % 40}.example`,
       size: 2000,
       signal: AbortSignal.timeout(PATIENCE),
     });
     const loading = load.run();
-    for (let kill = 0; kill < NODE_KILLS; kill++) {
+    let [underLoad, restarts] = [0, 0];
+    for (let kill = 0; kill < KILLS; kill++) {
       await sleep(100 + Math.random() * LIFE);
+      if (load.left > 0) underLoad += 1;
       const node = nodes[kill % nodes.length];
-      if (kill % 10 === 9) {
-        // A crash of the database now and then, or an administrator's restart, with the nodes going on.
-        await postgres.stop(kill % 20 === 9 ? 'immediate' : 'fast');
-        await sleep(300);
-        await postgres.start();
-      } else {
-        await node?.end('SIGKILL');
-        await node?.start();
-      }
+      await node?.end('SIGKILL');
+      await node?.start();
+      if (kill % KILLS_PER_RESTART !== KILLS_PER_RESTART - 1) continue;
+      // A crash of the database, or an administrator's restart, with the nodes going on.
+      await postgres.stop(restarts++ % 2 === 0 ? 'immediate' : 'fast');
+      await sleep(300);
+      await postgres.start();
     }
     await loading;
     await arrival(servers.all, load, nodes);
     await sleep(2 * LEASE); // what was claimed by the dead is claimed again by then
     const verdict = judge(servers.all, load);
-    console.log(`two nodes, ${NODE_KILLS} kills: ${JSON.stringify(verdict.numbers)}`);
+    console.log(
+      `two nodes, ${KILLS} kills, ${underLoad} of them under load, ${restarts} restarts of the database: ` +
+        JSON.stringify(verdict.numbers),
+    );
     expect(verdict.lost).toEqual([]);
     expect(verdict.unexplained).toEqual([]);
     expect(verdict.unknown).toEqual([]);

@@ -53,7 +53,7 @@ export function judge(servers: readonly RecordingServer[], load: Load): Verdict 
     // All copies but one must have been in doubt on our side, or on the client's.
     const certain = receipts.filter(({ receipt, server }) => !isInDoubt(receipt, server));
     if (receipts.length > 1) twice += 1;
-    if (certain.length > 1) unexplained.push(number);
+    if (certain.length > 1) unexplained.push(`${number}: ${receipts.map(wordsOf).join('; ')}`);
   }
   const lost = [...load.acknowledged].filter((number) => !byNumber.has(String(number)));
   const known = (number: string): boolean =>
@@ -67,6 +67,14 @@ export function judge(servers: readonly RecordingServer[], load: Load): Verdict 
     connections: servers.reduce((sum, { connections }) => sum + connections, 0),
   };
   return { lost, unexplained, unknown, numbers };
+}
+
+/** Where and when a copy came: what is needed to find it in the log. */
+function wordsOf({ receipt, server }: { receipt: Receipt; server: RecordingServer }): string {
+  const { connection, place, time } = receipt;
+  const end = server.quit.has(connection) ? 'ended with QUIT' : 'broke off';
+  const of = `message ${place + 1} of ${server.counts.get(connection)}`;
+  return `${of} on connection ${connection}, which ${end}, at ${new Date(time).toISOString()}`;
 }
 
 /** It was the last message on a connection that did not end with QUIT. */

@@ -20,6 +20,8 @@ packages+=(iproute2 nftables pdns-recursor)
 packages+=(postgresql-15)
 # What Postfix logs in with, and a language whose library sends mail.
 packages+=(libsasl2-modules python3)
+# What the relay flushes, and when; and a clock that jumps.
+packages+=(strace faketime)
 # A verifier of DKIM signatures.
 packages+=(python3-dkim python3-nacl)
 
