@@ -16,7 +16,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Login, type PolicyTable, PolicyTableError, parsePolicyTable } from '@danelaw/smtp';
-import { type RelayConfig, readRelayConfig } from './config/relay-config.js';
+import { type ListenConfig, listenOf, type RelayConfig, readRelayConfig } from './config/relay-config.js';
 import { ConfigError, lineOf, Table } from './config/table.js';
 import { DkimConfigError, type DkimRule, parseDkimRules } from './dkim/dkim-rules.js';
 
@@ -40,8 +40,20 @@ export function defaultConfig(): Config {
 /** Octets; 10,000 rules fit many times over. */
 const MAX_CONFIG_OCTETS = 16 * 1024 * 1024;
 
+/** Where the relay listens; nothing else of the file is looked at. @throws (rejects) ConfigError */
+export async function readListen(file: string): Promise<readonly ListenConfig[]> {
+  const text = await readText(file);
+  const { parse, TomlError } = await import('smol-toml');
+  try {
+    return listenOf(new Table({ file, text }, parse(text)));
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new ConfigError(`${file}, line ${error.line}: ${firstLine(error.message)}`);
+  }
+}
+
 /** @throws ConfigError */
-export async function readConfig(file: string): Promise<Config> {
+async function readText(file: string): Promise<string> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -50,6 +62,12 @@ export async function readConfig(file: string): Promise<Config> {
     throw new ConfigError(`can't read ${file} (${why})`);
   }
   if (text.length > MAX_CONFIG_OCTETS) throw new ConfigError(`${file} is larger than any configuration`);
+  return text;
+}
+
+/** @throws ConfigError */
+export async function readConfig(file: string): Promise<Config> {
+  const text = await readText(file);
   // Loaded where there is a file to read: most runs of the command line have none.
   const { parse, TomlError } = await import('smol-toml');
   let table: Table | undefined;

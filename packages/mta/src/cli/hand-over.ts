@@ -109,6 +109,7 @@ function converse(connection: SMTPConnection, input: HandOverInput): Promise<Han
   });
 }
 
-function isLoopback(host: string): boolean {
+/** Names of this machine that need no DNS. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

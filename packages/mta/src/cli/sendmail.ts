@@ -9,17 +9,16 @@ import { isAscii } from 'node:buffer';
 import { hostname, userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
 import { parseAddress } from '../address.js';
+import { CONFIG_FILE } from '../config/config-file.js';
 import { ehloName } from './ehlo-name.js';
 import { CommandError, EXIT, type ExitCode, worstOf } from './exit.js';
 import { type HandedOver, handOver } from './hand-over.js';
 import { readMessageInput } from './message-input.js';
 import { printable } from './printable.js';
 import { prose } from './prose.js';
+import { DEFAULT_RELAY, relayAddress } from './relay-address.js';
 import { readLocalMessage } from './sendmail-message.js';
 import type { Io } from './terminal.js';
-
-/** Where the relay listens by default. */
-export const DEFAULT_RELAY = '127.0.0.1:2525';
 
 interface SendmailOptions {
   readonly t?: true;
@@ -34,7 +33,8 @@ interface SendmailOptions {
   readonly q?: string | true;
   readonly o?: readonly string[];
   readonly v?: true;
-  readonly relay: string;
+  readonly relay?: string;
+  readonly config?: string;
 }
 
 const DESCRIPTION = `Takes a message on standard input and hands it to the running relay, with the options of the
@@ -52,7 +52,8 @@ Accepted, and without meaning here: -q, -o..., -O, -B, -A, -C, -d, -D, -e, -E, -
 Not here: -bs and -bd (the relay speaks SMTP), -bp ("danelaw queue list"), -bi, -bt, -bv.
 
 Exit codes: 0 the relay has the message    64 usage    65 an address that is none
-            69 refused for good    75 try again: the relay is not there, or refused for now`;
+            69 refused for good    75 try again: the relay is not there, or refused for now
+            78 the file of --config is wrong`;
 
 /** Options that told the classic sendmail how to do its work. Some have a value. */
 const WITHOUT_MEANING = ['-G', '-m', '-n', '-U', '-E'];
@@ -72,7 +73,8 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
     .option('-R <what>', 'what a report of failure returns: full or hdrs')
     .option('-V <id>', 'an id that reports give back')
     .option('-v', 'say what the relay answered')
-    .option('--relay <host:port>', 'where the relay listens', DEFAULT_RELAY)
+    .option('--relay <host:port>', `where the relay listens (default: as configured, or ${DEFAULT_RELAY})`)
+    .option('--config <file>', `the relay's configuration (default: ${CONFIG_FILE}, if it may be read)`)
     .addOption(new Option('-b <mode>').hideHelp())
     .addOption(new Option('-q [time]').hideHelp())
     .addOption(new Option('-d [level]').hideHelp())
@@ -93,7 +95,8 @@ async function sendmail(given: readonly string[], options: SendmailOptions, io: 
   refuseOtherModes(options.b);
   // "sendmail -q" runs the queue; the relay does that by itself.
   if (options.q !== undefined && given.length === 0 && options.t !== true) return EXIT.OK;
-  const relay = relayOption(options.relay);
+  const where = options.relay ?? (await relayAddress(options.config, CONFIG_FILE));
+  const relay = relayOption(where);
   const notify = choice(
     '-N',
     options.N,
@@ -125,7 +128,7 @@ async function sendmail(given: readonly string[], options: SendmailOptions, io: 
     envid: options.V,
     signal: io.signal,
   });
-  return report(result, options, io);
+  return report(result, where, options, io);
 }
 
 function refuseOtherModes(mode: string | undefined): void {
@@ -144,7 +147,7 @@ function refuseOtherModes(mode: string | undefined): void {
   }
 }
 
-function report(result: HandedOver, options: SendmailOptions, io: Io): ExitCode {
+function report(result: HandedOver, where: string, options: SendmailOptions, io: Io): ExitCode {
   const say = (text: string): unknown => io.stderr.write(`danelaw sendmail: ${printable(text.trim())}\n`);
   switch (result.status) {
     case 'accepted':
@@ -156,7 +159,7 @@ function report(result: HandedOver, options: SendmailOptions, io: Io): ExitCode 
       say(`the relay refused the message: ${result.reply}`);
       return result.permanent ? EXIT.UNAVAILABLE : EXIT.TEMPORARY;
     case 'unreachable':
-      say(`no relay at ${options.relay} (${result.reason}); the message was not sent, try again`);
+      say(`no relay at ${where} (${result.reason}); the message was not sent, try again`);
       return EXIT.TEMPORARY;
     default: {
       const never: never = result;

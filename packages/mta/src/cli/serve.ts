@@ -1,6 +1,7 @@
 /** `danelaw serve`: the relay. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { CONFIG_FILE } from '../config/config-file.js';
 import { type Config, ConfigError, defaultConfig, readConfig } from '../config.js';
 import { jsonLog } from '../log/json-log.js';
 import { textLog } from '../log/text-log.js';
@@ -18,9 +19,6 @@ interface ServeOptions {
   readonly check?: true;
   readonly json?: true;
 }
-
-/** Read where it is there and no other is named. */
-export const CONFIG_FILE = '/etc/danelaw/danelaw.toml';
 
 const DESCRIPTION = `
 Runs the relay: takes mail from programs and mail servers, keeps it in a queue on disk, and delivers each

@@ -153,7 +153,8 @@ function hostnameOf(table: Table): string {
   throw table.error('hostname', `"${hostname}" is no host name; it should be this machine's full one`);
 }
 
-function listenOf(table: Table): readonly ListenConfig[] {
+/** @throws ConfigError */
+export function listenOf(table: Table): readonly ListenConfig[] {
   const listen = table.tables('listen').map((each): ListenConfig => {
     const text = each.requiredString('address', 'as in "127.0.0.1:2525" or "[::1]:2525"');
     const match = /^(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+)):([0-9]{1,5})$/u.exec(text);

@@ -104,9 +104,10 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     clock,
     random: Math.random,
     log: metrics?.counted(log) ?? log,
-    onOutcome: (_, { attempts, unrouted }) => {
+    onOutcome: (_, { attempts, unrouted }, message) => {
       metrics?.count(attempts);
-      reports?.count(attempts, { unrouted });
+      // A report's own sessions are not counted (RFC 8460 section 3).
+      reports?.count(attempts, { unrouted, ...(message === undefined ? {} : { message }) });
     },
   });
   await scheduler.start();

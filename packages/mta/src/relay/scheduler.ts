@@ -44,8 +44,8 @@ export interface SchedulerOptions {
   readonly clock: () => number;
   readonly random: () => number;
   readonly log: RelayLog;
-  /** Hears of everything that was tried: TLS reports, metrics. */
-  readonly onOutcome?: (claim: Claim, outcome: JobOutcome) => void;
+  /** Hears of everything that was tried, with the body if it was: TLS reports, metrics. */
+  readonly onOutcome?: (claim: Claim, outcome: JobOutcome, body: Uint8Array | undefined) => void;
 }
 
 /** Claims that are asked for at a time. */
@@ -245,7 +245,7 @@ export class Scheduler {
           return;
         }
         if (result.outcome.ours !== true) this.#learn(claim, result.outcome, clock());
-        await this.#settle(claim, result.outcome, () => Promise.resolve(body));
+        await this.#settle(claim, result.outcome, () => Promise.resolve(body), body);
         resolve();
       } catch (error) {
         reject(error);
@@ -292,6 +292,7 @@ export class Scheduler {
     claim: Claim,
     outcome: JobOutcome,
     body: () => Promise<Uint8Array | undefined>,
+    tried?: Uint8Array,
   ): Promise<void> {
     const { schedule, clock, random, log, onOutcome } = this.#options;
     const now = clock();
@@ -302,7 +303,7 @@ export class Scheduler {
     const recipients = followUps === undefined ? untoldAgain(concluded, schedule, now) : concluded.recipients;
     const settled = await this.#settleSurely(claim, { recipients, followUps: followUps ?? [] });
     logAttempts(log, claim, outcome.attempts);
-    onOutcome?.(claim, outcome);
+    onOutcome?.(claim, outcome, tried);
     if (settled.status === 'lost') {
       log.warn('claim-lost', { id: claim.id, destination: claim.destination, reason: settled.reason });
       return;
