@@ -18,11 +18,21 @@ describe('danelaw', () => {
   it('teaches with --help, on standard output', async () => {
     const { code, out, err } = await run('--help');
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    for (const word of ['send', 'check', 'resolve', 'demo', 'Examples:', 'Exit codes:'])
+    for (const word of [
+      'send',
+      'check',
+      'resolve',
+      'demo',
+      'serve',
+      'queue',
+      'relay',
+      'Examples:',
+      'Exit codes:',
+    ])
       expect(out).toContain(word);
   });
 
-  it.each(['send', 'check', 'resolve', 'demo'])(
+  it.each(['send', 'check', 'resolve', 'demo', 'serve', 'queue'])(
     'explains %s, the same in both ways, in 100 columns',
     async (command) => {
       const { code, out, err } = await run(command, '--help');

@@ -67,11 +67,14 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
   },
 };
 
-const DESCRIPTION = `danelaw sends mail under the rules of RFC 7672 (DANE for SMTP). It asks DNS, and proves
-by DNSSEC, which
-servers take a domain's mail and which keys they have; it delivers only over channels that match. A domain
-that
-publishes nothing gets its mail as ever; a proof that fails defers the mail and never weakens it.`;
+const DESCRIPTION = `
+danelaw sends mail under the rules of RFC 7672 (DANE for SMTP). It asks DNS, and proves by DNSSEC, which servers
+take a domain's mail and which keys they have; it delivers only over channels that match. A domain that publishes
+nothing gets its mail as ever; a proof that fails defers the mail and never weakens it.
+
+"danelaw serve" is a relay: it takes mail from programs and mail servers, keeps it on disk or in a database, and
+delivers it by these rules. The other commands send one message, explain, and look after the relay's queue.
+`.trim();
 
 const EXAMPLES = `
 Examples:
@@ -79,9 +82,13 @@ Examples:
   danelaw send -f me@example.net -t you@example.org message.eml
   danelaw resolve _25._tcp.mx.example.org TLSA   one record set, with its proof
   danelaw demo                                   all of it, without the Internet
+  danelaw serve --check                          what is wrong with the relay's configuration
+  danelaw serve                                  the relay
+  danelaw queue list --domain example.org        what waits there, and why
 
 Exit codes: 0 done, 64 usage, 65 malformed message, 66 unreadable file, 69 permanent failure,
-            75 temporary failure, 78 unusable trust anchors, root hints or system settings`;
+            75 temporary failure, 78 unusable configuration, trust anchors, root hints or system
+            settings`;
 
 /**
  * Runs one command line.

@@ -1,31 +1,59 @@
 /** Messages of the queue, in words. */
-import type { QueuedRecipient, QueueEntry } from '../queue/queue.js';
+import type { DestinationState, QueuedRecipient, QueueEntry } from '../queue/queue.js';
 import { printable } from './printable.js';
 import { hanging, type Palette } from './terminal.js';
+
+/** Destinations that are down, by name: nothing is tried there before their time, whatever is due. */
+export type Pauses = ReadonlyMap<string, DestinationState>;
+
+/** Those that are still down, of all that the queue knows. */
+export async function pausesAt(now: number, states: AsyncIterable<DestinationState>): Promise<Pauses> {
+  const pauses = new Map<string, DestinationState>();
+  for await (const state of states) if (state.notBefore > now) pauses.set(state.destination, state);
+  return pauses;
+}
+
+/** For machines: the entry as the queue has it, and for each recipient the pause that keeps it waiting. */
+export function withPauses(entry: QueueEntry, pauses: Pauses): object {
+  const recipients = entry.recipients.map((recipient) => ({
+    ...recipient,
+    pause: pauseOf(recipient, pauses) ?? null,
+  }));
+  return { ...entry, recipients };
+}
 
 /** One line for each recipient: id, age, sender, recipient, state, and why it waits. */
 export function describeLine(
   { id, envelope, recipients }: QueueEntry,
+  pauses: Pauses,
   palette: Palette,
   now: number,
 ): string[] {
   return recipients.map((recipient) => {
     const { address, state } = recipient;
+    const pause = pauseOf(recipient, pauses);
+    const when = stateOf(recipient, pause, now);
     const words = [
       id,
       ago(now - envelope.arrived).padStart(4),
       printable(senderOf(envelope.from)),
       '->',
       printable(address),
-      state.held ? palette.warn(stateOf(recipient, now)) : palette.faint(stateOf(recipient, now)),
+      state.held ? palette.warn(when) : palette.faint(when),
     ];
-    const reason = state.last === undefined ? [] : [`\n    ${palette.faint(printable(state.last.reason))}`];
-    return words.join('  ') + reason.join('');
+    const reason = pause?.reason ?? state.last?.reason;
+    return words.join('  ') + (reason === undefined ? '' : `\n    ${palette.faint(printable(reason))}`);
   });
 }
 
 /** All that is known of one message. */
-export function describeEntry(entry: QueueEntry, palette: Palette, width: number, now: number): string[] {
+export function describeEntry(
+  entry: QueueEntry,
+  pauses: Pauses,
+  palette: Palette,
+  width: number,
+  now: number,
+): string[] {
   const { id, envelope, size, recipients } = entry;
   const { origin } = envelope;
   const traits = [
@@ -45,9 +73,19 @@ export function describeEntry(entry: QueueEntry, palette: Palette, width: number
   ];
   for (const recipient of recipients) {
     const { last } = recipient.state;
-    lines.push('', `  ${palette.strong(printable(recipient.address))}  ${stateOf(recipient, now)}`);
+    const pause = pauseOf(recipient, pauses);
+    const when = stateOf(recipient, pause, now);
+    lines.push('', `  ${palette.strong(printable(recipient.address))}  ${when}`);
+    if (pause !== undefined) {
+      const { failures, notBefore, reason } = pause;
+      const until = new Date(notBefore).toISOString();
+      const name = printable(recipient.destination);
+      const often = failures === 1 ? '' : ` ${failures} times in a row`;
+      lines.push(`    ${name} failed${often}; nothing is tried there before ${until}`);
+      if (reason !== last?.reason) lines.push(...hanging('    ', printable(reason), width));
+    }
     if (last !== undefined) {
-      lines.push(`    tried ${recipient.state.attempts} times, last ${new Date(last.time).toISOString()}`);
+      lines.push(`    tried ${times(recipient.state.attempts)}, last ${new Date(last.time).toISOString()}`);
       lines.push(...hanging('    ', printable(last.reason), width));
     }
   }
@@ -56,8 +94,23 @@ export function describeEntry(entry: QueueEntry, palette: Palette, width: number
 
 const senderOf = (from: string): string => (from === '' ? '<>' : from);
 
-function stateOf({ state }: QueuedRecipient, now: number): string {
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+
+/** What is held, or is due later than that anyway, does not wait for its destination. */
+function pauseOf({ destination, state }: QueuedRecipient, pauses: Pauses): DestinationState | undefined {
+  const pause = pauses.get(destination);
+  return state.held || pause === undefined || pause.notBefore <= state.due ? undefined : pause;
+}
+
+function stateOf(
+  { destination, state }: QueuedRecipient,
+  pause: DestinationState | undefined,
+  now: number,
+): string {
   if (state.held) return 'held';
+  if (pause !== undefined) {
+    return `waits for ${printable(destination)}, which is down, for ${ago(pause.notBefore - now)} more`;
+  }
   return state.due <= now ? 'due now' : `due in ${ago(state.due - now)}`;
 }
 

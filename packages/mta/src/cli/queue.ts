@@ -11,7 +11,7 @@ import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { fileErrorText, readConfiguration } from './network-options.js';
 import { printable, printableJson, printableLine } from './printable.js';
 import { prose } from './prose.js';
-import { describeEntry, describeLine } from './queue-report.js';
+import { describeEntry, describeLine, pausesAt, withPauses } from './queue-report.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 
 interface StoreOptions {
@@ -191,6 +191,7 @@ async function showList(
 ): Promise<ExitCode> {
   const now = Date.now();
   const palette = paletteFor(io.stdout, io.env);
+  const pauses = await pausesAt(now, queue.destinations());
   let messages = 0;
   let recipients = 0;
   for (const filter of filtersOf(ids, options, now)) {
@@ -198,8 +199,8 @@ async function showList(
       io.signal.throwIfAborted();
       messages += 1;
       recipients += entry.recipients.length;
-      if (options.json) io.stdout.write(`${printableLine(entry)}\n`);
-      else for (const line of describeLine(entry, palette, now)) io.stdout.write(`${line}\n`);
+      if (options.json) io.stdout.write(`${printableLine(withPauses(entry, pauses))}\n`);
+      else for (const line of describeLine(entry, pauses, palette, now)) io.stdout.write(`${line}\n`);
     }
   }
   if (!options.json) {
@@ -216,7 +217,9 @@ async function showOne(
   options: StoreOptions & { readonly body?: true },
   io: Io,
 ): Promise<ExitCode> {
-  for (const { id = '' } of filtersOf(ids, {}, Date.now())) {
+  const now = Date.now();
+  const pauses = await pausesAt(now, queue.destinations());
+  for (const { id = '' } of filtersOf(ids, {}, now)) {
     const entry = await queue.read(id);
     if (entry === undefined) {
       throw new CommandError(
@@ -225,9 +228,10 @@ async function showOne(
       );
     }
     if (options.body) io.stdout.write(Buffer.from(await queue.body(id)).toString('latin1'));
-    else if (options.json) io.stdout.write(`${printableJson(entry)}\n`);
+    else if (options.json) io.stdout.write(`${printableJson(withPauses(entry, pauses))}\n`);
     else {
-      const lines = describeEntry(entry, paletteFor(io.stdout, io.env), widthOf(io.stdout), Date.now());
+      const palette = paletteFor(io.stdout, io.env);
+      const lines = describeEntry(entry, pauses, palette, widthOf(io.stdout), now);
       io.stdout.write(`${lines.join('\n')}\n`);
     }
   }

@@ -35,8 +35,8 @@ Examples:
   $ danelaw serve --config danelaw.toml
   $ danelaw serve --state ./queue                 without a configuration, to try it out
 
-SIGHUP reads the configuration again. SIGTERM stops: what has been handed over is waited for, up to 30 seconds;
-a second one stops at once, and nothing is lost by it.
+SIGHUP reads the configuration again. SIGTERM stops: what has been handed over is waited for, up to
+30 seconds; a second one stops at once, and nothing is lost by it.
 
 Exit codes: 0 stopped by a signal    64 usage    69 it can't listen there
             78 unusable configuration, certificate or queue`;
