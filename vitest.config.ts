@@ -15,6 +15,8 @@ const alias = {
 
 export default defineConfig({
   test: {
+    // Vitest leaves one core free, which is half of a machine with two.
+    maxWorkers: '100%',
     projects: [
       // Each package alone, beside its code.
       { resolve: { alias }, test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },

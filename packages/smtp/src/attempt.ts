@@ -16,7 +16,7 @@ import type { HostsRoute, RouteHost } from './route.js';
 import type { ConnectionOrigin, FailedSession, Session } from './session.js';
 import type { StsFinding } from './sts-finding.js';
 import type { Stage } from './timeouts.js';
-import type { RecipientVerdict, Verdict } from './transaction.js';
+import type { RecipientVerdict, Verdict } from './verdict.js';
 
 /** Where the attempt stands: what all attempts on one host have in common. */
 export interface HostContext {

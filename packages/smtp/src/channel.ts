@@ -40,8 +40,15 @@ export class Channel {
   /** The last transaction ended without a message: RSET goes before the next (RFC 5321 section 4.1.1.5). */
   needsReset = false;
   #keeping: Keeping | undefined;
+  /** The outcome of the last message, while that is not written down. */
   #durable: Promise<void> | undefined;
+  /** An outcome that the permit does not wait for. */
+  #waived: Promise<void> | undefined;
   #permit: Permit | undefined;
+  /** Set when QUIT is to be said. */
+  #leaving: ConnectionReport | undefined;
+  /** Set when the socket is closed. */
+  #gone: ConnectionReport | undefined;
 
   constructor(facts: ChannelFacts) {
     this.connection = facts.connection;
@@ -65,15 +72,31 @@ export class Channel {
     return this.#keeping;
   }
 
-  /** No final dot is sent here before `durable` has resolved; if it rejects the connection ends at once. */
+  /**
+   * A server took a message here, or may have. No further final dot is sent here before `durable` has resolved,
+   * and no other connection is opened in place of this one: no more messages are ever in doubt than connections
+   * are allowed. If it rejects the connection ends at once.
+   */
   owe(durable: Promise<void>): void {
     this.#durable = durable;
-    durable.then(
-      () => {
-        if (this.#durable === durable) this.#durable = undefined;
-      },
-      () => this.end('ok', unwritten()),
-    );
+    const paid = (): void => {
+      if (this.#durable !== durable) return;
+      this.#durable = undefined;
+      this.#letGo();
+    };
+    durable.then(paid, () => {
+      this.end('ok', unwritten());
+      paid();
+    });
+  }
+
+  /**
+   * The message itself goes on to the next host, for recipients that were refused here: it would wait for its
+   * own outcome where that host is the same server.
+   */
+  waive(own: Promise<void>): void {
+    this.#waived = own;
+    this.#letGo();
   }
 
   /**
@@ -89,21 +112,38 @@ export class Channel {
     await this.connection.waitFor('data-block', durable);
   }
 
-  /** Says QUIT. Nobody waits for the reply, but the permit is held until the socket is closed. */
+  /**
+   * Says QUIT as soon as nothing is owed. Nobody waits for the reply, but the permit is held until the socket is
+   * closed.
+   */
   quit(report: ConnectionReport): void {
-    this.connection.quit(() => this.#release(report));
+    this.#leaving = report;
+    this.#letGo();
   }
 
   /** Ends the connection without a word. Whoever waits for a reply hears `fault`. */
   end(report: ConnectionReport, fault?: SmtpFault): void {
+    this.#leaving = undefined;
     this.connection.destroy(fault);
-    this.#release(report);
+    this.#onGone(report);
   }
 
-  #release(report: ConnectionReport): void {
+  #onGone(report: ConnectionReport): void {
+    this.#gone ??= report;
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.#durable !== undefined && this.#durable !== this.#waived) return;
+    const leaving = this.#leaving;
+    if (leaving !== undefined) {
+      this.#leaving = undefined;
+      this.connection.quit(() => this.#onGone(leaving));
+    }
+    if (this.#gone === undefined) return;
     const permit = this.#permit;
     this.#permit = undefined;
-    permit?.release(report);
+    permit?.release(this.#gone);
   }
 }
 

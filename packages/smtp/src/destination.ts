@@ -26,6 +26,7 @@ import {
   type HostContext,
   skippedAttempt,
 } from './attempt.js';
+import type { Channel } from './channel.js';
 import { clearInstead } from './clear-instead.js';
 import type { Client } from './client.js';
 import type { Target } from './connection.js';
@@ -40,7 +41,8 @@ import { unroutedOf } from './report-facts.js';
 import { NOT_ESTABLISHED, NOT_SUPPORTED } from './require-tls.js';
 import type { HostsRoute, Route } from './route.js';
 import type { OpenedSession, Session } from './session.js';
-import { type MayHandOver, transact, type Verdict } from './transaction.js';
+import { type MayHandOver, transact } from './transaction.js';
+import { isLastWord, mayHaveMessage } from './verdict.js';
 
 /** One destination's share of an envelope. */
 export interface Consignment {
@@ -93,6 +95,8 @@ class Destination {
   /** RFC 8689: REQUIRETLS binds. A bounce is not lost for it (section 5). */
   readonly #requireTls: boolean;
   /** Why hosts did not fulfil REQUIRETLS; undefined for a failure of another kind. */
+  /** Connections that this message's outcome is owed on. */
+  readonly #owing: Channel[] = [];
   readonly #unfulfilled: (string | undefined)[] = [];
   #unrouted: Unrouted | undefined;
   #connections = 0;
@@ -240,6 +244,8 @@ class Destination {
   }
 
   async #open(target: Target, context: ConnectionContext, fresh: boolean): Promise<OpenedSession> {
+    const { durable } = this.#consignment;
+    if (durable !== undefined) for (const channel of this.#owing) channel.waive(durable);
     const opened = await acquireSession({
       ...this.#client,
       target,
@@ -275,7 +281,10 @@ class Destination {
       return 'again';
     }
     const report = transactionReport(done);
-    if (durable !== undefined) channel.owe(durable);
+    if (durable !== undefined && done.verdicts.some(({ verdict }) => mayHaveMessage(verdict))) {
+      channel.owe(durable);
+      this.#owing.push(channel);
+    }
     // At once: the next message does not wait for what comes of this one.
     if (done.fault !== undefined) channel.end(report);
     else if (this.#client.pool === undefined) channel.quit(report);
@@ -365,23 +374,6 @@ class Destination {
     );
     if (this.#limit !== undefined) reasons.push(this.#limit);
     return [...new Set(reasons)].join('. Then ');
-  }
-}
-
-/** Whether another server is not to be asked. */
-function isLastWord(verdict: Verdict): boolean {
-  switch (verdict.status) {
-    case 'accepted':
-    case 'refused':
-      return true;
-    case 'later':
-      return false;
-    case 'lost':
-      return verdict.inDoubt || verdict.fault.kind === 'withheld';
-    default: {
-      const never: never = verdict;
-      return never;
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** The gate in front of the final dot: the outcome before is durable, and the message may be handed over. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { parseMailbox } from './mailbox.js';
 import { leaf } from './testing/certificates.js';
 import {
   ADDRESS,
@@ -11,6 +12,7 @@ import {
   tlsaRecord,
 } from './testing/delivery.js';
 import { a, mx } from './testing/fixed-resolver.js';
+import { Gatekeeper } from './testing/gatekeeper.js';
 import type { Heard, Script } from './testing/scripted-server.js';
 
 afterEach(endSenders);
@@ -110,6 +112,79 @@ describe('durable', () => {
     expect((await sender.send('example.org')).summary).toBe('deferred, shared');
     await sender.heard()[0]?.closed;
     expect(sender.heard()[0]?.data).toHaveLength(1);
+  });
+});
+
+describe('the permit of a connection', () => {
+  const guarded = async (script: Script = {}) => {
+    const sender = await start(script);
+    const gatekeeper = new Gatekeeper(1);
+    sender.set({ admit: gatekeeper.admit });
+    return { sender, gatekeeper };
+  };
+  const turns = async (): Promise<void> => {
+    for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it.each<[what: string, script: Script, then: (sender: Sender) => void]>([
+    ['is to say QUIT', {}, (sender) => sender.pool.close()],
+    ['the server has closed', {}, (sender) => sender.heard()[0]?.say('close')],
+    [
+      'the server closes before QUIT',
+      {},
+      (sender) => {
+        sender.pool.close();
+        sender.heard()[0]?.say('close');
+      },
+    ],
+    ['was lost after the final dot', { endOfData: 'close' }, () => {}],
+  ])('that %s comes back when the outcome of its last message is durable', async (_, script, then) => {
+    const { sender, gatekeeper } = await guarded(script);
+    const durable = deferred();
+    await sender.send('example.org', { durable: durable.promise });
+    then(sender);
+    await turns();
+    expect([gatekeeper.reports, sender.heard()[0]?.commands.at(-1)]).toEqual([[], 'DATA']);
+    durable.resolve();
+    await expect.poll(() => gatekeeper.reports.length).toBe(1);
+  });
+
+  it('comes back where that outcome could not be made durable', async () => {
+    const { sender, gatekeeper } = await guarded();
+    const durable = deferred();
+    await sender.send('example.org', { durable: durable.promise });
+    durable.reject(new Error('disk full'));
+    await expect.poll(() => gatekeeper.reports).toEqual(['ok']);
+  });
+
+  it('waits for nothing where the server refused the message', async () => {
+    const { sender, gatekeeper } = await guarded({ endOfData: '450 4.2.0 later' });
+    await sender.send('example.org', { durable: new Promise<void>(() => {}) });
+    sender.pool.close();
+    await expect.poll(() => gatekeeper.reports).toEqual(['ok']);
+  });
+
+  it('does not keep its own message from another name of the same server', async () => {
+    const more = {
+      'example.org MX': { records: [mx(10, 'mx.example.org'), mx(20, 'mx2.example.org')] },
+      'mx2.example.org A': { records: [a(ADDRESS)] },
+      '_25._tcp.mx2.example.org TLSA': { records: [] },
+    };
+    const recipients = ['one@example.org', 'two@example.org'].flatMap((word) => parseMailbox(word) ?? []);
+    const full = ({ commands }: Heard): string =>
+      commands.some((line) => line.includes('<one@')) ? '452 4.5.3 one at a time' : '250 2.1.5 ok';
+    const firstOnly = (heard: Heard): string =>
+      heard.commands.at(-1)?.includes('<two@') === true ? full(heard) : '250 2.1.5 ok';
+    const sender = await startSender(oneHost([], { more }), { offers: [], replies: { RCPT: firstOnly } });
+    const gatekeeper = new Gatekeeper(1);
+    sender.set({ level: 'none', admit: gatekeeper.admit, pool: undefined, limits: { totalTime: 2000 } });
+    const durable = new Promise<void>(() => {});
+    const { attempts } = await sender.send('example.org', { recipients, durable });
+    expect(attempts.map(({ host, connection }) => [host, connection])).toEqual([
+      ['mx.example.org', 'new'],
+      ['mx2.example.org', 'new'],
+    ]);
+    expect(sender.heard().map(({ data }) => data.length)).toEqual([1, 1]);
   });
 });
 

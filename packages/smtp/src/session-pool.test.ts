@@ -1,9 +1,10 @@
 /** Bounds of the pool, and leave to open connections. */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Admit, ConnectionReport } from './admission.js';
+import type { ConnectionReport } from './admission.js';
 import type { SessionPool } from './session-pool.js';
 import { leaf } from './testing/certificates.js';
 import { ADDRESS, endSenders, oneHost, type Sender, startSender, tlsaRecord } from './testing/delivery.js';
+import { Gatekeeper } from './testing/gatekeeper.js';
 import type { Heard, Script } from './testing/scripted-server.js';
 
 afterEach(endSenders);
@@ -89,36 +90,6 @@ describe('a pool ends with QUIT', () => {
     expect(sender.pool.closeOldest()).toBe(false);
   });
 });
-
-/** Lets `limit` connections be open at a time. */
-class Gatekeeper {
-  readonly reports: ConnectionReport[] = [];
-  readonly asked: string[] = [];
-  givenUp = 0;
-  #free: number;
-  readonly #queue: (() => void)[] = [];
-
-  constructor(limit: number) {
-    this.#free = limit;
-  }
-
-  readonly admit: Admit = async ({ host, address, port }, signal) => {
-    this.asked.push(`${host} ${address} ${port}`);
-    signal?.addEventListener('abort', () => {
-      this.givenUp += 1;
-    });
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#queue.push(resolve));
-    return {
-      release: (report) => {
-        this.reports.push(report);
-        const next = this.#queue.shift();
-        if (next === undefined) this.#free += 1;
-        else next();
-      },
-    };
-  };
-}
 
 async function guarded(limit: number, script: Script = {}, limits = {}) {
   const sender = await start(limits, script);

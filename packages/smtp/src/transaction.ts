@@ -18,6 +18,7 @@ import { dotStuffed, type Message } from './message.js';
 import { formatReply, type Reply } from './reply.js';
 import type { Session } from './session.js';
 import type { Stage } from './timeouts.js';
+import type { RecipientVerdict, Verdict } from './verdict.js';
 
 /** RFC 5321 section 4.5.3.1.8: every server takes this many; more go in further transactions. */
 export const MAX_RECIPIENTS_PER_TRANSACTION = 100;
@@ -39,37 +40,6 @@ export interface TransactionInput {
 
 /** Whether the message may be handed over, now: undefined, or why not. */
 export type MayHandOver = () => Promise<string | undefined>;
-
-/** What became of the message for one recipient. */
-export type Verdict =
-  /** The server has taken responsibility (section 4.2.5). */
-  | { readonly status: 'accepted'; readonly reply: Reply }
-  /** Refused for good: by the server's 5yz reply, or by us because the server can't carry the message. */
-  | {
-      readonly status: 'refused';
-      readonly reply: Reply | undefined;
-      readonly enhanced?: string;
-      /** What the reply was to; undefined where nobody was asked. */
-      readonly stage: Stage | undefined;
-      readonly reason: string;
-    }
-  /** Refused for now, with 4yz. */
-  | { readonly status: 'later'; readonly reply: Reply; readonly stage: Stage; readonly reason: string }
-  /**
-   * The connection was lost. `inDoubt`: after the final dot, so nobody knows whether the server has the
-   * message.
-   */
-  | {
-      readonly status: 'lost';
-      readonly fault: SmtpFault;
-      readonly inDoubt: boolean;
-      readonly reason: string;
-    };
-
-export interface RecipientVerdict {
-  readonly recipient: Mailbox;
-  readonly verdict: Verdict;
-}
 
 export interface Transaction {
   /** One for each recipient, in the order given. */

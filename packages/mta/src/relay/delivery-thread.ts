@@ -78,7 +78,7 @@ class DeliveryThread {
       if (result.status === 'untried') this.#durable.delete(number);
       this.#say({ kind: 'result', number, result });
     } catch (error) {
-      this.#durable.delete(number);
+      // How far it went is not known: what is written down of it is waited for, too.
       this.#say({ kind: 'broken', number, reason: error instanceof Error ? error.message : String(error) });
     }
   }
