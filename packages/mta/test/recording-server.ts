@@ -50,6 +50,8 @@ export class RecordingServer {
   mostAtOnce = 0;
   /** Messages that were taken, as they came. */
   readonly texts: string[] = [];
+  /** Names that clients gave in EHLO, in order. */
+  readonly names: string[] = [];
   /** Connections that ended with QUIT. */
   readonly quit = new Set<number>();
   /** Messages of each connection. */
@@ -166,6 +168,7 @@ class Conversation {
     const verb = line.slice(0, 4).toUpperCase();
     switch (verb) {
       case 'EHLO': {
+        this.#server.names.push(line.slice('EHLO '.length));
         if (this.#hangs('hang-at-ehlo')) return;
         const starttls = this.#options.certificate !== undefined && !this.#secured ? ['STARTTLS'] : [];
         const offers = ['sink.example', 'PIPELINING', '8BITMIME', ...starttls, 'SIZE 0'];

@@ -252,23 +252,41 @@ describe('before it starts', () => {
 });
 
 describe('TLS reports', () => {
-  it('count sessions by domain, and none that carried a report (RFC 8460 section 3)', async () => {
-    const who = 'organization = "Names"\ncontact = "tlsrpt@names.example"';
-    relay.configure(configuration({ more: `[tls_reports]\nenabled = true\n${who}` }));
-    await relay.start();
+  const WANTED = '[tls_reports]\nenabled = true\norganization = "Names"\ncontact = "tlsrpt@names.example"';
+
+  const send = async (headers: Readonly<Record<string, string>> = {}): Promise<void> => {
     const transport = createTransport({ host: '127.0.0.1', port: ports.smtp, ignoreTLS: true });
-    const mail = { from: 'ann@names.example', to: `you@${GOOD}`, text: 'Hello.' };
-    await transport.sendMail(mail);
-    await transport.sendMail({ ...mail, headers: { 'TLS-Report-Domain': GOOD } });
-    await transport.sendMail(mail);
-    await delivered(3);
+    await transport.sendMail({ from: 'ann@names.example', to: `you@${GOOD}`, text: 'Hello.', headers });
+  };
+  const counted = async (): Promise<number> => {
     await relay.end('SIGTERM'); // what was counted is written
-    const state = join(folder, 'state', 'tls-reports');
-    const { out } = await run(['tlsrpt', 'list', '--json', '--state', state]);
+    const { out } = await run(['tlsrpt', 'list', '--json', '--state', join(folder, 'state', 'tls-reports')]);
     const days: { domains: { domain: string; successful: number }[] }[] = JSON.parse(out).days;
     // At midnight it is two days.
-    const counted = days.flatMap(({ domains }) => domains.filter(({ domain }) => domain === GOOD));
-    expect(counted.reduce((sum, { successful }) => sum + successful, 0)).toBe(2);
+    const ofGood = days.flatMap(({ domains }) => domains.filter(({ domain }) => domain === GOOD));
+    return ofGood.reduce((sum, { successful }) => sum + successful, 0);
+  };
+
+  it('count sessions by domain, and none that carried a report (RFC 8460 section 3)', async () => {
+    relay.configure(configuration({ more: WANTED }));
+    await relay.start();
+    await send();
+    await send({ 'TLS-Report-Domain': GOOD });
+    await send();
+    await delivered(3);
+    expect(await counted()).toBe(2);
+  });
+
+  it('are counted from SIGHUP on where they are wanted from then on', async () => {
+    await relay.start();
+    await send();
+    await delivered(1);
+    relay.configure(configuration({ more: WANTED }));
+    relay.signal('SIGHUP');
+    await relay.event(({ event }) => event === 'reloaded');
+    await send();
+    await delivered(2);
+    expect(await counted()).toBe(1);
   });
 });
 

@@ -33,10 +33,17 @@ export interface DkimInput {
 }
 
 export class Dkim {
-  readonly #keys = new Map<string, DkimKey[]>();
+  #keys = new Map<string, DkimKey[]>();
 
   constructor(keys: Iterable<DkimKey>) {
-    for (const key of keys) this.#keys.set(key.pattern, [...(this.#keys.get(key.pattern) ?? []), key]);
+    this.replace(keys);
+  }
+
+  /** From the next message on. */
+  replace(keys: Iterable<DkimKey>): void {
+    const byPattern = new Map<string, DkimKey[]>();
+    for (const key of keys) byPattern.set(key.pattern, [...(byPattern.get(key.pattern) ?? []), key]);
+    this.#keys = byPattern;
   }
 
   /** Keys for an author's domain: its own, else those of the nearest parent with a wildcard. */

@@ -47,13 +47,19 @@ export interface Fate {
 }
 
 export class DestinationHealth {
-  readonly #limits: DestinationLimits;
+  #limits: DestinationLimits;
   readonly #health = new Map<string, Health>();
   /** Those with a fate, and since when; apart, as they are asked for with every claim. */
   readonly #down = new Map<string, number>();
 
   constructor(limits: DestinationLimits) {
     this.#limits = limits;
+  }
+
+  /** From now on. */
+  configure(limits: DestinationLimits): void {
+    this.#limits = limits;
+    for (const health of this.#health.values()) health.limit = Math.min(health.limit, limits.most);
   }
 
   /** What was known before a restart. */

@@ -7,9 +7,13 @@
  */
 import type { Slot } from '../queue/queue.js';
 
-export interface HostLimitOptions {
+/** Connections to one server, and in all. */
+export interface ConnectionLimits {
   readonly perHost: number;
   readonly total: number;
+}
+
+export interface HostLimitOptions extends ConnectionLimits {
   /** Where nodes share a queue, they share a server's connections: asked before each new one. */
   readonly takeSlot?: (host: string) => Promise<Slot | undefined>;
   /** Milliseconds until a slot that other nodes have is asked for again. */
@@ -45,13 +49,28 @@ const SLOT_AGAIN = 500;
 const CALL_AGAIN = 50;
 
 export class HostLimits {
-  readonly #options: HostLimitOptions;
+  #options: HostLimitOptions;
   readonly #hosts = new Map<string, Host>();
   #open = 0;
   #calling: NodeJS.Timeout | undefined;
 
   constructor(options: HostLimitOptions) {
     this.#options = options;
+  }
+
+  /** From now on; connections that are too many now are not closed. */
+  configure({ perHost, total }: ConnectionLimits): void {
+    const before = this.#options.perHost;
+    this.#options = { ...this.#options, perHost, total };
+    for (const [key, host] of this.#hosts) {
+      // Who had all gets all; who had less because it said so keeps that, and grows from there.
+      host.limit = host.limit === before ? perHost : Math.min(host.limit, perHost);
+      this.#next(key, host);
+    }
+  }
+
+  get perHost(): number {
+    return this.#options.perHost;
   }
 
   /** Connections that are open, or about to be. */

@@ -10,12 +10,11 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Roots } from '@danelaw/dane';
-import { createResolver, type Resolver } from '@danelaw/dns';
-import type { StsFinding } from '@danelaw/smtp';
 import { createAcceptance } from '../acceptance/acceptance.js';
+import type { Acceptance } from '../acceptance/submission.js';
 import type { RelayConfig } from '../config/relay-config.js';
 import { type Config, ConfigError } from '../config.js';
-import { Dkim } from '../dkim/dkim.js';
+import { Dkim, type DkimKey } from '../dkim/dkim.js';
 import { DkimConfigError, loadDkimKeys } from '../dkim/dkim-rules.js';
 import type { HttpServer } from '../http/http-server.js';
 import type { RelayMetrics } from '../http/relay-metrics.js';
@@ -28,11 +27,14 @@ import { openQueue } from '../queue/open-queue.js';
 import type { Queue } from '../queue/queue.js';
 import { StsPolicies } from '../sts-policies.js';
 import { DeliveryThreads } from './delivery-threads.js';
-import { type HostLimitOptions, HostLimits } from './host-limits.js';
+import { type ConnectionLimits, type HostLimitOptions, HostLimits } from './host-limits.js';
 import { listenerSettings } from './listener-settings.js';
+import { LivePolicies } from './live-policies.js';
+import { LiveResolver } from './live-resolver.js';
+import { needsRestart } from './needs-restart.js';
 import { reportWriter } from './report-writer.js';
-import { Scheduler } from './scheduler.js';
-import { openReports } from './tls-reports.js';
+import { Scheduler, type SchedulerSettings } from './scheduler.js';
+import { LiveReports, openReports } from './tls-reports.js';
 import { type WorkerSettings, workerSettings } from './worker-settings.js';
 
 /** The relay can't start; the message says why. */
@@ -43,7 +45,10 @@ export class RelayStartError extends Error {
 export interface Relay {
   /** Where it listens. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
-  /** The new configuration holds from the next client and the next try on. */
+  /**
+   * The new configuration holds from the next client and the next try on.
+   * @throws (rejects) `ConfigError` or what keeps the listener from it; nothing has changed then
+   */
   reload(config: Config): Promise<void>;
   /** @param grace milliseconds that mail which was handed over is waited for */
   stop(grace: number): Promise<void>;
@@ -65,40 +70,37 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const clock = Date.now;
   const settings = await workerSettings(config);
   refuseProblems(listenerSettings(relay));
-  const dkim = await openDkim(config, log);
+  const dkim = new Dkim(await dkimKeys(config, log));
   await mkdir(relay.state, { recursive: true, mode: 0o700 });
   const ended = new AbortController();
   const queue = await openQueue(relay, 'owner', (reason) => log.warn('queue', { reason }));
   opened.push(() => queue.close());
-  const resolver = createResolver({
-    ...settings.resolver,
-    onNotice: ({ text }) => log.warn('resolver', { reason: text }),
-  });
+  const resolver = new LiveResolver(settings.resolver, (reason) => log.warn('resolver', { reason }));
   opened.push(() => resolver.close());
-  const policies = await openPolicies(relay, settings, clock, log);
-  policies?.keepUp(resolver, ended.signal);
-  opened.push(async () => await policies?.close());
+  const policies = new LivePolicies(
+    () => openPolicies(relay, settings, clock, log),
+    (opened) => opened.keepUp(resolver, ended.signal),
+  );
+  await policies.prepare(relay.sts.enabled);
+  policies.enable(relay.sts.enabled);
+  opened.push(() => policies.close());
   const limits = hostLimits(relay, queue, clock, (server) => threads.makeRoom(server));
   const threads: DeliveryThreads = new DeliveryThreads({
     threads: relay.delivery.workers ?? availableParallelism(),
     settings,
     limits,
-    sts: (domain) => stsPolicy(policies, domain, resolver, clock(), ended.signal),
+    sts: (domain) => policies.policyFor(domain, { resolver, now: clock(), signal: ended.signal }),
     log,
   });
   opened.push(() => threads.end());
-  const reports = openReports(config, { resolver, dkim, clock, settings, log });
-  const reporting = reports?.run(ended.signal).catch((error: unknown) => {
-    log.error('tls-reports', { reason: wordsOf(error) });
-  });
-  opened.push(async () => await reporting);
+  const surroundings = { resolver, dkim, clock, log };
+  const reports = new LiveReports(openReports(config, { ...surroundings, settings }), log);
+  opened.push(() => reports.end());
   const metrics = await openMetrics(relay);
   const scheduler = new Scheduler({
+    ...schedulerSettings(relay, { dkim, clock }),
     queue,
     deliverer: threads,
-    reportsFor: reportWriter({ hostname: relay.hostname, clock, random: randomBytes, dkim }),
-    schedule: relay.retry,
-    destinations: { initial: relay.delivery.initial, most: relay.delivery.most },
     total: MOST_CLAIMS,
     lease: relay.queue.lease,
     clock,
@@ -107,23 +109,18 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     onOutcome: (_, { attempts, unrouted }, message) => {
       metrics?.count(attempts);
       // A report's own sessions are not counted (RFC 8460 section 3).
-      reports?.count(attempts, { unrouted, ...(message === undefined ? {} : { message }) });
+      reports.count(attempts, { unrouted, ...(message === undefined ? {} : { message }) });
     },
   });
   await scheduler.start();
   opened.push(() => scheduler.stop());
-  const acceptance = createAcceptance({
-    queue,
-    hostname: relay.hostname,
-    clock,
-    random: randomBytes,
-    dkim,
-    aliases: relay.aliases,
-    lineEnds: relay.clients.lineEnds,
-    limits: { messageOctets: relay.clients.messageSize, recipients: relay.clients.recipients },
-    ...(relay.ownDomains.length === 0 ? {} : { ownDomains: relay.ownDomains }),
-    onError: (error) => log.error('acceptance', { reason: wordsOf(error) }),
-  });
+  const acceptanceFor = (next: RelayConfig): Acceptance => acceptanceOf(next, { queue, dkim, clock, log });
+  let current = acceptanceFor(relay);
+  const acceptance: Acceptance = {
+    checkSender: (...sender) => current.checkSender(...sender),
+    checkRecipient: (...recipient) => current.checkRecipient(...recipient),
+    accept: (submission) => current.accept(submission),
+  };
   const heard = metrics?.countedListener(listenerLog(log)) ?? listenerLog(log);
   const listener = createListener({ ...listenerSettings(relay), acceptance, log: heard });
   const addresses = await listen(listener);
@@ -141,9 +138,27 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   return {
     addresses,
     async reload(next) {
+      // Whatever can fail comes first, and the listener last of it: it changes all or nothing itself.
       const changed = await workerSettings(next);
+      const keys = await dkimKeys(next, log);
+      const accepting = acceptanceFor(next.relay);
+      const reporting = openReports(next, { ...surroundings, settings: changed });
+      await policies.prepare(next.relay.sts.enabled);
       await listener.reload(listenerSettings(next.relay));
+      policies.enable(next.relay.sts.enabled);
+      dkim.replace(keys);
+      current = accepting;
+      resolver.replace(changed.resolver);
+      reports.replace(reporting);
+      limits.configure(connectionLimits(next.relay));
       threads.configure(changed);
+      scheduler.configure(schedulerSettings(next.relay, { dkim, clock }));
+      const restart = needsRestart(relay, next.relay);
+      if (restart.length > 0) {
+        log.warn('reload', {
+          reason: `changes of these take effect at the next start: ${restart.join(', ')}`,
+        });
+      }
       log.info('reloaded', { rules: next.policyTable.rules.length });
     },
     async stop(grace) {
@@ -207,16 +222,49 @@ async function openHttp({ http }: RelayConfig, watched: WatchedRelay): Promise<H
   }
 }
 
-async function openDkim({ dkim }: Config, log: ClosableLog): Promise<Dkim | undefined> {
-  if (dkim.length === 0) return undefined;
+/** @throws (rejects) ConfigError */
+async function dkimKeys({ dkim }: Config, log: ClosableLog): Promise<readonly DkimKey[]> {
   try {
     const { keys, warnings } = await loadDkimKeys(dkim);
     for (const reason of warnings) log.warn('dkim', { reason });
-    return new Dkim(keys);
+    return keys;
   } catch (error) {
     if (error instanceof DkimConfigError) throw new ConfigError(error.message);
     throw error;
   }
+}
+
+interface Surroundings {
+  readonly queue: Queue;
+  readonly dkim: Dkim;
+  readonly clock: () => number;
+  readonly log: ClosableLog;
+}
+
+function acceptanceOf(relay: RelayConfig, { queue, dkim, clock, log }: Surroundings): Acceptance {
+  return createAcceptance({
+    queue,
+    hostname: relay.hostname,
+    clock,
+    random: randomBytes,
+    dkim,
+    aliases: relay.aliases,
+    lineEnds: relay.clients.lineEnds,
+    limits: { messageOctets: relay.clients.messageSize, recipients: relay.clients.recipients },
+    ...(relay.ownDomains.length === 0 ? {} : { ownDomains: relay.ownDomains }),
+    onError: (error) => log.error('acceptance', { reason: wordsOf(error) }),
+  });
+}
+
+function schedulerSettings(
+  { hostname, retry, delivery }: RelayConfig,
+  { dkim, clock }: Pick<Surroundings, 'dkim' | 'clock'>,
+): SchedulerSettings {
+  return {
+    reportsFor: reportWriter({ hostname, clock, random: randomBytes, dkim }),
+    schedule: retry,
+    destinations: { initial: delivery.initial, most: delivery.most },
+  };
 }
 
 async function openPolicies(
@@ -224,36 +272,33 @@ async function openPolicies(
   { webRoots }: WorkerSettings,
   clock: () => number,
   log: ClosableLog,
-): Promise<StsPolicies | undefined> {
-  if (!sts.enabled) return undefined;
+): Promise<StsPolicies> {
   const fetch = { port: sts.port, ...(webRoots === undefined ? {} : { roots: new Roots(webRoots) }) };
   const say = (reason: string): void => log.warn('mta-sts', { reason });
   return await StsPolicies.open({ file: join(state, 'mta-sts'), clock, say, fetch });
 }
 
-async function stsPolicy(
-  policies: StsPolicies | undefined,
-  domain: string,
-  resolver: Resolver,
-  now: number,
-  signal: AbortSignal,
-): Promise<StsFinding> {
-  const nobody: StsFinding = { status: 'none', domain, reason: 'MTA-STS is not asked for', problems: [] };
-  if (policies === undefined) return nobody;
-  return await policies.source.policyFor(domain, { resolver, now, signal });
-}
+const connectionLimits = ({ delivery }: RelayConfig): ConnectionLimits => ({
+  total: delivery.connections,
+  perHost: delivery.connectionsPerHost,
+});
 
 function hostLimits(
-  { delivery, queue: settings }: RelayConfig,
+  relay: RelayConfig,
   queue: Queue,
   clock: () => number,
   onWait: NonNullable<HostLimitOptions['onWait']>,
 ): HostLimits {
-  const { connections: total, connectionsPerHost: perHost } = delivery;
+  const settings = connectionLimits(relay);
+  const { engine, lease } = relay.queue;
   // On one machine these limits are the only ones; on several the queue counts for all.
-  if (settings.engine === 'embedded') return new HostLimits({ total, perHost, onWait });
-  const takeSlot = (host: string) => queue.takeSlot(host, perHost, clock(), settings.lease);
-  return new HostLimits({ total, perHost, takeSlot, onWait });
+  if (engine === 'embedded') return new HostLimits({ ...settings, onWait });
+  const limits: HostLimits = new HostLimits({
+    ...settings,
+    takeSlot: (host) => queue.takeSlot(host, limits.perHost, clock(), lease),
+    onWait,
+  });
+  return limits;
 }
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -26,9 +26,8 @@ import type { RetrySchedule } from './retry-schedule.js';
 import { conclude, type Report, untoldAgain } from './settlement.js';
 import { verdictOnDestination } from './verdict-on-destination.js';
 
-export interface SchedulerOptions {
-  readonly queue: Queue;
-  readonly deliverer: Deliverer;
+/** What a reload may change. */
+export interface SchedulerSettings {
   /** Messages for senders who have to hear of something; none where nobody has to. */
   readonly reportsFor: (
     claim: Claim,
@@ -37,6 +36,11 @@ export interface SchedulerOptions {
   ) => Promise<readonly NewMessage[]>;
   readonly schedule: RetrySchedule;
   readonly destinations: DestinationLimits;
+}
+
+export interface SchedulerOptions extends SchedulerSettings {
+  readonly queue: Queue;
+  readonly deliverer: Deliverer;
   /** Claims under way at most. */
   readonly total: number;
   /** Milliseconds that a claim lives where several nodes share the queue. */
@@ -60,7 +64,7 @@ const LONGEST_FATE = 30_000;
 const SETTLE_AGAIN = 1000;
 
 export class Scheduler {
-  readonly #options: SchedulerOptions;
+  #options: SchedulerOptions;
   readonly #health: DestinationHealth;
   readonly #bodies = new Gate(BODY_OCTETS);
   readonly #running = new Map<number, Claim>();
@@ -77,6 +81,13 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#health = new DestinationHealth(options.destinations);
+  }
+
+  /** Holds from the next settlement on. */
+  configure(settings: SchedulerSettings): void {
+    this.#options = { ...this.#options, ...settings };
+    this.#health.configure(settings.destinations);
+    this.wake();
   }
 
   /** Claims under way. */

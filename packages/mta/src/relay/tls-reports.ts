@@ -4,7 +4,7 @@ import { Roots } from '@danelaw/dane';
 import type { Resolver } from '@danelaw/dns';
 import type { Config } from '../config.js';
 import { ConfigError } from '../config.js';
-import { Dkim } from '../dkim/dkim.js';
+import type { Dkim } from '../dkim/dkim.js';
 import type { RelayLog } from '../log/relay-log.js';
 import { submitNow } from '../tlsrpt/submit-now.js';
 import { TlsReports } from '../tlsrpt/tls-reports.js';
@@ -12,7 +12,7 @@ import type { WorkerSettings } from './worker-settings.js';
 
 export interface ReportSurroundings {
   readonly resolver: Resolver;
-  readonly dkim: Dkim | undefined;
+  readonly dkim: Dkim;
   readonly clock: () => number;
   readonly settings: WorkerSettings;
   readonly log: RelayLog;
@@ -47,8 +47,42 @@ export function openReports(
   return new TlsReports({
     state: join(relay.state, 'tls-reports'),
     clock,
-    sending: { resolver, organization, contact, from, dkim: dkim ?? new Dkim([]), submit, post: roots },
+    sending: { resolver, organization, contact, from, dkim, submit, post: roots },
     log: (event) => log.info('tls-report', { ...event }),
     warn: (reason) => log.warn('tls-reports', { reason }),
   });
+}
+
+/** The reports of a relay that runs: counted all the time, written and sent until `end`. */
+export class LiveReports {
+  readonly #log: RelayLog;
+  #current: TlsReports | undefined;
+  #ended = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(first: TlsReports | undefined, log: RelayLog) {
+    this.#log = log;
+    this.replace(first);
+  }
+
+  readonly count: TlsReports['count'] = (attempts, options) => this.#current?.count(attempts, options);
+
+  /** What was counted so far is written before the next one looks at the folder. */
+  replace(next: TlsReports | undefined): void {
+    this.#ended.abort();
+    this.#ended = new AbortController();
+    const { signal } = this.#ended;
+    this.#current = next;
+    this.#running = this.#running
+      .then(() => next?.run(signal))
+      .catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#log.error('tls-reports', { reason });
+      });
+  }
+
+  async end(): Promise<void> {
+    this.#ended.abort();
+    await this.#running;
+  }
 }
