@@ -142,9 +142,10 @@ function notConnected(fault: SmtpFault): OpenedSession {
   return { status: 'failed', fault, tls: null, failures: [], ends, origin: null };
 }
 
+/** Not the server's fault: others of our own messages had all the connections that it may have. */
 function deadlineFault(): SmtpFault {
   const words = 'the time for this delivery ended while we waited for leave to connect';
-  return new SmtpFault('deadline', 'connect', words);
+  return new SmtpFault('withheld', 'connect', words);
 }
 
 function noPermit(error: unknown): SmtpFault {

@@ -217,7 +217,7 @@ describe('who waits for a permit', () => {
     const { sender } = await guarded(0);
     sender.set({ limits: { totalTime: 20 } });
     const { summary, outcome } = await sender.send('example.org');
-    expect([summary, outcome.enhancedStatus]).toEqual(['deferred, none', '4.4.7']);
+    expect([summary, outcome.enhancedStatus]).toEqual(['deferred, none', '4.4.5']);
     expect(outcome.reason).toContain('waited for leave to connect');
     expect(sender.dialled).toEqual([]);
   });

@@ -26,6 +26,10 @@ class DeliveryThread {
     [this.#resolver, this.#runner] = this.#make(settings);
   }
 
+  start(): void {
+    this.#say({ kind: 'ready' });
+  }
+
   hear(message: ToThread): void {
     switch (message.kind) {
       case 'job':
@@ -197,4 +201,5 @@ if (!isMainThread && parentPort !== null) {
   const port = parentPort;
   const thread = new DeliveryThread(port, workerData);
   port.on('message', (message: ToThread) => thread.hear(message));
+  thread.start();
 }

@@ -10,6 +10,7 @@ import type { StsFinding } from '@danelaw/smtp';
 import type { RelayLog } from '../log/relay-log.js';
 import type { HostLimits, HostPermit } from './host-limits.js';
 import type { Deliverer, Job, JobResult } from './job.js';
+import { unstarted } from './own-outcomes.js';
 import type { FromThread, ToThread } from './thread-messages.js';
 import type { WorkerSettings } from './worker-settings.js';
 
@@ -20,16 +21,34 @@ export interface DeliveryThreadsOptions {
   /** Who knows MTA-STS policies. */
   readonly sts: (domain: string) => Promise<StsFinding>;
   readonly log: RelayLog;
+  /** The program of a thread. */
+  readonly entry?: URL;
 }
+
+const DELIVERY_THREAD = new URL('./delivery-thread.js', import.meta.url);
+
+/** Milliseconds: whoever has lived this long was fit to live, and is replaced at once. */
+const LONG_LIFE = 60_000;
+/** Milliseconds from the second death to the next life; then twice that, and so on. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
 
 interface Waiting {
   readonly resolve: (result: JobResult) => void;
   readonly reject: (error: Error) => void;
 }
 
+/** A thread's place: destinations belong to places, and threads come and go. */
+interface Place {
+  thread: Thread | undefined;
+  /** Threads in a row that have not lived long. */
+  deaths: number;
+  revival: NodeJS.Timeout | undefined;
+}
+
 export class DeliveryThreads implements Deliverer {
   readonly #options: DeliveryThreadsOptions;
-  readonly #threads: Thread[];
+  readonly #places: readonly Place[];
   #settings: WorkerSettings;
   #draining = false;
   #ending = false;
@@ -37,64 +56,96 @@ export class DeliveryThreads implements Deliverer {
   constructor(options: DeliveryThreadsOptions) {
     this.#options = options;
     this.#settings = options.settings;
-    this.#threads = Array.from({ length: options.threads }, () => this.#make());
+    this.#places = Array.from({ length: options.threads }, () => {
+      const place: Place = { thread: undefined, deaths: 0, revival: undefined };
+      this.#fill(place);
+      return place;
+    });
+  }
+
+  /** Resolves when all threads run. @throws (rejects) where one has ended before */
+  async ready(): Promise<void> {
+    await Promise.all(this.#threads().map(({ ready }) => ready));
   }
 
   async deliver(job: Job, durable: Promise<void>): Promise<JobResult> {
-    const thread = this.#threads[hash(job.claim.destination) % this.#threads.length];
-    if (thread === undefined) throw new Error('there is no thread that delivers');
-    const result = await thread.deliver(job);
-    // From here on the outcome is being settled; the connection waits for that.
+    const thread = this.#threadFor(job.claim.destination);
+    if (thread === undefined) {
+      const words = 'none of the threads that deliver runs now: the log says why, as "thread"';
+      return { status: 'tried', outcome: unstarted(job.claim, words) };
+    }
+    // The outcome is settled after this; the connection waits for that.
     durable.then(
       () => thread.durable(job.number),
       (error: unknown) =>
         thread.undurable(job.number, error instanceof Error ? error.message : String(error)),
     );
-    return result;
+    return await thread.deliver(job);
   }
 
   extend(number: number, leaseUntil: number): void {
-    for (const thread of this.#threads)
+    for (const thread of this.#threads())
       if (thread.has(number)) thread.say({ kind: 'extend', number, leaseUntil });
   }
 
   /** For the jobs that come from now on. */
   configure(settings: WorkerSettings): void {
     this.#settings = settings;
-    for (const thread of this.#threads) thread.say({ kind: 'configure', settings });
+    for (const thread of this.#threads()) thread.say({ kind: 'configure', settings });
   }
 
   /** Whoever keeps an idle connection to this server, or any, lets go of one. */
   makeRoom(server: { readonly address: string; readonly port: number } | undefined): void {
     const place = server === undefined ? undefined : `${server.address} ${server.port}`;
-    for (const thread of this.#threads) thread.say({ kind: 'make-room', place });
+    for (const thread of this.#threads()) thread.say({ kind: 'make-room', place });
   }
 
   drain(): void {
     this.#draining = true;
-    for (const thread of this.#threads) thread.say({ kind: 'drain' });
+    for (const thread of this.#threads()) thread.say({ kind: 'drain' });
   }
 
   async end(): Promise<void> {
     this.#ending = true;
-    await Promise.all(this.#threads.map((thread) => thread.end()));
+    for (const { revival } of this.#places) clearTimeout(revival);
+    await Promise.all(this.#threads().map((thread) => thread.end()));
   }
 
-  #make(): Thread {
-    const thread = new Thread(this.#options, this.#settings);
+  #threads(): readonly Thread[] {
+    return this.#places.flatMap(({ thread }) => thread ?? []);
+  }
+
+  /** That of its place; while there is none, the next one's. */
+  #threadFor(destination: string): Thread | undefined {
+    const first = hash(destination) % this.#places.length;
+    const inOrder = [...this.#places.slice(first), ...this.#places.slice(0, first)];
+    return inOrder.find(({ thread }) => thread !== undefined)?.thread;
+  }
+
+  #fill(place: Place): void {
+    const { limits, sts, log, entry = DELIVERY_THREAD } = this.#options;
+    const thread = new Thread({ limits, sts, log, entry, settings: this.#settings });
+    place.thread = thread;
     if (this.#draining) thread.say({ kind: 'drain' });
+    const born = performance.now();
     thread.onDeath = (reason) => {
+      place.thread = undefined;
       if (this.#ending) return;
-      this.#options.log.error('thread', { reason });
-      const place = this.#threads.indexOf(thread);
-      if (place !== -1) this.#threads[place] = this.#make();
+      log.error('thread', { reason });
+      place.deaths = performance.now() - born >= LONG_LIFE ? 1 : place.deaths + 1;
+      const pause = place.deaths === 1 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (place.deaths - 2));
+      place.revival = setTimeout(() => this.#fill(place), pause).unref();
     };
-    return thread;
   }
 }
 
+type ThreadOptions = Omit<DeliveryThreadsOptions, 'threads'> & { readonly entry: URL };
+
 class Thread {
-  readonly #options: DeliveryThreadsOptions;
+  readonly #options: ThreadOptions;
+  /** Resolves when it runs; rejects where it ends before. */
+  readonly ready: Promise<void>;
+  #whenReady = (): void => {};
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #permits = new Map<number, HostPermit>();
@@ -103,16 +154,23 @@ class Thread {
   #dead = false;
   onDeath: (reason: string) => void = () => {};
 
-  constructor(options: DeliveryThreadsOptions, settings: WorkerSettings) {
+  constructor(options: ThreadOptions) {
     this.#options = options;
-    this.#worker = new Worker(new URL('./delivery-thread.js', import.meta.url), { workerData: settings });
+    this.#worker = new Worker(options.entry, { workerData: options.settings });
     let reason = 'a thread that delivers ended';
+    let stillborn = (_: Error): void => {};
+    this.ready = new Promise((resolve, reject) => {
+      this.#whenReady = resolve;
+      stillborn = reject;
+    });
+    this.ready.catch(() => {}); // those of later lives are waited for by nobody
     this.#worker.on('message', (message: FromThread) => this.#hear(message));
     this.#worker.on('error', (error) => {
       reason = error.stack ?? error.message;
     });
     this.#worker.on('exit', () => {
       this.#dead = true;
+      stillborn(new Error(reason));
       for (const { reject } of this.#waiting.values()) reject(new Error(reason));
       this.#waiting.clear();
       for (const asked of this.#asked.values()) asked.abort();
@@ -136,7 +194,12 @@ class Thread {
       // A copy of its own: the queue's may be a part of something larger, all of which would be copied.
       const octets = new Uint8Array(body);
       const message: ToThread = { kind: 'job', job: { number, claim, body: octets } };
-      this.#worker.postMessage(message, [octets.buffer]);
+      try {
+        this.#worker.postMessage(message, [octets.buffer]);
+      } catch (error) {
+        this.#waiting.delete(number);
+        throw error;
+      }
     });
   }
 
@@ -169,6 +232,9 @@ class Thread {
 
   #hear(message: FromThread): void {
     switch (message.kind) {
+      case 'ready':
+        this.#whenReady();
+        return;
       case 'result':
         this.#waiting.get(message.number)?.resolve(message.result);
         this.#waiting.delete(message.number);

@@ -28,6 +28,9 @@ const DRAIN = 500;
 /** Destinations that are remembered; those that are fine and as they were at first are forgotten first. */
 const MAX_DESTINATIONS = 50_000;
 
+/** Destinations that are looked at to find one to forget. */
+const MOST_SEEN = 100;
+
 interface Health {
   limit: number;
   /** Successes since the limit was last raised. */
@@ -148,14 +151,15 @@ export class DestinationHealth {
     return made;
   }
 
-  /** The oldest that is fine; where none is, the oldest. */
+  /** The oldest that is fine, of those that were there first; where none of them is, the oldest. */
   #forget(): void {
+    let oldest: string | undefined;
+    let seen = 0;
     for (const [destination, { failures }] of this.#health) {
-      if (failures > 0) continue;
-      this.#health.delete(destination);
-      return;
+      oldest ??= destination;
+      if (failures === 0) oldest = destination;
+      if (failures === 0 || ++seen >= MOST_SEEN) break;
     }
-    const [oldest] = this.#health.keys();
     if (oldest === undefined) return;
     this.#health.delete(oldest);
     this.#down.delete(oldest);

@@ -45,12 +45,16 @@ interface Host {
 }
 
 const SLOT_AGAIN = 500;
+/** Servers that are remembered; most of them because they have said that they have too much to do. */
+const MAX_HOSTS = 10_000;
 /** Milliseconds between two calls for room: idle connections are kept for seconds. */
 const CALL_AGAIN = 50;
 
 export class HostLimits {
   #options: HostLimitOptions;
   readonly #hosts = new Map<string, Host>();
+  /** Those with a queue. */
+  readonly #wanted = new Map<string, Host>();
   #open = 0;
   #calling: NodeJS.Timeout | undefined;
 
@@ -130,6 +134,7 @@ export class HostLimits {
       };
       const waiting: Waiting = { key, go };
       host.queue.add(waiting);
+      this.#wanted.set(key, host);
       this.#call();
       signal?.addEventListener('abort', onAbort, { once: true });
     });
@@ -138,14 +143,11 @@ export class HostLimits {
   #call(): void {
     const { onWait } = this.#options;
     if (onWait === undefined || this.#calling !== undefined) return;
-    let waits = false;
-    for (const [key, { queue, open, limit }] of this.#hosts) {
-      if (queue.size === 0) continue;
-      waits = true;
+    for (const [key, { open, limit }] of this.#wanted) {
       const [address = '', port] = key.split('#');
       onWait(open < limit ? undefined : { address, port: Number(port) });
     }
-    if (!waits) return;
+    if (this.#wanted.size === 0) return;
     this.#calling = setTimeout(() => {
       this.#calling = undefined;
       this.#call();
@@ -191,7 +193,10 @@ export class HostLimits {
   #next(key: string, host: Host): void {
     this.#release(host);
     if (this.#open < this.#options.total) {
-      for (const other of this.#hosts.values()) if (other.queue.size > 0) this.#release(other);
+      for (const [name, other] of this.#wanted) {
+        this.#release(other);
+        if (other.queue.size === 0) this.#wanted.delete(name);
+      }
     }
     this.#tidy(key, host);
   }
@@ -207,13 +212,24 @@ export class HostLimits {
   #of(key: string): Host {
     const known = this.#hosts.get(key);
     if (known !== undefined) return known;
+    if (this.#hosts.size >= MAX_HOSTS) this.#forget();
     const made: Host = { open: 0, limit: this.#options.perHost, queue: new Set() };
     this.#hosts.set(key, made);
     return made;
   }
 
+  /** The one that has been there the longest of those that nobody talks to now. */
+  #forget(): void {
+    for (const [key, { open, queue }] of this.#hosts) {
+      if (open > 0 || queue.size > 0) continue; // as many as there are connections and claims under way
+      this.#hosts.delete(key);
+      return;
+    }
+  }
+
   /** A server that nobody talks to and that may have all is not worth remembering. */
   #tidy(key: string, host: Host): void {
+    if (host.queue.size === 0) this.#wanted.delete(key);
     const isPlain = host.open === 0 && host.queue.size === 0 && host.limit === this.#options.perHost;
     if (isPlain) this.#hosts.delete(key);
   }

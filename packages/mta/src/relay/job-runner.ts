@@ -15,7 +15,7 @@ import {
 } from '@danelaw/smtp';
 import type { Claim } from '../queue/queue.js';
 import type { Deliverer, Job, JobOutcome, JobResult } from './job.js';
-import { deferredOutcome } from './settlement.js';
+import { deferredOutcome, OWN_FAULT } from './settlement.js';
 
 export interface JobRunnerOptions {
   /** All but the pool and the signal, which are the runner's. */
@@ -99,6 +99,10 @@ export class JobRunner implements Deliverer {
     const { envelope, destination } = claim;
     const mailboxes = claim.recipients.map(({ address }) => parseMailbox(address));
     const from = envelope.from === '' ? undefined : parseMailbox(envelope.from);
+    if (mailboxes.every((mailbox) => mailbox === undefined)) {
+      const recipients = claim.recipients.map(({ address }) => noMailbox(address));
+      return { recipients, attempts: [], unrouted: [], ours: true };
+    }
     const result = await deliverToDestination(
       { ...this.#client, signal: running.stop.signal },
       {
@@ -148,11 +152,14 @@ function dsnOf({ envelope, recipients }: Claim, mailboxes: readonly (Mailbox | u
   return { envid: envelope.envid, ret: envelope.ret, recipients: new Map(wishes) };
 }
 
+const noMailbox = (address: string): RecipientOutcome =>
+  deferredOutcome(address, OWN_FAULT, `"${address}" in the queue is no mailbox`);
+
 function outcomeOf(
   address: string,
   mailbox: Mailbox | undefined,
   outcomes: ReadonlyMap<Mailbox, RecipientOutcome>,
 ): RecipientOutcome {
   const outcome = mailbox === undefined ? undefined : outcomes.get(mailbox);
-  return outcome ?? deferredOutcome(address, '4.3.5', `"${address}" in the queue is no mailbox`);
+  return outcome ?? noMailbox(address);
 }

@@ -28,6 +28,12 @@ export function unreadable(claim: Claim, error: unknown): JobOutcome {
   return { recipients, attempts: [], unrouted: [], ours: true };
 }
 
+/** Nobody was there to try it. */
+export function unstarted(claim: Claim, words: string): JobOutcome {
+  const recipients = claim.recipients.map(({ address }) => deferredOutcome(address, '4.3.0', words));
+  return { recipients, attempts: [], unrouted: [], ours: true };
+}
+
 /** The thread died. How far it had got, nobody knows. */
 export function brokenOff(claim: Claim, error: unknown): JobOutcome {
   const doubt = 'it is not known how far it went, so the message may arrive twice';

@@ -60,7 +60,7 @@ export async function startRelay(config: Config, log: ClosableLog): Promise<Rela
   try {
     return await start(config, log, opened);
   } catch (error) {
-    for (const close of opened.reverse()) await close().catch(() => {});
+    await closeAll(opened, () => {}); // why it could not start says more
     throw error;
   }
 }
@@ -111,6 +111,9 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
       // A report's own sessions are not counted (RFC 8460 section 3).
       reports.count(attempts, { unrouted, ...(message === undefined ? {} : { message }) });
     },
+  });
+  await threads.ready().catch((error: unknown) => {
+    throw new RelayStartError(`a thread that delivers can't start: ${wordsOf(error)}`);
   });
   await scheduler.start();
   opened.push(() => scheduler.stop());
@@ -178,10 +181,15 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
         await idle;
       }
       ended.abort();
-      for (const close of opened.reverse()) await close();
+      await closeAll(opened, (reason) => log.error('stopping', { reason }));
       log.info('stopped', {});
     },
   };
+}
+
+/** What can't be closed keeps nothing else from it. */
+async function closeAll(opened: (() => Promise<void>)[], tell: (reason: string) => void): Promise<void> {
+  for (const close of opened.reverse()) await close().catch((error: unknown) => tell(wordsOf(error)));
 }
 
 /** Milliseconds to write down what became of the messages under way when the time to stop was over. */

@@ -283,7 +283,10 @@ export class Scheduler {
       case 'works':
         if (this.#health.succeeded(destination)) {
           log.info('destination', { destination, status: 'up' });
-          void queue.setDestination(destination, undefined).catch(() => {});
+          void queue.setDestination(destination, undefined).catch((error: unknown) => {
+            const reason = `it is not written down that ${destination} is up again: ${wordsOf(error)}`;
+            log.warn('queue', { reason });
+          });
         }
         return;
       case 'overloaded':

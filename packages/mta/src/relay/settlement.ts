@@ -127,9 +127,12 @@ export function lastTry({ enhancedStatus, reply, host, reason }: RecipientOutcom
   return { time, enhancedStatus, reply, host, reason };
 }
 
-/** An outcome that nobody told: a fault of ours, and no reason to lose or to return mail. */
+/** RFC 3463 X.3.5, system incorrectly configured: a fault of ours, that says nothing about the destination. */
+export const OWN_FAULT = '4.3.5';
+
+/** An outcome that nobody told: no reason to lose or to return mail. */
 function untold({ address }: QueuedRecipient): RecipientOutcome {
-  return deferredOutcome(address, '4.3.5', 'the delivery ended without an outcome for this recipient');
+  return deferredOutcome(address, OWN_FAULT, 'the delivery ended without an outcome for this recipient');
 }
 
 /** An outcome that no server had a part in. */

@@ -21,6 +21,8 @@ export type ToThread =
   | { readonly kind: 'end' };
 
 export type FromThread =
+  /** It has started, and takes jobs. */
+  | { readonly kind: 'ready' }
   | { readonly kind: 'result'; readonly number: number; readonly result: JobResult }
   | { readonly kind: 'broken'; readonly number: number; readonly reason: string }
   | {

@@ -4,11 +4,13 @@
  * A server that answered MAIL, RCPT or DATA works, whatever it said of the message. Where no session was opened
  * with any server - look-ups failed, nobody could be connected to, nobody fulfilled the policy - the next
  * message would meet the same. A policy of the message itself (REQUIRETLS, `TLS-Required: No`) says nothing
- * about others.
+ * about others, and neither does what went wrong here: an address in the queue that is none, or no connection
+ * left for this message while others had them all.
  */
 import type { Claim } from '../queue/queue.js';
 import type { Fate } from './destination-health.js';
 import type { JobOutcome } from './job.js';
+import { OWN_FAULT } from './settlement.js';
 
 export type DestinationVerdict =
   | { readonly kind: 'works' }
@@ -25,12 +27,19 @@ export function verdictOnDestination(claim: Claim, outcome: JobOutcome): Destina
     return busy ? { kind: 'overloaded' } : { kind: 'works' };
   }
   const isOrdinary = !claim.envelope.requireTls && !claim.envelope.tlsRequiredNo;
-  const [first] = outcome.recipients;
-  const allDeferred = outcome.recipients.every(({ status }) => status === 'deferred');
-  if (first === undefined || !isOrdinary || !allDeferred) return { kind: 'unknown' };
+  const tried = outcome.recipients.filter(({ enhancedStatus }) => enhancedStatus !== OWN_FAULT);
+  const [first] = tried;
+  const allDeferred = tried.every(({ status }) => status === 'deferred');
+  const wasWithheld = outcome.attempts.some(({ connection, enhancedStatus }) => {
+    return connection === null && enhancedStatus === WITHHELD;
+  });
+  if (first === undefined || !isOrdinary || !allDeferred || wasWithheld) return { kind: 'unknown' };
   const { reason, host, enhancedStatus } = first;
   return { kind: 'down', fate: { reason, host, enhancedStatus } };
 }
+
+/** RFC 3463 X.4.5, mail system congestion: @danelaw/smtp says it where it was we who held a message back. */
+const WITHHELD = '4.4.5';
 
 /** 4yz to RCPT is about the recipient: a full mailbox, greylisting. */
 function isBusy(status: string, stage: string | null, code: number | null): boolean {
