@@ -12,7 +12,6 @@ import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../interop/free-port.js';
 import { runOk } from '../interop/run.js';
-import { run } from '../packages/mta/test/program.js';
 import { RecordingServer } from '../packages/mta/test/recording-server.js';
 import { RelayProcess } from '../packages/mta/test/relay-process.js';
 import { BadServer, FAULTS, type Fault, STAGES } from './bad-server.js';
@@ -225,7 +224,7 @@ async function overwriteBehind(path: string): Promise<void> {
 describe('a clock that jumps', () => {
   const LIBRARY = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
-  it('a day forward and back: mail that waits is tried, or waits, and new mail goes out at once', async () => {
+  it('a day forward and back: mail that waits is tried, and new mail goes out at once', async () => {
     expect(existsSync(LIBRARY), 'interop/install.sh installs it').toBe(true);
     const clock = join(folder, 'clock');
     await writeFile(clock, '+0\n');
@@ -253,13 +252,12 @@ describe('a clock that jumps', () => {
     await until(() => home.texts.length === 1 && there.receipts.length === 1);
     expect(home.texts[0]).toContain('Action: delayed');
     await submit('you@down.example', 3);
+    await relay.event(() => relay.events.filter(({ event }) => event === 'deferred').length >= 3);
+    const up = await startServer(down);
     await writeFile(clock, '+0\n');
     await submit('you@there.example', 4);
-    await until(() => there.receipts.length === 2);
-    const up = await startServer(down);
-    // What is due tomorrow by the clock of then can be made due.
-    await run(['queue', 'retry', '--to', '@down.example', '--config', config]);
-    await until(() => up.receipts.length === 2);
+    // What is due tomorrow by the clock of then is due now.
+    await until(() => there.receipts.length === 2 && up.receipts.length === 2);
     expect(await relay.end('SIGTERM')).toBe(0);
     expect([numbersAt(up), numbersAt(there), home.texts.length]).toEqual([[1, 3], [2, 4], 1]);
   });

@@ -191,6 +191,8 @@ export interface QueueFilter {
   /** It arrived before this time. */
   readonly arrivedBefore?: number | undefined;
   readonly arrivedAfter?: number | undefined;
+  /** It is to be tried next after this time. */
+  readonly dueAfter?: number | undefined;
   /** Part of the reason of the last try, without regard to case. */
   readonly reason?: string | undefined;
   readonly state?: 'held' | 'queued' | undefined;

@@ -631,6 +631,7 @@ export function describeQueue(engine: string, makeStore: () => Promise<QueueStor
       ['a destination', { destination: 'relay.example' }, ['e@four.example']],
       ['what arrived before', { arrivedBefore: NOW - 2 * MINUTE }, ['a@one.example', 'b@two.example']],
       ['what arrived after', { arrivedAfter: NOW - 2 * MINUTE }, ['e@four.example']],
+      ['what is tried next after', { dueAfter: NOW }, ['e@four.example']],
       ['a reason', { reason: 'no tls' }, ['e@four.example']],
       ['what is held', { state: 'held' }, ['C@Three.example']],
       ['what is not held', { state: 'queued', from: '<>' }, ['d@one.example']],

@@ -10,7 +10,7 @@
  *   message is tried, and only if it gets through do the others follow.
  */
 import type { DestinationState } from '../queue/queue.js';
-import { pauseAfter, type RetrySchedule } from './retry-schedule.js';
+import { MAX_JITTER, pauseAfter, type RetrySchedule } from './retry-schedule.js';
 
 export interface DestinationLimits {
   /** Messages under way at first. */
@@ -20,7 +20,7 @@ export interface DestinationLimits {
 }
 
 /** The pauses between tries of a destination that is down end here: whoever is up again is noticed. */
-const LONGEST_PAUSE = 60 * 60_000;
+export const LONGEST_PAUSE = 60 * 60_000;
 
 /** Claims of a destination that share the fate of the one that failed, at a time. */
 const DRAIN = 500;
@@ -109,8 +109,10 @@ export class DestinationHealth {
   /** No server could be used: from now on what is due shares this fate, until `drained`. */
   failed(destination: string, fate: Fate, now: number): void {
     const health = this.#of(destination);
-    // Messages that were under way together fail together: that is one failure of the destination.
-    if (now < health.pausedUntil) return;
+    // Messages that were under way together fail together: that is one failure of the destination. A pause that is
+    // longer than any was begun by a clock that was ahead.
+    const left = health.pausedUntil - now;
+    if (left > 0 && left <= LONGEST_PAUSE * MAX_JITTER) return;
     if (health.fate === undefined) health.failures += 1;
     health.limit = this.#limits.initial;
     health.successes = 0;

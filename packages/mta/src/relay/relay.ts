@@ -33,7 +33,8 @@ import { LivePolicies } from './live-policies.js';
 import { LiveResolver } from './live-resolver.js';
 import { needsRestart } from './needs-restart.js';
 import { reportWriter } from './report-writer.js';
-import { Scheduler, type SchedulerSettings } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { SchedulerSettings } from './scheduler-options.js';
 import { LiveReports, openReports } from './tls-reports.js';
 import { type WorkerSettings, workerSettings } from './worker-settings.js';
 

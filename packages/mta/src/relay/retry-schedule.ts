@@ -30,6 +30,7 @@ export const DEFAULT_SCHEDULE: RetrySchedule = {
 
 /** A pause becomes at most this much longer or shorter. */
 const JITTER = 0.15;
+export const MAX_JITTER = 1 + JITTER;
 
 /** Doublings beyond this many change nothing: the longest pause is reached. */
 const MAX_DOUBLINGS = 30;

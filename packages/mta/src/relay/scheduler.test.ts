@@ -9,7 +9,8 @@ import { BodyLostError, type Claim, type Queue, QueueFullError } from '../queue/
 import { message, NOW } from '../queue/suite.js';
 import type { Deliverer, Job, JobResult } from './job.js';
 import { DEFAULT_SCHEDULE } from './retry-schedule.js';
-import { Scheduler, type SchedulerOptions } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { SchedulerOptions } from './scheduler-options.js';
 import { deferredOutcome } from './settlement.js';
 
 const THERE = 'there.example';

@@ -9,48 +9,16 @@
  * A crash anywhere before the settlement repeats a try at most.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { logAttempts, logRecipients, type RelayLog } from '../log/relay-log.js';
-import {
-  BodyLostError,
-  type Claim,
-  type NewMessage,
-  type Queue,
-  type Settled,
-  type Settlement,
-} from '../queue/queue.js';
-import { DestinationHealth, type DestinationLimits } from './destination-health.js';
+import { logAttempts, logRecipients } from '../log/relay-log.js';
+import { BodyLostError, type Claim, type NewMessage, type Settled, type Settlement } from '../queue/queue.js';
+import { DestinationHealth } from './destination-health.js';
 import { Gate } from './gate.js';
-import type { Deliverer, JobOutcome, JobResult } from './job.js';
+import type { JobOutcome, JobResult } from './job.js';
 import { brokenOff, lost, shared, unreadable } from './own-outcomes.js';
-import type { RetrySchedule } from './retry-schedule.js';
+import type { SchedulerOptions, SchedulerSettings } from './scheduler-options.js';
+import { bringBack, ClockWatch } from './set-back-clock.js';
 import { conclude, type Report, untoldAgain } from './settlement.js';
 import { verdictOnDestination } from './verdict-on-destination.js';
-
-/** What a reload may change. */
-export interface SchedulerSettings {
-  /** Messages for senders who have to hear of something; none where nobody has to. */
-  readonly reportsFor: (
-    claim: Claim,
-    reports: readonly Report[],
-    body: () => Promise<Uint8Array | undefined>,
-  ) => Promise<readonly NewMessage[]>;
-  readonly schedule: RetrySchedule;
-  readonly destinations: DestinationLimits;
-}
-
-export interface SchedulerOptions extends SchedulerSettings {
-  readonly queue: Queue;
-  readonly deliverer: Deliverer;
-  /** Claims under way at most. */
-  readonly total: number;
-  /** Milliseconds that a claim lives where several nodes share the queue. */
-  readonly lease: number;
-  readonly clock: () => number;
-  readonly random: () => number;
-  readonly log: RelayLog;
-  /** Hears of everything that was tried, with the body if it was: TLS reports, metrics. */
-  readonly onOutcome?: (claim: Claim, outcome: JobOutcome, body: Uint8Array | undefined) => void;
-}
 
 /** Claims that are asked for at a time. */
 const BATCH = 200;
@@ -66,6 +34,7 @@ const SETTLE_AGAIN = 1000;
 export class Scheduler {
   #options: SchedulerOptions;
   readonly #health: DestinationHealth;
+  readonly #clockWatch = new ClockWatch();
   readonly #bodies = new Gate(BODY_OCTETS);
   readonly #running = new Map<number, Claim>();
   readonly #stopped = new AbortController();
@@ -97,9 +66,17 @@ export class Scheduler {
 
   async start(): Promise<void> {
     const { queue, lease } = this.#options;
+    void this.#bringBack(); // a million recipients take a while, and nothing waits for it
     for await (const state of queue.destinations()) this.#health.restore(state);
     this.#unlisten = queue.onWork(() => this.wake());
-    this.#renewal = setInterval(() => void this.#renew(), Math.max(1000, lease / 10)).unref();
+    this.#lookAtClock();
+    this.#renewal = setInterval(
+      () => {
+        void this.#renew();
+        this.#lookAtClock();
+      },
+      Math.max(1000, lease / 10),
+    ).unref();
     this.wake();
   }
 
@@ -157,6 +134,7 @@ export class Scheduler {
     const { queue, total, lease, clock } = this.#options;
     const max = Math.min(BATCH, total - this.#running.size);
     if (max <= 0) return; // the next settlement wakes us
+    this.#lookAtClock();
     const now = clock();
     const limitOf = (destination: string): number => this.#health.limitOf(destination);
     const { claims, nextDue } = await queue.claim({ now, max, limitOf, lease });
@@ -367,6 +345,26 @@ export class Scheduler {
         if (!told) log.error('queue', { id: claim.id, reason: `can't settle: ${wordsOf(error)}` });
         await sleep(SETTLE_AGAIN, undefined, { signal });
       }
+    }
+  }
+
+  #lookAtClock(): void {
+    const { clock, monotonic = () => performance.now() } = this.#options;
+    if (this.#clockWatch.wentBack(clock(), monotonic())) void this.#bringBack();
+  }
+
+  async #bringBack(): Promise<void> {
+    const { queue, schedule, clock, log } = this.#options;
+    try {
+      const { recipients, destinations } = await bringBack(queue, schedule, clock());
+      if (recipients + destinations === 0) return;
+      const what = `${recipients} recipients and ${destinations} destinations`;
+      log.warn('queue', { reason: `${what} waited for times that a clock which was ahead had set; due now` });
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return; // the next start looks again
+      log.error('queue', {
+        reason: `can't look for times that a clock which was ahead has set: ${wordsOf(error)}`,
+      });
     }
   }
 

@@ -16,6 +16,7 @@ export function namesRecipient(filter: QueueFilter, recipient: QueuedRecipient):
   const { address, destination, state } = recipient;
   if (filter.to !== undefined && !namesAddress(filter.to, address)) return false;
   if (filter.destination !== undefined && filter.destination !== destination) return false;
+  if (filter.dueAfter !== undefined && state.due <= filter.dueAfter) return false;
   if (filter.reason !== undefined && !contains(state.last?.reason ?? '', filter.reason)) return false;
   switch (filter.state) {
     case undefined:

@@ -14,7 +14,7 @@ import { REMOVE_EMPTY, RENEW_WORK } from './settle.js';
 /** Messages. One of them may have thousands of recipients. */
 const PAGE = 500;
 
-/** `$1` to `$10`; `m` is a message. */
+/** `$1` to `$11`; `m` is a message. */
 const MESSAGE_FITS = `($1::text is null or m.id = $1)
   and ($2::text is null or m.sender = $2)
   and ($3::text is null or right(m.sender, length($3)) = $3)
@@ -25,20 +25,21 @@ const RECIPIENT_FITS = `($6::text is null or r.address = $6)
   and ($7::text is null or right(r.address, length($7)) = $7)
   and ($8::text is null or r.destination = $8)
   and ($9::text is null or strpos(r.reason, $9) > 0)
-  and ($10::boolean is null or r.held = $10)`;
-const FILTER_VALUES = 10;
+  and ($10::boolean is null or r.held = $10)
+  and ($11::float8 is null or r.due > $11)`;
+const FILTER_VALUES = 11;
 
 const FIND_MESSAGES: Statement = {
   name: '',
   text: `select m.id, m.envelope, m.size, m.arrived from message m
-    where ${MESSAGE_FITS} and (m.arrived, m.id) > ($11::float8, $12::text)
+    where ${MESSAGE_FITS} and (m.arrived, m.id) > ($12::float8, $13::text)
       and exists (select from recipient r where r.message = m.id and ${RECIPIENT_FITS})
-    order by m.arrived, m.id limit $13`,
+    order by m.arrived, m.id limit $14`,
 };
 const FIND_RECIPIENTS: Statement = {
   name: '',
   text: `select ${RECIPIENT_COLUMNS} from message m join recipient r on r.message = m.id
-    where m.id = any($11::text[]) and ${MESSAGE_FITS} and ${RECIPIENT_FITS}`,
+    where m.id = any($12::text[]) and ${MESSAGE_FITS} and ${RECIPIENT_FITS}`,
 };
 const READ_MESSAGE: Statement = {
   name: 'read-message',
@@ -95,13 +96,13 @@ const LOCK_WORK: Statement = {
   text: `select message, destination from work where message = any($1::text[])
     order by message, destination for update`,
 };
-/** `$12` is the time of `retry`; every statement takes it, so that all have the same parameters. */
-const CHANGED = `from message m where m.id = r.message and m.id = any($11::text[])
-  and $12::float8 is not null and ${MESSAGE_FITS} and ${RECIPIENT_FITS} returning r.message, r.destination`;
+/** `$13` is the time of `retry`; every statement takes it, so that all have the same parameters. */
+const CHANGED = `from message m where m.id = r.message and m.id = any($12::text[])
+  and $13::float8 is not null and ${MESSAGE_FITS} and ${RECIPIENT_FITS} returning r.message, r.destination`;
 const CHANGE: Readonly<Record<QueueAction, Statement>> = {
   hold: { name: '', text: `update recipient r set held = true ${CHANGED}` },
   release: { name: '', text: `update recipient r set held = false ${CHANGED}` },
-  retry: { name: '', text: `update recipient r set due = $12 ${CHANGED}` },
+  retry: { name: '', text: `update recipient r set due = $13 ${CHANGED}` },
   delete: { name: '', text: `delete from recipient r using ${CHANGED.slice('from '.length)}` },
 };
 
@@ -150,7 +151,7 @@ export async function changePage(
 }
 
 function filterValues(filter: QueueFilter): Value[] {
-  const { id, from, to, destination, arrivedBefore, arrivedAfter, reason, state } = filter;
+  const { id, from, to, destination, arrivedBefore, arrivedAfter, dueAfter, reason, state } = filter;
   const sender = from === '<>' ? '' : from;
   const values = [
     id ?? null,
@@ -161,6 +162,7 @@ function filterValues(filter: QueueFilter): Value[] {
     destination === undefined ? null : comparable(destination),
     reason === undefined ? null : comparable(reason),
     state === undefined ? null : state === 'held',
+    dueAfter ?? null,
   ];
   if (values.length !== FILTER_VALUES) throw new Error('a filter has as many values as parameters');
   return values;
