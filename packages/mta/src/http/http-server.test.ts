@@ -120,14 +120,14 @@ describe('health', () => {
   const fine = { setDestination: () => Promise.resolve() };
   const says = (root: RootLookup): RootResolver => ({ resolve: () => Promise.resolve(root) });
   const secure = says({ status: 'secure' });
-  const cases: readonly [string, typeof fine, RootResolver, Health][] = [
+  const cases: readonly [string, typeof fine, RootResolver, Health, trouble?: string][] = [
     [
       'is there where the queue writes and the root is secure',
       fine,
       secure,
       {
         ok: true,
-        checks: { queue: 'ok', resolver: 'ok' },
+        checks: { queue: 'ok', resolver: 'ok', delivery: 'ok' },
       },
     ],
     [
@@ -136,30 +136,45 @@ describe('health', () => {
       secure,
       {
         ok: false,
-        checks: { queue: 'disk full', resolver: 'ok' },
+        checks: { queue: 'disk full', resolver: 'ok', delivery: 'ok' },
       },
     ],
     [
       'is not where the root is bogus',
       fine,
       says({ status: 'bogus', reason: 'a signature does not hold' }),
-      { ok: false, checks: { queue: 'ok', resolver: 'a signature does not hold' } },
+      { ok: false, checks: { queue: 'ok', resolver: 'a signature does not hold', delivery: 'ok' } },
     ],
     [
       'is not where the root is insecure',
       fine,
       says({ status: 'insecure' }),
-      { ok: false, checks: { queue: 'ok', resolver: expect.stringContaining('nothing can be validated') } },
+      {
+        ok: false,
+        checks: {
+          queue: 'ok',
+          resolver: expect.stringContaining('nothing can be validated'),
+          delivery: 'ok',
+        },
+      },
+    ],
+    [
+      'is not where no thread delivers',
+      fine,
+      secure,
+      { ok: false, checks: { queue: 'ok', resolver: 'ok', delivery: 'out of memory' } },
+      'out of memory',
     ],
   ];
-  it.each(cases)('%s', async (_, queue, resolver, expected) => {
-    expect(await healthOf(queue, resolver, new AbortController().signal)).toEqual(expected);
+  it.each(cases)('%s', async (_, queue, resolver, expected, trouble) => {
+    const sources = { queue, resolver, trouble: () => trouble };
+    expect(await healthOf(sources, new AbortController().signal)).toEqual(expected);
   });
 
   it('waits for nobody longer than its caller does', async () => {
     const never = { setDestination: () => new Promise<void>(() => {}) };
     const caller = new AbortController();
-    const found = healthOf(never, secure, caller.signal);
+    const found = healthOf({ queue: never, resolver: secure, trouble: () => undefined }, caller.signal);
     caller.abort();
     expect(await found).toMatchObject({ ok: false, checks: { queue: 'no answer in time' } });
   });

@@ -13,13 +13,15 @@ export interface WatchedRelay {
   readonly resolver: Resolver;
   readonly metrics: RelayMetrics;
   readonly inFlight: () => number;
+  /** Why nothing is delivered now, where that is so. */
+  readonly trouble: () => string | undefined;
   readonly clock: () => number;
   readonly log: RelayLog;
 }
 
 /** @throws (rejects) `ConfigError` where there is no token to read; another error where it can't listen */
 export async function startWatching(config: HttpConfig, relay: WatchedRelay): Promise<HttpServer> {
-  const { queue, resolver, metrics, inFlight, clock, log } = relay;
+  const { queue, resolver, metrics, inFlight, trouble, clock, log } = relay;
   const token = await tokenOf(config);
   metrics.watch({ queue, clock, inFlight });
   return await startHttpServer({
@@ -27,7 +29,7 @@ export async function startWatching(config: HttpConfig, relay: WatchedRelay): Pr
     port: config.port,
     token,
     metrics,
-    health: (signal) => healthOf(queue, resolver, signal),
+    health: (signal) => healthOf({ queue, resolver, trouble }, signal),
     onError: (error) => log.error('http', { reason: error.message }),
   });
 }
@@ -55,13 +57,21 @@ export interface RootResolver {
   resolve(name: '.', type: 'NS', options: { readonly signal: AbortSignal }): Promise<RootLookup>;
 }
 
+export interface HealthSources {
+  readonly queue: Pick<Queue, 'setDestination'>;
+  readonly resolver: RootResolver;
+  readonly trouble: () => string | undefined;
+}
+
 /** No destination has this name (RFC 6761 section 6.4), so forgetting it changes nothing. */
 const NOBODY = 'health.invalid';
 
-/** The queue takes a write, and DNS has a root that can be trusted: else mail is refused, or all of it waits. */
+/**
+ * The queue takes a write, DNS has a root that can be trusted, and a thread delivers: else mail is refused, or all
+ * of it waits.
+ */
 export async function healthOf(
-  queue: Pick<Queue, 'setDestination'>,
-  resolver: RootResolver,
+  { queue, resolver, trouble }: HealthSources,
   signal: AbortSignal,
 ): Promise<Health> {
   const late = new Promise<string>((resolve) => {
@@ -87,10 +97,8 @@ export async function healthOf(
     Promise.race([writes, late]),
     Promise.race([trusts, late]),
   ]);
-  return {
-    ok: queueSays === 'ok' && resolverSays === 'ok',
-    checks: { queue: queueSays, resolver: resolverSays },
-  };
+  const checks = { queue: queueSays, resolver: resolverSays, delivery: trouble() ?? 'ok' };
+  return { ok: Object.values(checks).every((said) => said === 'ok'), checks };
 }
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

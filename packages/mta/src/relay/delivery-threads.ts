@@ -2,15 +2,14 @@
  * The threads that deliver, seen from the main thread: one `Deliverer` over all of them.
  *
  * A destination always goes to the same thread, so that its connections and its look-ups are together there. A
- * thread that dies takes nothing with it but the knowledge of how far its jobs had got; another one takes its
- * place.
+ * thread that dies takes nothing with it but the knowledge of how far its jobs had got. Another one takes its
+ * place, after a pause where it has happened again and again; until that one runs, the others have its mail.
  */
 import { Worker } from 'node:worker_threads';
 import type { StsFinding } from '@danelaw/smtp';
 import type { RelayLog } from '../log/relay-log.js';
 import type { HostLimits, HostPermit } from './host-limits.js';
 import type { Deliverer, Job, JobResult } from './job.js';
-import type { LookupCount } from './lookup-tally.js';
 import { unstarted } from './own-outcomes.js';
 import type { FromThread, ToThread } from './thread-messages.js';
 import type { WorkerSettings } from './worker-settings.js';
@@ -22,8 +21,6 @@ export interface DeliveryThreadsOptions {
   /** Who knows MTA-STS policies. */
   readonly sts: (domain: string) => Promise<StsFinding>;
   readonly log: RelayLog;
-  /** Hears of the look-ups in all threads, some at a time. */
-  readonly onLookups: (counts: readonly LookupCount[]) => void;
   /** The program of a thread. */
   readonly entry?: URL;
 }
@@ -46,6 +43,8 @@ interface Place {
   thread: Thread | undefined;
   /** Threads in a row that have not lived long. */
   deaths: number;
+  /** The last of them; empty where there was none. */
+  diedOf: string;
   revival: NodeJS.Timeout | undefined;
 }
 
@@ -60,7 +59,7 @@ export class DeliveryThreads implements Deliverer {
     this.#options = options;
     this.#settings = options.settings;
     this.#places = Array.from({ length: options.threads }, () => {
-      const place: Place = { thread: undefined, deaths: 0, revival: undefined };
+      const place: Place = { thread: undefined, deaths: 0, diedOf: '', revival: undefined };
       this.#fill(place);
       return place;
     });
@@ -68,7 +67,16 @@ export class DeliveryThreads implements Deliverer {
 
   /** Resolves when all threads run. @throws (rejects) where one has ended before */
   async ready(): Promise<void> {
+    const dead = this.#places.find(({ thread }) => thread === undefined);
+    if (dead !== undefined) throw new Error(dead.diedOf);
     await Promise.all(this.#threads().map(({ ready }) => ready));
+  }
+
+  /** Why nothing is delivered now; undefined while a thread runs. */
+  get trouble(): string | undefined {
+    if (this.#threads().some(({ isReady }) => isReady)) return undefined;
+    const reasons = this.#places.map(({ diedOf }) => diedOf).filter((reason) => reason !== '');
+    return `no thread that delivers runs: ${reasons.at(-1) ?? 'they are starting'}`;
   }
 
   async deliver(job: Job, durable: Promise<void>): Promise<JobResult> {
@@ -118,27 +126,34 @@ export class DeliveryThreads implements Deliverer {
     return this.#places.flatMap(({ thread }) => thread ?? []);
   }
 
-  /** That of its place; while there is none, the next one's. */
+  /** That of its place; while that does not run, the next one that does. One that starts may never run. */
   #threadFor(destination: string): Thread | undefined {
     const first = hash(destination) % this.#places.length;
     const inOrder = [...this.#places.slice(first), ...this.#places.slice(0, first)];
-    return inOrder.find(({ thread }) => thread !== undefined)?.thread;
+    const threads = inOrder.flatMap(({ thread }) => thread ?? []);
+    return threads.find(({ isReady }) => isReady) ?? threads[0];
   }
 
   #fill(place: Place): void {
-    const { limits, sts, log, onLookups, entry = DELIVERY_THREAD } = this.#options;
-    const thread = new Thread({ limits, sts, log, onLookups, entry, settings: this.#settings });
-    place.thread = thread;
-    if (this.#draining) thread.say({ kind: 'drain' });
+    const { limits, sts, log, entry = DELIVERY_THREAD } = this.#options;
     const born = performance.now();
-    thread.onDeath = (reason) => {
+    const onDeath = (reason: string): void => {
       place.thread = undefined;
       if (this.#ending) return;
       log.error('thread', { reason });
+      place.diedOf = reason;
       place.deaths = performance.now() - born >= LONG_LIFE ? 1 : place.deaths + 1;
       const pause = place.deaths === 1 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (place.deaths - 2));
       place.revival = setTimeout(() => this.#fill(place), pause).unref();
     };
+    try {
+      place.thread = new Thread({ limits, sts, log, entry, settings: this.#settings }, onDeath);
+    } catch (error) {
+      // The system has no room for another thread.
+      onDeath(error instanceof Error ? error.message : String(error));
+      return;
+    }
+    if (this.#draining) place.thread.say({ kind: 'drain' });
   }
 }
 
@@ -148,6 +163,7 @@ class Thread {
   readonly #options: ThreadOptions;
   /** Resolves when it runs; rejects where it ends before. */
   readonly ready: Promise<void>;
+  isReady = false;
   #whenReady = (): void => {};
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
@@ -155,9 +171,8 @@ class Thread {
   readonly #asked = new Map<number, AbortController>();
   #durable: number[] = [];
   #dead = false;
-  onDeath: (reason: string) => void = () => {};
 
-  constructor(options: ThreadOptions) {
+  constructor(options: ThreadOptions, onDeath: (reason: string) => void) {
     this.#options = options;
     this.#worker = new Worker(options.entry, { workerData: options.settings });
     let reason = 'a thread that delivers ended';
@@ -179,7 +194,7 @@ class Thread {
       for (const asked of this.#asked.values()) asked.abort();
       for (const permit of this.#permits.values()) permit.release('failed');
       this.#permits.clear();
-      this.onDeath(reason);
+      onDeath(reason);
     });
   }
 
@@ -236,6 +251,7 @@ class Thread {
   #hear(message: FromThread): void {
     switch (message.kind) {
       case 'ready':
+        this.isReady = true;
         this.#whenReady();
         return;
       case 'result':
@@ -261,9 +277,6 @@ class Thread {
         return;
       case 'notice':
         this.#options.log.warn('resolver', { reason: message.text });
-        return;
-      case 'lookups':
-        this.#options.onLookups(message.counts);
         return;
       default:
         message satisfies never;

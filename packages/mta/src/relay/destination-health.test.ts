@@ -18,11 +18,40 @@ describe('a destination', () => {
 
   it('gets half as many where it is overloaded, and never none', () => {
     const health = new DestinationHealth(LIMITS);
-    health.overloaded(THERE);
+    health.overloaded(THERE, undefined, 1000);
     expect(health.limitOf(THERE)).toBe(2);
-    health.overloaded(THERE);
-    health.overloaded(THERE);
+    health.overloaded(THERE, undefined, 1000);
+    health.overloaded(THERE, undefined, 1000);
     expect(health.limitOf(THERE)).toBe(1);
+  });
+
+  it('that refuses some connections is not down, while others get through', () => {
+    const health = new DestinationHealth(LIMITS);
+    for (let i = 0; i < 4; i++) health.overloaded(THERE, FATE, 1000);
+    expect([health.fateOf(THERE), health.limitOf(THERE)]).toEqual([undefined, 1]);
+    health.succeeded(THERE);
+    for (let i = 0; i < 2; i++) health.overloaded(THERE, FATE, 1000);
+    expect(health.fateOf(THERE)).toBeUndefined();
+  });
+
+  it('that refuses more connections in a row than there were at a time is down', () => {
+    const health = new DestinationHealth(LIMITS);
+    for (let i = 0; i < 5; i++) health.overloaded(THERE, FATE, 1000);
+    expect(health.fateOf(THERE)).toEqual(FATE);
+  });
+
+  it('that was down, and refuses the one message that is tried, is down at once', () => {
+    const health = new DestinationHealth(LIMITS);
+    health.failed(THERE, FATE, 1000);
+    health.drained(THERE, DEFAULT_SCHEDULE, 1000, 0.5);
+    health.overloaded(THERE, FATE, 301_000);
+    expect(health.drained(THERE, DEFAULT_SCHEDULE, 301_000, 0.5)).toMatchObject({ failures: 2 });
+  });
+
+  it('that talks to us, and wants less, is never down', () => {
+    const health = new DestinationHealth(LIMITS);
+    for (let i = 0; i < 100; i++) health.overloaded(THERE, undefined, 1000);
+    expect([health.fateOf(THERE), health.limitOf(THERE)]).toEqual([undefined, 1]);
   });
 
   it('shares its fate with what is due, pauses, and is then tried with one message', () => {
@@ -70,5 +99,23 @@ describe('a destination', () => {
     expect(health.succeeded(THERE)).toBe(false);
     expect(health.limitOf(THERE)).toBe(4);
     expect([...health.down()]).toEqual([]);
+  });
+
+  it('is forgotten where there are too many: the oldest that is fine, and one that is down not before it', () => {
+    const health = new DestinationHealth(LIMITS, 3);
+    health.failed('down.example', FATE, 1000);
+    health.overloaded('first.example', undefined, 1000);
+    health.overloaded('second.example', undefined, 1000);
+    health.overloaded('third.example', undefined, 1000);
+    expect(health.fateOf('down.example')).toEqual(FATE);
+    const limits = ['first.example', 'second.example', 'third.example'].map((each) => health.limitOf(each));
+    expect(limits).toEqual([4, 2, 2]);
+  });
+
+  it('is forgotten with its fate where all the others are down as well', () => {
+    const health = new DestinationHealth(LIMITS, 2);
+    for (const name of ['a.example', 'b.example', 'c.example']) health.failed(name, FATE, 1000);
+    expect([...health.down()].map(([name]) => name)).toEqual(['b.example', 'c.example']);
+    expect(health.fateOf('a.example')).toBeUndefined();
   });
 });

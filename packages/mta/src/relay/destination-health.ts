@@ -4,7 +4,8 @@
  *
  * - *Slow start.* Nobody is met with all we have: a destination begins with a few messages at a time and gets
  *   more as they succeed (Postfix: `initial_destination_concurrency`).
- * - *Back-off.* A server that says "not now" (421, 4yz) halves that number.
+ * - *Back-off.* A server that says "not now" (421, 4yz) halves that number. One that has refused more connections in
+ *   a row than there could have been at a time refuses them all, and is down.
  * - *One destination, tried as one.* Where no server of a destination can be reached or may be used, the next
  *   message would fail the same way. What is due shares the fate without being tried; after a pause one
  *   message is tried, and only if it gets through do the others follow.
@@ -35,6 +36,9 @@ interface Health {
   limit: number;
   /** Successes since the limit was last raised. */
   successes: number;
+  /** Connections refused since the last success, and how many messages were under way at most when that began. */
+  refused: number;
+  underWay: number;
   /** Failures of the destination in a row. */
   failures: number;
   /** It is down, and what is due shares its fate. */
@@ -55,8 +59,12 @@ export class DestinationHealth {
   /** Those with a fate, and since when; apart, as they are asked for with every claim. */
   readonly #down = new Map<string, number>();
 
-  constructor(limits: DestinationLimits) {
+  readonly #remembered: number;
+
+  /** @param remembered destinations that are remembered */
+  constructor(limits: DestinationLimits, remembered = MAX_DESTINATIONS) {
     this.#limits = limits;
+    this.#remembered = remembered;
   }
 
   /** From now on. */
@@ -88,6 +96,7 @@ export class DestinationHealth {
     const health = this.#of(destination);
     const wasDown = health.failures > 0;
     health.failures = 0;
+    health.refused = 0;
     health.fate = undefined;
     this.#down.delete(destination);
     health.pausedUntil = 0;
@@ -99,9 +108,18 @@ export class DestinationHealth {
     return wasDown;
   }
 
-  /** A server took connections, and wants less of them. */
-  overloaded(destination: string): void {
+  /**
+   * A server wants less.
+   * @param fate where it refused the connection itself: what others meet if it refuses all of them
+   */
+  overloaded(destination: string, fate: Fate | undefined, now: number): void {
     const health = this.#of(destination);
+    if (health.refused === 0) health.underWay = health.limit;
+    health.refused = fate === undefined ? 0 : health.refused + 1;
+    if (fate !== undefined && (health.failures > 0 || health.refused > health.underWay)) {
+      this.failed(destination, fate, now);
+      return;
+    }
     health.successes = 0;
     health.limit = Math.max(1, Math.floor(health.limit / 2));
   }
@@ -116,6 +134,7 @@ export class DestinationHealth {
     if (health.fate === undefined) health.failures += 1;
     health.limit = this.#limits.initial;
     health.successes = 0;
+    health.refused = 0;
     health.fate = fate;
     if (!this.#down.has(destination)) this.#down.set(destination, now);
   }
@@ -146,9 +165,10 @@ export class DestinationHealth {
   #of(destination: string): Health {
     const known = this.#health.get(destination);
     if (known !== undefined) return known;
-    if (this.#health.size >= MAX_DESTINATIONS) this.#forget();
+    if (this.#health.size >= this.#remembered) this.#forget();
     const { initial: limit } = this.#limits;
-    const made: Health = { limit, successes: 0, failures: 0, fate: undefined, pausedUntil: 0 };
+    const none = { successes: 0, refused: 0, underWay: limit, failures: 0 };
+    const made: Health = { limit, ...none, fate: undefined, pausedUntil: 0 };
     this.#health.set(destination, made);
     return made;
   }

@@ -3,6 +3,7 @@ import { HostLimits } from './host-limits.js';
 
 const A = { address: '192.0.2.1', port: 25 };
 const B = { address: '192.0.2.2', port: 25 };
+const C = { address: '192.0.2.3', port: 25 };
 
 /** Whether a promise has resolved by the end of this turn of the event loop. */
 async function isThere(promise: Promise<unknown>): Promise<boolean> {
@@ -56,6 +57,68 @@ describe('the limits of connections', () => {
     expect(await isThere(another)).toBe(true);
   });
 
+  it('give what is free to the server that has the fewest, and not to the one that always waits', async () => {
+    const limits = new HostLimits({ perHost: 2, total: 3 });
+    const [first, second] = [await limits.acquire(A), await limits.acquire(A)];
+    await limits.acquire(C);
+    const more = limits.acquire(A);
+    const other = limits.acquire(B);
+    first.release('ok');
+    expect([await isThere(more), await isThere(other)]).toEqual([false, true]);
+    second.release('ok');
+    expect(await isThere(more)).toBe(true);
+  });
+
+  it('let servers that have as few take turns', async () => {
+    const limits = new HostLimits({ perHost: 1, total: 1 });
+    const order: string[] = [];
+    const take = async (name: string, server: typeof A): Promise<void> => {
+      const permit = await limits.acquire(server);
+      order.push(name);
+      await new Promise((resolve) => setImmediate(resolve));
+      permit.release('ok');
+    };
+    await Promise.all([take('A', A), take('A', A), take('A', A), take('B', B), take('B', B)]);
+    expect(order).toEqual(['A', 'A', 'B', 'A', 'B']);
+  });
+
+  it('let those in who wait when they grow', async () => {
+    const limits = new HostLimits({ perHost: 1, total: 1 });
+    await limits.acquire(A);
+    const [again, other] = [limits.acquire(A), limits.acquire(B)];
+    limits.configure({ perHost: 1, total: 2 });
+    expect([await isThere(again), await isThere(other)]).toEqual([false, true]);
+    limits.configure({ perHost: 2, total: 3 });
+    expect(await isThere(again)).toBe(true);
+  });
+
+  it('are remembered of so many servers that were busy, and not of those that somebody talks to', async () => {
+    const limits = new HostLimits({ perHost: 4, total: 100, remembered: 3 });
+    const halve = async (server: typeof A): Promise<void> => {
+      const permits = await Promise.all([1, 2].map(() => limits.acquire(server)));
+      for (const permit of permits) permit.release('busy');
+    };
+    const mayHave = async (server: typeof A): Promise<number> => {
+      const stop = new AbortController();
+      const asked = Array.from({ length: 5 }, () => limits.acquire(server, stop.signal));
+      const there = await Promise.all(asked.map(isThere));
+      stop.abort();
+      const given = await Promise.allSettled(asked);
+      for (const each of given) if (each.status === 'fulfilled') each.value.release('failed');
+      return there.filter((is) => is).length;
+    };
+    const talking = await limits.acquire(A);
+    await halve(A);
+    await halve(B);
+    expect(limits.remembered).toBe(2);
+    for (let i = 10; i < 50; i++) await halve({ address: `192.0.2.${i}`, port: 25 });
+    expect(limits.remembered).toBe(3);
+    // A was talked to all the time; B, that was forgotten, has all again.
+    expect(await mayHave(B)).toBe(4);
+    talking.release('failed');
+    expect(await mayHave(A)).toBe(1);
+  });
+
   it('count a permit that is given back twice once', async () => {
     const limits = new HostLimits({ perHost: 1, total: 1 });
     const permit = await limits.acquire(A);
@@ -95,7 +158,7 @@ describe('the limits of connections', () => {
     const first = await limits.acquire(A);
     const second = limits.acquire(A);
     await limits.acquire(B);
-    const third = limits.acquire({ address: '192.0.2.3', port: 25 });
+    const third = limits.acquire(C);
     while (calls.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(calls).toContainEqual(A);
     expect(calls).toContain(undefined);

@@ -4,6 +4,9 @@
  * A server is its address and port: thousands of domains may be at one, and it counts them together. One that
  * says it has too much to do (421, 4yz to MAIL) is left with half as many, and gets them back one by one as
  * connections end well.
+ *
+ * Where all connections are taken, the next that ends goes to the server that has the fewest: those that are slow
+ * or much wanted have the most, and keep nobody else's mail waiting.
  */
 import type { Slot } from '../queue/queue.js';
 
@@ -16,6 +19,8 @@ export interface ConnectionLimits {
 export interface HostLimitOptions extends ConnectionLimits {
   /** Where nodes share a queue, they share a server's connections: asked before each new one. */
   readonly takeSlot?: (host: string) => Promise<Slot | undefined>;
+  /** Servers that are remembered. */
+  readonly remembered?: number;
   /** Milliseconds until a slot that other nodes have is asked for again. */
   readonly again?: number;
   /**
@@ -45,7 +50,7 @@ interface Host {
 }
 
 const SLOT_AGAIN = 500;
-/** Servers that are remembered; most of them because they have said that they have too much to do. */
+/** Servers that are remembered where nothing else is said; most of them because they have said that they have too much to do. */
 const MAX_HOSTS = 10_000;
 /** Milliseconds between two calls for room: idle connections are kept for seconds. */
 const CALL_AGAIN = 50;
@@ -80,6 +85,11 @@ export class HostLimits {
   /** Connections that are open, or about to be. */
   get open(): number {
     return this.#open;
+  }
+
+  /** Servers of which anything is known. */
+  get remembered(): number {
+    return this.#hosts.size;
   }
 
   /** Resolves when the connection may be made. Rejects only when `signal` aborts. */
@@ -189,30 +199,35 @@ export class HostLimits {
     }
   }
 
-  /** Whoever waits for this server goes first; what was kept back by the total may be for any. */
+  /** Lets in whoever may be: first at the server that has the fewest, and of its own the oldest. */
   #next(key: string, host: Host): void {
-    this.#release(host);
-    if (this.#open < this.#options.total) {
-      for (const [name, other] of this.#wanted) {
-        this.#release(other);
-        if (other.queue.size === 0) this.#wanted.delete(name);
-      }
+    for (let next = this.#neediest(); next !== undefined; next = this.#neediest()) {
+      const [waiting] = next.queue;
+      if (waiting === undefined) break;
+      next.queue.delete(waiting);
+      // Those that have as few take turns.
+      this.#wanted.delete(waiting.key);
+      if (next.queue.size > 0) this.#wanted.set(waiting.key, next);
+      waiting.go(this.#admit(waiting.key, next));
     }
     this.#tidy(key, host);
   }
 
-  #release(host: Host): void {
-    for (const waiting of host.queue) {
-      if (!this.#fits(host)) return;
-      host.queue.delete(waiting);
-      waiting.go(this.#admit(waiting.key, host));
+  /** Of those that somebody waits for, and that may have one more. */
+  #neediest(): Host | undefined {
+    if (this.#open >= this.#options.total) return undefined;
+    let neediest: Host | undefined;
+    for (const host of this.#wanted.values()) {
+      if (host.open >= host.limit) continue;
+      if (neediest === undefined || host.open < neediest.open) neediest = host;
     }
+    return neediest;
   }
 
   #of(key: string): Host {
     const known = this.#hosts.get(key);
     if (known !== undefined) return known;
-    if (this.#hosts.size >= MAX_HOSTS) this.#forget();
+    if (this.#hosts.size >= (this.#options.remembered ?? MAX_HOSTS)) this.#forget();
     const made: Host = { open: 0, limit: this.#options.perHost, queue: new Set() };
     this.#hosts.set(key, made);
     return made;

@@ -26,6 +26,7 @@ import { listenerLog } from '../log/listener-log.js';
 import { openQueue } from '../queue/open-queue.js';
 import type { Queue } from '../queue/queue.js';
 import { StsPolicies } from '../sts-policies.js';
+import { closeAll } from './close-all.js';
 import { DeliveryThreads } from './delivery-threads.js';
 import { type ConnectionLimits, type HostLimitOptions, HostLimits } from './host-limits.js';
 import { listenerSettings } from './listener-settings.js';
@@ -76,11 +77,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const ended = new AbortController();
   const queue = await openQueue(relay, 'owner', (reason) => log.warn('queue', { reason }));
   opened.push(() => queue.close());
-  const metrics = await openMetrics(relay);
-  const resolver = new LiveResolver(settings.resolver, {
-    onNotice: (reason) => log.warn('resolver', { reason }),
-    onLookup: (told) => metrics?.lookups([{ ...told, count: 1 }]),
-  });
+  const resolver = new LiveResolver(settings.resolver, (reason) => log.warn('resolver', { reason }));
   opened.push(() => resolver.close());
   const policies = new LivePolicies(
     () => openPolicies(relay, settings, clock, log),
@@ -96,12 +93,12 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     limits,
     sts: (domain) => policies.policyFor(domain, { resolver, now: clock(), signal: ended.signal }),
     log,
-    onLookups: (counts) => metrics?.lookups(counts),
   });
   opened.push(() => threads.end());
   const surroundings = { resolver, dkim, clock, log };
   const reports = new LiveReports(openReports(config, { ...surroundings, settings }), log);
   opened.push(() => reports.end());
+  const metrics = await openMetrics(relay);
   const scheduler = new Scheduler({
     ...schedulerSettings(relay, { dkim, clock }),
     queue,
@@ -135,7 +132,8 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   opened.push(() => listener.close(0));
   if (metrics !== undefined) {
     const inFlight = (): number => scheduler.inFlight;
-    const http = await openHttp(relay, { queue, resolver, metrics, inFlight, clock, log });
+    const trouble = (): string | undefined => threads.trouble;
+    const http = await openHttp(relay, { queue, resolver, metrics, inFlight, trouble, clock, log });
     opened.push(async () => await http?.close());
   }
   log.info('started', {
@@ -186,15 +184,10 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
         await idle;
       }
       ended.abort();
-      await closeAll(opened, (reason) => log.error('stopping', { reason }));
+      await closeAll(opened, (error) => log.error('stopping', { reason: wordsOf(error) }));
       log.info('stopped', {});
     },
   };
-}
-
-/** What can't be closed keeps nothing else from it. */
-async function closeAll(opened: (() => Promise<void>)[], tell: (reason: string) => void): Promise<void> {
-  for (const close of opened.reverse()) await close().catch((error: unknown) => tell(wordsOf(error)));
 }
 
 /** Milliseconds to write down what became of the messages under way when the time to stop was over. */

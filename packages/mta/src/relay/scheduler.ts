@@ -268,7 +268,7 @@ export class Scheduler {
         }
         return;
       case 'overloaded':
-        this.#health.overloaded(destination);
+        this.#health.overloaded(destination, verdict.fate, now);
         return;
       case 'down':
         this.#health.failed(destination, verdict.fate, now);

@@ -5,8 +5,10 @@
  * with any server - look-ups failed, nobody could be connected to, nobody fulfilled the policy - the next
  * message would meet the same. A policy of the message itself (REQUIRETLS, `TLS-Required: No`) says nothing
  * about others, and neither does what went wrong here: an address in the queue that is none, or no connection
- * left for this message while others had them all.
+ * left for this message while others had them all. A server that refuses a connection for now (421, 4yz to the
+ * greeting or EHLO) may only have too many of ours.
  */
+import type { Attempt } from '@danelaw/smtp';
 import type { Claim } from '../queue/queue.js';
 import type { Fate } from './destination-health.js';
 import type { JobOutcome } from './job.js';
@@ -14,8 +16,11 @@ import { OWN_FAULT } from './settlement.js';
 
 export type DestinationVerdict =
   | { readonly kind: 'works' }
-  /** It wants less: 421 or 4yz to something that has nothing to do with a recipient. */
-  | { readonly kind: 'overloaded' }
+  /**
+   * It wants less: 421 or 4yz to something that has nothing to do with a recipient. `fate`: what others would meet if
+   * it is not that, but wants nothing at all; undefined where it talked to us.
+   */
+  | { readonly kind: 'overloaded'; readonly fate: Fate | undefined }
   | { readonly kind: 'down'; readonly fate: Fate }
   | { readonly kind: 'unknown' };
 
@@ -24,7 +29,7 @@ export function verdictOnDestination(claim: Claim, outcome: JobOutcome): Destina
   if (completed.length > 0) {
     const last = completed.at(-1)?.recipients ?? [];
     const busy = last.length > 0 && last.every(({ status, stage, code }) => isBusy(status, stage, code));
-    return busy ? { kind: 'overloaded' } : { kind: 'works' };
+    return busy ? { kind: 'overloaded', fate: undefined } : { kind: 'works' };
   }
   const isOrdinary = !claim.envelope.requireTls && !claim.envelope.tlsRequiredNo;
   const tried = outcome.recipients.filter(({ enhancedStatus }) => enhancedStatus !== OWN_FAULT);
@@ -35,7 +40,13 @@ export function verdictOnDestination(claim: Claim, outcome: JobOutcome): Destina
   });
   if (first === undefined || !isOrdinary || !allDeferred || wasWithheld) return { kind: 'unknown' };
   const { reason, host, enhancedStatus } = first;
-  return { kind: 'down', fate: { reason, host, enhancedStatus } };
+  const fate = { reason, host, enhancedStatus };
+  return outcome.attempts.some(refusesConnections) ? { kind: 'overloaded', fate } : { kind: 'down', fate };
+}
+
+function refusesConnections({ status, stage, reply }: Attempt): boolean {
+  if (status !== 'failed' || reply === null) return false;
+  return reply.startsWith('421') || (reply.startsWith('4') && (stage === 'greeting' || stage === 'ehlo'));
 }
 
 /** RFC 3463 X.4.5, mail system congestion: @danelaw/smtp says it where it was we who held a message back. */

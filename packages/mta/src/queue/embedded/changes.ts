@@ -12,7 +12,6 @@ import type {
   RecipientSettlement,
   Settled,
 } from '../queue.js';
-import { Arrivals } from './arrivals.js';
 import type { BodyPlace } from './body-file.js';
 import type { Draft } from './draft.js';
 import {
@@ -60,7 +59,6 @@ export class DuplicateMessageError extends Error {
 export class QueueChanges {
   readonly #draft: Draft;
   readonly #counts: { messages: number; recipients: number; held: number; octets: number };
-  readonly #arrivals = new Arrivals();
   /** Destinations whose earliest work may be another now. */
   readonly touched = new Set<string>();
   /** Files of which nothing is in the queue any more. */
@@ -96,7 +94,6 @@ export class QueueChanges {
     for (const [destination, work] of works) this.#setWork(id, destination, { envelope, place }, [], work);
     this.#joinFile(place);
     this.#counts.messages++;
-    this.#arrivals.add(envelope.arrived, 1);
     this.#counts.octets += place.size;
   }
 
@@ -163,7 +160,6 @@ export class QueueChanges {
   finish(): void {
     for (const destination of this.touched) this.#setHead(destination);
     this.#draft.put('state', 'counts', encodeCounts(this.#counts));
-    this.#arrivals.write(this.#draft);
     for (const file of [...this.emptied]) {
       if (this.#draft.get('files', file) !== undefined) this.emptied.delete(file);
       else this.#draft.put('spent', file, '');
@@ -193,11 +189,10 @@ export class QueueChanges {
     if (indices.length > 0) this.gone.push({ file: place.file, id, indices });
   }
 
-  #forgetWhenDone(id: string, { envelope, place }: MessageEntry): void {
+  #forgetWhenDone(id: string, { place }: MessageEntry): void {
     if (this.#draft.firstUnder('works', id) !== undefined) return;
     this.#draft.remove('messages', id);
     this.#counts.messages--;
-    this.#arrivals.add(envelope.arrived, -1);
     this.#counts.octets -= place.size;
     this.#leaveFile(place);
   }
