@@ -1,9 +1,9 @@
 /** `danelaw queue`: what is in the queue, and what an operator does about it. */
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../config/quantity.js';
 import { exportQueue, ImportError, importQueue } from '../queue/export.js';
+import { exportLines } from '../queue/export-lines.js';
 import { openQueue } from '../queue/open-queue.js';
 import { type Queue, type QueueAction, type QueueFilter, QueueUnusableError } from '../queue/queue.js';
 import { isQueueId } from '../queue/queue-id.js';
@@ -296,37 +296,7 @@ async function readImport(
 }
 
 function linesOf(file: string | undefined, io: Io): AsyncIterable<string> {
-  if (file !== undefined && file !== '-') {
-    const input = createReadStream(file);
-    const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-    // An error of the file ends the lines; without this it would end the program.
-    return withErrors(lines, input);
-  }
-  return splitLines(io.stdin);
-}
-
-async function* withErrors(
-  lines: AsyncIterable<string>,
-  input: { once(event: 'error', listener: (error: Error) => void): unknown },
-): AsyncGenerator<string> {
-  let failed: Error | undefined;
-  input.once('error', (error) => {
-    failed = error;
-  });
-  yield* lines;
-  if (failed !== undefined) throw failed;
-}
-
-async function* splitLines(input: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
-  let rest = '';
-  for await (const chunk of input) {
-    const lines = (rest + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'))).split(
-      '\n',
-    );
-    rest = lines.pop() ?? '';
-    yield* lines;
-  }
-  if (rest !== '') yield rest;
+  return exportLines(file === undefined || file === '-' ? io.stdin : createReadStream(file));
 }
 
 const count = (number: number, what: string): string =>

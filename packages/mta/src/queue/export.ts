@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import {
   BodyLostError,
+  type LastTry,
   type NewMessage,
   type Notify,
   type Origin,
@@ -72,14 +73,18 @@ export async function importQueue(
   let number = 0;
   let added = 0;
   let present = 0;
+  let isKnown = false;
   let isWhole = false;
   for await (const line of lines) {
     number += 1;
     if (line === '') continue;
     const value = parse(line, number);
-    if (number === 1) {
-      if (value['format'] === FORMAT) continue;
-      throw new ImportError(`line 1: it is no export of a queue, or of a newer danelaw (expected ${FORMAT})`);
+    if (!isKnown) {
+      isKnown = value['format'] === FORMAT;
+      if (isKnown) continue;
+      throw new ImportError(
+        `line ${number}: it is no export of a queue, or of a newer danelaw (expected ${FORMAT})`,
+      );
     }
     if (typeof value['end'] === 'number') {
       if (value['end'] !== added + present) {
@@ -92,7 +97,7 @@ export async function importQueue(
     }
     const message = readMessage(value, number);
     if ((await queue.read(message.id)) === undefined) {
-      await queue.add(message);
+      await add(queue, message, number);
       added += 1;
     } else {
       present += 1;
@@ -101,6 +106,15 @@ export async function importQueue(
   if (!isWhole)
     throw new ImportError(`after line ${number}: the file is not whole; ${added} messages were added`);
   return { added, present };
+}
+
+async function add(queue: Queue, message: NewMessage, line: number): Promise<void> {
+  try {
+    await queue.add(message);
+  } catch (error) {
+    if (error instanceof RangeError) throw new ImportError(`line ${line}: ${error.message}`);
+    throw error;
+  }
 }
 
 const digest = (octets: Uint8Array): string => createHash('sha256').update(octets).digest('hex');
@@ -141,7 +155,7 @@ function isEnvelope(value: unknown): value is QueuedEnvelope {
   return (
     typeof value['from'] === 'string' &&
     flags.every((flag) => typeof value[flag] === 'boolean') &&
-    typeof value['arrived'] === 'number' &&
+    isWhole(value['arrived']) &&
     isOptionalString(value['envid']) &&
     (value['ret'] === undefined || value['ret'] === 'full' || value['ret'] === 'hdrs') &&
     isOrigin(value['origin'])
@@ -151,7 +165,8 @@ function isEnvelope(value: unknown): value is QueuedEnvelope {
 function isOrigin(value: unknown): value is Origin {
   if (!isFields(value)) return false;
   const kinds: unknown[] = ['smtp', 'sendmail', 'bounce', 'report'];
-  return kinds.includes(value['kind']);
+  const texts = ['client', 'helo', 'user', 'protocol'];
+  return kinds.includes(value['kind']) && texts.every((text) => isOptionalString(value[text]));
 }
 
 interface ReadRecipient {
@@ -168,16 +183,38 @@ function isRecipient(value: unknown): value is ReadRecipient {
   return (
     typeof address === 'string' &&
     typeof destination === 'string' &&
-    (notify === undefined || notify === 'never' || Array.isArray(notify)) &&
+    (notify === undefined || isNotify(notify)) &&
     isOptionalString(orcpt) &&
-    isFields(state) &&
-    typeof state['held'] === 'boolean' &&
-    typeof state['due'] === 'number' &&
-    typeof state['attempts'] === 'number' &&
-    typeof state['warned'] === 'boolean' &&
-    (state['last'] === undefined || isFields(state['last']))
+    isState(state)
   );
 }
+
+function isNotify(value: unknown): value is Notify {
+  const events: unknown[] = ['success', 'failure', 'delay'];
+  return value === 'never' || (Array.isArray(value) && value.every((each) => events.includes(each)));
+}
+
+function isState(value: unknown): value is RecipientState {
+  if (!isFields(value)) return false;
+  const { held, due, attempts, warned, last } = value;
+  const isCount = isWhole(attempts) && Number(attempts) >= 0;
+  const areFlags = typeof held === 'boolean' && typeof warned === 'boolean';
+  return areFlags && isCount && isWhole(due) && (last === undefined || isLastTry(last));
+}
+
+function isLastTry(value: unknown): value is LastTry {
+  if (!isFields(value)) return false;
+  const texts = ['enhancedStatus', 'reply', 'host'];
+  const isText = (text: unknown): boolean => text === null || typeof text === 'string';
+  return (
+    isWhole(value['time']) &&
+    typeof value['reason'] === 'string' &&
+    texts.every((text) => isText(value[text]))
+  );
+}
+
+/** Times and counts. An engine that is given anything else could not read it back. */
+const isWhole = (value: unknown): boolean => Number.isSafeInteger(value);
 
 const isOptionalString = (value: unknown): boolean => value === undefined || typeof value === 'string';
 

@@ -73,10 +73,11 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const settings = await workerSettings(config);
   refuseProblems(listenerSettings(relay));
   const dkim = new Dkim(await dkimKeys(config, log));
-  await mkdir(relay.state, { recursive: true, mode: 0o700 });
   const ended = new AbortController();
+  // The queue on disk makes the folder itself, and sees to it that a power failure leaves it there.
   const queue = await openQueue(relay, 'owner', (reason) => log.warn('queue', { reason }));
   opened.push(() => queue.close());
+  await mkdir(relay.state, { recursive: true, mode: 0o700 });
   const resolver = new LiveResolver(settings.resolver, (reason) => log.warn('resolver', { reason }));
   opened.push(() => resolver.close());
   const policies = new LivePolicies(

@@ -94,43 +94,57 @@ export function encodeMessage(message: NewMessage): EncodedMessage {
   return { message, head, crc };
 }
 
-/** The messages of a body file that are whole. */
-export function readBodyFile(
-  file: string,
-  octets: Uint8Array,
-): { readonly messages: readonly StoredMessage[]; readonly damaged: boolean } {
+export interface BodyFileContent {
+  /** Those that are whole. */
+  readonly messages: readonly StoredMessage[];
+  /** Those of which envelope and recipients can be read, and whose body is all there and not what was written. */
+  readonly bodiless: readonly StoredMessage[];
+  /** Something in it is not what was written, or it was cut off. */
+  readonly damaged: boolean;
+}
+
+export function readBodyFile(file: string, octets: Uint8Array): BodyFileContent {
   const content = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
   const messages: StoredMessage[] = [];
+  const bodiless: StoredMessage[] = [];
   let damaged = false;
   let number = 0;
   for (let at = 0; at < content.length; number++) {
     // One that is damaged has its number all the same.
-    const read = readMessage(file, content, at, number);
-    if (read === undefined) {
+    const end = endOf(content, at);
+    if (end === undefined) {
       damaged = true;
       const next = content.indexOf(MAGIC, at + 1);
       at = next < 0 || number === MOST_MESSAGES ? content.length : next;
-    } else {
-      messages.push(read);
-      at = read.place.offset + read.place.size;
+      continue;
     }
+    const read = readMessage(file, content, at, number);
+    const isWhole = read !== undefined && hasItsBody(content, read);
+    if (read !== undefined) (isWhole ? messages : bodiless).push(read);
+    damaged ||= !isWhole;
+    // Its header says where the next one begins; what a body holds is never looked at as a message.
+    at = end;
   }
-  return { messages, damaged };
+  return { messages, bodiless, damaged };
 }
 
-/** The message that begins there; undefined where none does, or where it is not whole. */
-function readMessage(file: string, content: Buffer, at: number, number: number): StoredMessage | undefined {
+/** Where the message that begins there ends; undefined where none does, or where it is cut off. */
+function endOf(content: Buffer, at: number): number | undefined {
   if (at + HEADER_OCTETS > content.length) return undefined;
   const header = content.subarray(at, at + HEADER_OCTETS);
   if (!header.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
   if (crc32(header.subarray(0, 24)) !== header.readUInt32BE(24)) return undefined;
-  const offset = at + HEADER_OCTETS + header.readUInt32BE(8);
-  const size = header.readUInt32BE(12);
-  if (offset + size > content.length) return undefined;
+  const end = at + HEADER_OCTETS + header.readUInt32BE(8) + header.readUInt32BE(12);
+  return end > content.length ? undefined : end;
+}
+
+/** The message that begins there, all of it in the file; undefined where its description can't be read. */
+function readMessage(file: string, content: Buffer, at: number, number: number): StoredMessage | undefined {
+  const offset = at + HEADER_OCTETS + content.readUInt32BE(at + 8);
+  const size = content.readUInt32BE(at + 12);
+  const crc = content.readUInt32BE(at + 20);
   const description = content.subarray(at + HEADER_OCTETS, offset);
-  const crc = header.readUInt32BE(20);
-  if (crc32(description) !== header.readUInt32BE(16)) return undefined;
-  if (crc32(content.subarray(offset, offset + size)) !== crc) return undefined;
+  if (crc32(description) !== content.readUInt32BE(at + 16)) return undefined;
   try {
     const fields = Fields.parse(description.toString());
     const id = fields.string('id');
@@ -144,4 +158,8 @@ function readMessage(file: string, content: Buffer, at: number, number: number):
     if (error instanceof DamagedRecordError) return undefined;
     throw error;
   }
+}
+
+function hasItsBody(content: Buffer, { place: { offset, size, crc } }: StoredMessage): boolean {
+  return crc32(content.subarray(offset, offset + size)) === crc;
 }

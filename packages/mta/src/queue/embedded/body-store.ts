@@ -20,6 +20,8 @@ export const MESSAGES_PER_FILE = 64;
 const OCTETS_PER_FILE = 2 ** 20;
 /** Files that are being written at a time: while one waits for the disk, the next is filled. */
 const WRITERS = 2;
+/** The file is not there; every other failure - no descriptor left, a disk that fails - may pass. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
 /** Bounds what is looked through after a crash, and the length of folders. */
 const FILES_PER_FOLDER = 256;
 
@@ -103,13 +105,17 @@ export class BodyStore {
     return this.#unknown.has(file);
   }
 
-  /** @throws (rejects) `BodyLostError` */
+  /**
+   * @throws (rejects) `BodyLostError` where it is not there, or not what was written; the system's error where it
+   * can't be read now: that says nothing about the message
+   */
   async read(id: string, { file, offset, size, crc }: BodyPlace): Promise<Uint8Array> {
     let octets: Uint8Array;
     try {
       octets = await this.#disk.readPart(this.path(file), offset, size);
     } catch (error) {
-      throw new BodyLostError(`The body of ${id} can't be read from ${file}.`, { cause: error });
+      if (!GONE.has(codeOf(error) ?? '')) throw error;
+      throw new BodyLostError(`The body of ${id} is not there: ${file} has gone.`, { cause: error });
     }
     if (octets.length !== size || crc32(octets) !== crc) {
       throw new BodyLostError(`The body of ${id} in ${file} is not what was written.`);

@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, unlink, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BodyLostError, QueueUnusableError } from '../queue.js';
+import { BodyLostError, type NewMessage, QueueUnusableError } from '../queue.js';
 import { again, allDone, collect, message, NOW, only, request } from '../suite.js';
+import { localDisk } from './disk.js';
 import { checkIndex } from './index-check.js';
 import { type EmbeddedOptions, openEmbeddedQueue } from './open.js';
 
@@ -25,6 +26,16 @@ const bodyFiles = async () => {
   const all = await readdir(join(directory, 'bodies'), { recursive: true, withFileTypes: true });
   return all.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
 };
+
+/** A queue that has put these into one file. */
+async function openWith(...messages: readonly NewMessage[]) {
+  const queue = await open();
+  const first = message(['first@first.example']);
+  await queue.add(first); // the disk was asked for its room, and is not asked again: the others go together
+  await Promise.all(messages.map((one) => queue.add(one)));
+  await queue.change({ id: first.id }, 'delete', NOW);
+  return queue;
+}
 
 /** A queue with some hundred messages, closed. */
 async function fill(): Promise<ReadonlyMap<string, Uint8Array>> {
@@ -118,6 +129,34 @@ describe('an index that was', () => {
     await next.close();
   });
 
+  it('damaged where a destination stands is noticed by the message that goes there, and made anew', async () => {
+    await fill();
+    const content = await readFile(indexFile());
+    // The table of destinations: `{"head":1800000000000}`.
+    for (let at = content.indexOf('{"head"'); at >= 0; at = content.indexOf('{"head"', at)) {
+      content.write('{"hea!"', at, 'latin1');
+      content.write('x', at, 'latin1');
+    }
+    await writeFile(indexFile(), content);
+    const queue = await open();
+    await expect(queue.add(message(['c@d1.example']))).rejects.toThrow(QueueUnusableError);
+    await expect(queue.add(message(['c@d2.example']))).rejects.toThrow(QueueUnusableError);
+    await queue.close();
+    const next = await open();
+    expect((await next.claim(request())).claims).toHaveLength(300);
+    await next.close();
+  });
+
+  it('damaged again and again leaves its last three states', async () => {
+    await fill();
+    for (let time = 1; time <= 5; time++) {
+      await truncate(indexFile(), PAGE);
+      await (await open({ clock: () => NOW + time })).close();
+    }
+    const kept = (await readdir(directory)).filter((name) => name.startsWith('index.damaged-'));
+    expect(kept.sort()).toEqual([3, 4, 5].map((time) => `index.damaged-${NOW + time}`));
+  });
+
   it('damaged is not touched by a visitor', async () => {
     await fill();
     await truncate(indexFile(), 2 * PAGE);
@@ -140,6 +179,65 @@ describe('an index that is made anew', () => {
     const next = await open();
     expect(await collect(next.list({}))).toEqual(before);
     await next.close();
+  });
+
+  it('has a message that was deleted and came again, whatever is known of the one before', async () => {
+    const [again, other] = [message(['a@one.example']), message(['b@two.example'])];
+    const queue = await openWith(again, other);
+    await queue.change({ id: again.id }, 'delete', NOW);
+    await queue.add(again);
+    await queue.close();
+    await unlink(indexFile());
+    const next = await open();
+    expect((await collect(next.list({}))).map(({ id }) => id)).toEqual([again.id, other.id]);
+    await next.close();
+  });
+
+  it('has a message whose body is damaged, so that its sender hears of it, and keeps the file', async () => {
+    const [lost, whole] = [
+      message(['a@one.example'], {}, Buffer.alloc(900, 'x')),
+      message(['b@two.example']),
+    ];
+    await (await openWith(lost, whole)).close();
+    const file = only(await bodyFiles());
+    const written = await readFile(file);
+    await overwrite(file, written.indexOf('xxxx'), Buffer.from('!'));
+    const damaged = await readFile(file);
+    await unlink(indexFile());
+    const next = await open({ clock: () => Date.now() + 7_200_000 });
+    expect(repairs).toEqual([
+      expect.stringMatching(
+        /^bodies\/0+\/01 is damaged .* kept as bodies\.damaged\/0+-01\..* 1 whole .* 1 that/u,
+      ),
+      expect.stringContaining('2 messages'),
+    ]);
+    await expect(next.body(lost.id)).rejects.toThrow(BodyLostError);
+    expect(Buffer.compare(await next.body(whole.id), whole.body)).toBe(0);
+    await next.change({}, 'delete', NOW);
+    await next.close();
+    expect(await bodyFiles()).toEqual([]);
+    const kept = only(await readdir(join(directory, 'bodies.damaged')));
+    expect(Buffer.compare(await readFile(join(directory, 'bodies.damaged', kept)), damaged)).toBe(0);
+  });
+
+  it.each([
+    ['was cut off', (path: string) => truncate(path, 500)],
+    ['is nothing but zeroes', (path: string) => overwrite(path, 0, Buffer.alloc(600))],
+  ])('keeps a file that %s, though nothing can be read in it', async (_, damage) => {
+    const queue = await open();
+    await queue.add(message(['a@one.example'], {}, Buffer.alloc(900, 'x')));
+    await queue.close();
+    const file = only(await bodyFiles());
+    await damage(file);
+    const damaged = await readFile(file);
+    await unlink(indexFile());
+    const next = await open();
+    expect(await next.counts()).toMatchObject({ messages: 0 });
+    await next.close();
+    expect(await bodyFiles()).toEqual([]);
+    const kept = only(await readdir(join(directory, 'bodies.damaged')));
+    expect(Buffer.compare(await readFile(join(directory, 'bodies.damaged', kept)), damaged)).toBe(0);
+    expect(repairs).toHaveLength(1);
   });
 
   it('goes on with new files beside the old ones', async () => {
@@ -195,6 +293,21 @@ describe('a body that', () => {
     await damage(only(await bodyFiles()));
     const next = await open();
     await expect(next.body(added.id)).rejects.toThrow(BodyLostError);
+    await next.close();
+  });
+});
+
+describe('a body that can not be read now', () => {
+  it.each(['EMFILE', 'EIO', 'EACCES'])('(%s) is not said to be lost', async (code) => {
+    const queue = await open();
+    const added = message(['a@one.example']);
+    await queue.add(added);
+    await queue.close();
+    const readPart = () => Promise.reject(Object.assign(new Error(`${code}: no`), { code }));
+    const next = await open({ disk: { ...localDisk, readPart } });
+    const error: unknown = await next.body(added.id).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code });
+    expect(error).not.toBeInstanceOf(BodyLostError);
     await next.close();
   });
 });

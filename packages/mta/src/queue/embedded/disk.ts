@@ -4,6 +4,7 @@
 import { constants } from 'node:fs';
 import {
   type FileHandle,
+  link,
   mkdir,
   open,
   readdir,
@@ -33,8 +34,10 @@ export interface Disk {
   removeFolder(path: string): Promise<void>;
   /** Names in a folder; none where there is no folder. */
   list(path: string): Promise<readonly string[]>;
-  /** When a file was written last, in milliseconds since the epoch. */
-  modified(path: string): Promise<number>;
+  /** When a file was written last, in milliseconds since the epoch, and how many octets it has. */
+  written(path: string): Promise<{ time: number; size: number }>;
+  /** Gives a file a second name; there must be none of it. Takes no room. */
+  link(path: string, other: string): Promise<void>;
   /** Octets that may still be written. */
   free(path: string): Promise<number>;
 }
@@ -94,9 +97,11 @@ export const localDisk: Disk = {
       throw error;
     }
   },
-  async modified(path) {
-    return (await stat(path)).mtimeMs;
+  async written(path) {
+    const { mtimeMs: time, size } = await stat(path);
+    return { time, size };
   },
+  link,
   async free(path) {
     const { bavail, bsize } = await statfs(path);
     return bavail * bsize;

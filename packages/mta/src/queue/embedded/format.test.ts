@@ -30,6 +30,26 @@ describe("the format of the queue's folder", () => {
     expect(await mode('index', 'data.mdb')).toBe('600');
   });
 
+  it('lies in folders whose names are on the disk, too, before anything is acknowledged', async () => {
+    const flushed: string[] = [];
+    const disk = {
+      ...localDisk,
+      flushFolder: (path: string) => {
+        flushed.push(path);
+        return localDisk.flushFolder(path);
+      },
+    };
+    await (
+      await openEmbeddedQueue({ directory: join(directory, 'state', 'queue'), disk, minFree: 0 })
+    ).close();
+    expect(flushed.slice(0, 2)).toEqual([join(directory, 'state'), directory]);
+    flushed.length = 0;
+    await (
+      await openEmbeddedQueue({ directory: join(directory, 'state', 'queue'), disk, minFree: 0 })
+    ).close();
+    expect(flushed).not.toContain(directory);
+  });
+
   it.each([
     ['newer than this program', `${FORMAT + 1}\n`],
     ['no number', 'new\n'],

@@ -11,6 +11,7 @@
  * number is refused: an older program must not guess.
  */
 import { mkdir, rename } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { QueueUnusableError } from '../queue.js';
 import { codeOf, type Disk, FOLDER_MODE } from './disk.js';
 
@@ -22,10 +23,19 @@ export type Upgrades = ReadonlyMap<number, (directory: string, disk: Disk) => Pr
 /** Format 1 is the first. */
 export const UPGRADES: Upgrades = new Map();
 
-/** Makes the folder, where there is none yet. */
-export async function makeDirectory(directory: string): Promise<void> {
+/** Makes the folder, and those above it, where there are none yet. They are on the disk when it resolves. */
+export async function makeDirectory(directory: string, disk: Disk): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: FOLDER_MODE });
+    const path = resolve(directory);
+    const first = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+    if (first === undefined) return;
+    // A name is on the disk with the folder that it stands in (fsync(2)).
+    for (let made = path; made.length >= first.length; made = dirname(made)) {
+      await disk.flushFolder(dirname(made)).catch((error: unknown) => {
+        // One that we may write in and not read can't be asked to.
+        if (codeOf(error) !== 'EACCES') throw error;
+      });
+    }
   } catch (error) {
     throw new QueueUnusableError(`The queue's folder ${directory} can't be made.`, { cause: error });
   }

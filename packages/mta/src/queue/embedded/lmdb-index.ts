@@ -146,31 +146,36 @@ export class LmdbIndex {
     this.#writing = undefined;
   }
 
+  /** Never rejects: whatever goes wrong, the operations are told, and the next group has its turn. */
   async #writeGroup(group: readonly Operation[]): Promise<void> {
-    let operations = group;
-    for (let tries = 1; operations.length > 0; tries++) {
+    const open = new Set(group);
+    try {
+      await this.#writeOpen(open);
+    } catch (error) {
+      for (const { reject } of open) reject(error);
+    }
+  }
+
+  /** Those that can't be done leave the set, and are told why. */
+  async #writeOpen(open: Set<Operation>): Promise<void> {
+    for (let tries = 1; open.size > 0; tries++) {
       this.refresh();
       const turn = this.#lastTurn();
       const draft = new Draft((table) => this.table(table));
-      const failed = runAll(draft, operations);
-      if ('operation' in failed) {
-        failed.operation.reject(failed.error);
-        operations = operations.filter((operation) => operation !== failed.operation);
+      const run = runAll(draft, open);
+      if ('operation' in run) {
+        open.delete(run.operation);
+        run.operation.reject(run.error);
         continue;
       }
-      try {
-        if (!(await this.#commit(draft, turn))) {
-          if (tries < MOST_TRIES) continue;
-          throw new Error('Other processes keep changing the queue.');
-        }
-      } catch (error) {
-        for (const { reject } of operations) reject(error);
-        return;
+      if (!(await this.#commit(draft, turn))) {
+        if (tries < MOST_TRIES) continue;
+        throw new Error('Other processes keep changing the queue.');
       }
       this.refresh();
-      const { touched, emptied, gone } = failed.changes;
+      const { touched, emptied, gone } = run.changes;
       this.#committed({ touched, emptied, gone });
-      for (const { resolve } of operations) resolve(undefined);
+      for (const { resolve } of open) resolve(undefined);
       return;
     }
   }
@@ -211,10 +216,10 @@ export class LmdbIndex {
   }
 }
 
-/** All operations in one draft; or the one that can't be, and why. */
+/** All operations in one draft; or the one that can't be, and why. @throws where what they share is damaged */
 function runAll(
   draft: Draft,
-  operations: readonly Operation[],
+  operations: Iterable<Operation>,
 ): { changes: QueueChanges } | { operation: Operation; error: unknown } {
   const changes = new QueueChanges(draft);
   for (const operation of operations) {

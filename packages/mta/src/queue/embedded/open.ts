@@ -4,11 +4,12 @@
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { QueueUnusableError } from '../queue.js';
+import type { BodyFileContent } from './body-file.js';
 import { BodyStore } from './body-store.js';
 import type { QueueChanges } from './changes.js';
 import { Claims } from './claims.js';
 import { Cleaner } from './cleaner.js';
-import { type Disk, localDisk } from './disk.js';
+import { codeOf, type Disk, localDisk } from './disk.js';
 import { AFTER_ALL, type Draft } from './draft.js';
 import { EmbeddedQueue } from './embedded-queue.js';
 import { makeDirectory, mustHaveFormat, upgrade } from './format.js';
@@ -43,6 +44,11 @@ const CHECKS = 3;
 const FOLDER_DIGITS = 8;
 /** It stands where the index was found damaged while it was in use. */
 const DAMAGED = 'index/damaged';
+/** Indexes that were found damaged, with the time; and how many of them stay. */
+const SET_ASIDE = 'index.damaged-';
+const KEPT_ASIDE = 3;
+/** Body files that could not be read as a whole when the index was made anew. */
+const DAMAGED_BODIES = 'bodies.damaged';
 
 /** @throws (rejects) `QueueUnusableError` */
 export async function openEmbeddedQueue(options: EmbeddedOptions): Promise<EmbeddedQueue> {
@@ -57,7 +63,7 @@ export async function openEmbeddedQueue(options: EmbeddedOptions): Promise<Embed
     }
     return await assemble(options, async () => {});
   }
-  await makeDirectory(directory);
+  await makeDirectory(directory, disk);
   const { release } = await own(directory);
   try {
     await upgrade(directory, disk);
@@ -155,10 +161,11 @@ async function makeIndexWhole(options: EmbeddedOptions): Promise<void> {
   if (finding === undefined) return;
   const names = await disk.list(directory);
   if (names.includes('index')) {
-    const aside = `index.damaged-${clock()}`;
+    const aside = `${SET_ASIDE}${clock()}`;
     await rename(`${directory}/index`, `${directory}/${aside}`);
     if (finding !== 'missing')
       onRepair(`The queue's index was damaged (${finding}); it is kept as ${aside}.`);
+    await forgetOldest(directory, [...names, aside]);
   }
   await rm(`${directory}/index.new`, { recursive: true, force: true });
   await disk.makeFolder(`${directory}/index.new`);
@@ -169,6 +176,38 @@ async function makeIndexWhole(options: EmbeddedOptions): Promise<void> {
   if (made > 0) onRepair(`The queue's index was made anew: ${made} messages are in the body files.`);
 }
 
+/** Of the indexes that were set aside the last ones stay: each is as large as the queue was. */
+async function forgetOldest(directory: string, names: readonly string[]): Promise<void> {
+  const timeOf = (name: string): number => Number(name.slice(SET_ASIDE.length));
+  const aside = names.filter((name) => name.startsWith(SET_ASIDE) && Number.isFinite(timeOf(name)));
+  for (const name of aside.sort((a, b) => timeOf(b) - timeOf(a)).slice(KEPT_ASIDE)) {
+    await rm(`${directory}/${name}`, { recursive: true, force: true });
+  }
+}
+
+/** Gives a body file that can't be read as a whole a second name, under which it stays. */
+async function keepBodiesAside(options: EmbeddedOptions, file: string, content: BodyFileContent) {
+  const { directory, disk = localDisk, onRepair = () => {} } = options;
+  const aside = `${DAMAGED_BODIES}/${file.replace('/', '-')}`;
+  try {
+    await disk.makeFolder(`${directory}/${DAMAGED_BODIES}`);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+  try {
+    await disk.link(`${directory}/bodies/${file}`, `${directory}/${aside}`);
+  } catch (error) {
+    // An interrupted start has done it.
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+  await disk.flushFolder(`${directory}/${DAMAGED_BODIES}`);
+  const { messages, bodiless } = content;
+  onRepair(
+    `bodies/${file} is damaged or was cut off; it is kept as ${aside}. In it are ${messages.length} whole ` +
+      `messages, and ${bodiless.length} that are lost, of which their senders are told.`,
+  );
+}
+
 async function rebuild(options: EmbeddedOptions): Promise<number> {
   const { directory, disk = localDisk, clock = Date.now } = options;
   const { index, bodies } = tools(options, 'index.new', () => {});
@@ -176,8 +215,9 @@ async function rebuild(options: EmbeddedOptions): Promise<number> {
     const folders = (await disk.list(`${directory}/bodies`)).filter((name) => /^[0-9a-f]+$/u.test(name));
     const gone = await new Trace(directory, disk).read();
     let messages = 0;
+    const keepAside = (file: string, content: BodyFileContent) => keepBodiesAside(options, file, content);
     for (const folder of folders) {
-      messages += (await takeIn({ index, bodies, disk, clock, gone }, folder)).messages;
+      messages += (await takeIn({ index, bodies, disk, clock, gone, keepAside }, folder)).messages;
     }
     const last = folders.at(-1);
     await index.change((_changes, draft) => {

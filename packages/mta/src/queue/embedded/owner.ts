@@ -7,7 +7,7 @@
  * containers that share the folder, too.
  */
 import { closeSync, openSync, statSync } from 'node:fs';
-import { unlink } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { QueueUnusableError } from '../queue.js';
 import { codeOf } from './disk.js';
@@ -36,7 +36,7 @@ export async function own(directory: string): Promise<Ownership> {
       servers.push(await listen(`\0danelaw-queue-${dev}-${ino}`));
     }
     if (await answers(path)) throw taken;
-    await unlink(`${directory}/${SOCKET}`).catch(() => {});
+    await rm(`${directory}/${SOCKET}`, { force: true });
     servers.push(await listen(path));
     return { release };
   } catch (error) {
@@ -56,14 +56,22 @@ async function listen(path: string): Promise<Server> {
   return server;
 }
 
-/** Whether somebody listens there. */
+/**
+ * Whether somebody listens there. Only two answers say that nobody does; any other - no permission, a queue of
+ * connections that is full, no descriptor left - may come of one who does.
+ */
 function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect(path);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', (error) => {
+      const code = codeOf(error);
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false);
+      else if (code === 'EAGAIN') resolve(true);
+      else reject(error);
+    });
   });
 }

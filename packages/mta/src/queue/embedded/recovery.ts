@@ -6,28 +6,36 @@
  * - An index that is lost is made anew from the files. What the files don't say starts afresh: when a recipient
  *   is tried next, how often it was tried, that an administrator held it. What is known to have left the queue
  *   (`trace.ts`) stays out.
+ * - Where an index is made anew, nobody knows whether what can't be read in a file was acknowledged. A message
+ *   whose envelope can be read is taken in without its body, so that its sender hears that it is lost; and the
+ *   file is kept aside for the administrator, who is told.
  */
 
-import { readBodyFile, type StoredMessage } from './body-file.js';
+import { Gate } from '../../relay/gate.js';
+import { type BodyFileContent, readBodyFile, type StoredMessage } from './body-file.js';
 import type { BodyStore } from './body-store.js';
 import { codeOf, type Disk } from './disk.js';
 import { NEW_FILE } from './entries.js';
 import type { LmdbIndex } from './lmdb-index.js';
+import { type GoneRecipients, goneKey } from './trace.js';
 
 /**
  * A file that can't be read may be one that another process is just writing; after an hour it is not, and what
  * is not whole in it was never acknowledged.
  */
 const STILL_WRITTEN = 3_600_000;
-/** Files that are read at a time. */
+/** Files that are read at a time, and the octets of them in memory: a file may be one large message. */
 const READERS = 16;
+const OCTETS = 64 * 2 ** 20;
 
 export interface RecoveryTools {
   readonly index: LmdbIndex;
   readonly bodies: BodyStore;
   readonly disk: Disk;
   readonly clock: () => number;
-  readonly gone: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly gone: GoneRecipients;
+  /** The index is made anew: keeps a file of which not everything can be read. Undefined where it is there. */
+  readonly keepAside?: ((file: string, content: BodyFileContent) => Promise<void>) | undefined;
 }
 
 /**
@@ -40,10 +48,12 @@ export async function takeIn(
 ): Promise<{ messages: number; whole: boolean }> {
   const names = await tools.disk.list(tools.bodies.path(folder));
   const files = names.filter((name) => /^[0-9a-f]+$/u.test(name)).map((name) => `${folder}/${name}`);
+  const memory = new Gate(OCTETS);
   let messages = 0;
   let whole = true;
   for (let at = 0; at < files.length; at += READERS) {
-    const taken = await Promise.all(files.slice(at, at + READERS).map((file) => takeInFile(tools, file)));
+    const some = files.slice(at, at + READERS);
+    const taken = await Promise.all(some.map((file) => takeInFile(tools, file, memory)));
     for (const count of taken) {
       messages += count ?? 0;
       whole &&= count !== undefined;
@@ -53,14 +63,15 @@ export async function takeIn(
 }
 
 /** The number of messages; undefined where the file may still be written. */
-async function takeInFile(tools: RecoveryTools, file: string): Promise<number | undefined> {
-  const { index, bodies, disk } = tools;
+async function takeInFile(tools: RecoveryTools, file: string, memory: Gate): Promise<number | undefined> {
+  const { index, bodies, disk, gone, keepAside } = tools;
   // Everything in it has left the queue; it is about to be removed.
   if (index.table('spent').get(file) !== undefined) return 0;
-  const octets = await readIfThere(disk, bodies.path(file));
-  if (octets === undefined) return 0;
-  const { messages, damaged } = readBodyFile(file, octets);
-  const left = messages.flatMap((message) => withoutGone(message, tools.gone));
+  const content = await readIfThere(disk, bodies.path(file), file, memory);
+  if (content === undefined) return 0;
+  const { messages, bodiless, damaged } = content;
+  const known = keepAside === undefined ? messages : [...messages, ...bodiless];
+  const left = known.flatMap((message) => withoutGone(message, gone));
   const { count, used } = await index.change((changes) => {
     const { seen } = changes.file(file) ?? NEW_FILE;
     const before = changes.counts.messages;
@@ -70,25 +81,37 @@ async function takeInFile(tools: RecoveryTools, file: string): Promise<number | 
     }
     return { count: changes.counts.messages - before, used: changes.file(file) !== undefined };
   });
+  if (damaged) await keepAside?.(file, content);
   if (used) return count;
-  if (damaged && (await isFresh(tools, file))) return undefined;
+  if (damaged && keepAside === undefined && (await isFresh(tools, file))) return undefined;
   await bodies.remove(file);
   return count;
 }
 
-function withoutGone(message: StoredMessage, gone: RecoveryTools['gone']): readonly StoredMessage[] {
-  const indices = gone.get(message.id);
+function withoutGone(message: StoredMessage, gone: GoneRecipients): readonly StoredMessage[] {
+  const indices = gone.get(goneKey(message.place.file, message.id));
   const recipients = message.recipients.filter(({ index }) => !indices?.has(index));
   return recipients.length === 0 ? [] : [{ ...message, recipients }];
 }
 
 async function isFresh({ bodies, disk, clock }: RecoveryTools, file: string): Promise<boolean> {
-  return clock() - (await disk.modified(bodies.path(file))) < STILL_WRITTEN;
+  return clock() - (await disk.written(bodies.path(file))).time < STILL_WRITTEN;
 }
 
-async function readIfThere(disk: Disk, path: string): Promise<Uint8Array | undefined> {
+async function readIfThere(
+  disk: Disk,
+  path: string,
+  file: string,
+  memory: Gate,
+): Promise<BodyFileContent | undefined> {
   try {
-    return await disk.readFile(path);
+    const { size } = await disk.written(path);
+    await memory.take(size);
+    try {
+      return readBodyFile(file, await disk.readFile(path));
+    } finally {
+      memory.give(size);
+    }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -13,6 +13,11 @@ import { codeOf, type Disk } from './disk.js';
 const ROTATE_AT = 8 * 2 ** 20;
 const LINE = /^([0-9a-f]+\/[0-9a-f]+) ([0-9a-z]{18}) (\d+(?:,\d+)*)$/u;
 
+export type GoneRecipients = ReadonlyMap<string, ReadonlySet<number>>;
+
+/** A message that was deleted may come again, from a backup: then it stands in another file. */
+export const goneKey = (file: string, id: string): string => `${file} ${id}`;
+
 export class Trace {
   readonly #path: string;
   readonly #disk: Disk;
@@ -40,15 +45,16 @@ export class Trace {
     await this.#writing;
   }
 
-  /** Which recipients of which message are known to have gone. */
-  async read(): Promise<ReadonlyMap<string, ReadonlySet<number>>> {
+  /** Which recipients of which message are known to have gone: by `goneKey`. */
+  async read(): Promise<GoneRecipients> {
     const gone = new Map<string, Set<number>>();
     for (const line of await this.#lines()) {
-      const [, , id, indices] = LINE.exec(line) ?? [];
-      if (id === undefined || indices === undefined) continue;
-      const known = gone.get(id) ?? new Set();
+      const [, file, id, indices] = LINE.exec(line) ?? [];
+      if (file === undefined || id === undefined || indices === undefined) continue;
+      const key = goneKey(file, id);
+      const known = gone.get(key) ?? new Set();
       for (const index of indices.split(',')) known.add(Number(index));
-      gone.set(id, known);
+      gone.set(key, known);
     }
     return gone;
   }
