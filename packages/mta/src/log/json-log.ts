@@ -4,9 +4,11 @@
  *     {"level":"info","time":"2026-11-25T15:04:05.678Z","event":"delivered","id":"01kb...","to":"you@example.org",...}
  *
  * Lines are written in blocks behind the work's back, a fifth of a second after they were made at the latest; errors, and
- * everything at the end of the program, at once.
+ * everything at the end of the program, at once. What a server said may be among them: no control character gets
+ * out but as JSON's escape, so that a terminal shows a line and does not obey it.
  */
-import { destination, pino, stdTimeFunctions } from 'pino';
+import { pino, stdTimeFunctions } from 'pino';
+import { type LineFile, LineWriter, lineFile } from './line-writer.js';
 import type { RelayLog } from './relay-log.js';
 
 export interface ClosableLog extends RelayLog {
@@ -14,14 +16,11 @@ export interface ClosableLog extends RelayLog {
   flush(): void;
 }
 
-/** Octets that are written at a time. */
-const BLOCK = 8 * 1024;
-/** Milliseconds. */
-const AT_LATEST = 200;
-
-/** @param fd 1 is standard output */
-export function jsonLog(fd: number, level: 'info' | 'warn' | 'error'): ClosableLog {
-  const file = destination({ fd, minLength: BLOCK, sync: false, periodicFlush: AT_LATEST });
+/** @param file 1 is standard output */
+export function jsonLog(file: number | LineFile, level: 'info' | 'warn' | 'error'): ClosableLog {
+  const lines = new LineWriter(typeof file === 'number' ? lineFile(file) : file, (lost) =>
+    JSON.stringify({ level: 'warn', time: new Date().toISOString(), event: 'log', lost }).concat('\n'),
+  );
   const log = pino(
     {
       level,
@@ -30,21 +29,22 @@ export function jsonLog(fd: number, level: 'info' | 'warn' | 'error'): ClosableL
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    file,
+    { write: (line) => lines.write(harmless(line)) },
   );
   return {
     info: (event, fields) => log.info(fields, event),
     warn: (event, fields) => log.warn(fields, event),
     error: (event, fields) => {
       log.error(fields, event);
-      file.flush();
+      lines.hurry();
     },
-    flush: () => {
-      try {
-        file.flushSync();
-      } catch {
-        // Not open yet, or gone: there is nobody to write to.
-      }
-    },
+    flush: () => lines.flush(),
   };
+}
+
+/** Pino escapes what JSON demands: the controls below a blank. DEL, C1 and the line separators are left. */
+function harmless(line: string): string {
+  return line.replace(/[\u007f-\u009f\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
