@@ -45,6 +45,7 @@ describe('the configuration of the relay', () => {
       [queue]
       engine = "postgres"
       url = "postgres://danelaw@db.example.net/danelaw"
+      lease = "25m"
 
       [retry]
       first = "1m"
@@ -79,7 +80,57 @@ describe('the configuration of the relay', () => {
     expect(config.delivery.timeouts).toMatchObject({ connect: 10_000, 'data-end': 1_200_000, mail: 300_000 });
   });
 
+  it('takes own_domains beside the hostname, in A-labels, as addresses are compared with them', () => {
+    const { ownDomains } = read(
+      'hostname = "mx.example.net"\nown_domains = ["B\u00fccher.example", "Example.NET"]',
+    );
+    expect(ownDomains).toEqual(['mx.example.net', 'xn--bcher-kva.example', 'example.net']);
+    expect(read('hostname = "mx.example.net"').ownDomains).toEqual(['mx.example.net']);
+  });
+
+  it.each([
+    ['delivery', 'idle', '1d'],
+    ['delivery', 'stop_within', '1d'],
+    ['delivery.timeouts', 'data_end', '1d'],
+    ['queue', 'lease', '1d'],
+    ['retry', 'expire', '365d'],
+  ])('takes no [%s] %s that is longer than %s: a timer would end at once', (table, key, most) => {
+    read(`[${table}]\n${key} = "${most}"`);
+    expect(() => read(`[${table}]\n${key} = "366d"`)).toThrow(`line 2: ${table}.${key}: must be a duration`);
+  });
+
   it.each<[string, string, string]>([
+    ['a lease that ends at once', '[queue]\nlease = "1s"', 'line 2: queue.lease: must be a duration'],
+    [
+      'claims that end before the final dot could be answered, so that none would be sent',
+      '[queue]\nengine = "postgres"\nurl = "postgres://d@db/d"\n[delivery.timeouts]\ndata_end = "20m"',
+      'queue.lease: has to be longer than delivery.timeouts.data_end (1200s)',
+    ],
+    ['a time-out of nothing', '[delivery.timeouts]\nmail = "0s"', 'from 1ms to 1d'],
+    [
+      'messages smaller than any server may refuse',
+      '[clients]\nmessage_size = "1KiB"',
+      'from 64KiB to 256MiB',
+    ],
+    ['messages larger than can be exported', '[clients]\nmessage_size = "1GiB"', 'from 64KiB to 256MiB'],
+    ['fewer recipients than RFC 5321 section 4.5.3.1.8 has', '[clients]\nrecipients = 99', 'from 100 to'],
+    [
+      'an address twice',
+      '[[listen]]\naddress = "127.0.0.1:25"\n[[listen]]\naddress = "127.0.0.1:25"',
+      'line 4: listen[2].address: "127.0.0.1:25" is listened on already',
+    ],
+    ['an own domain that is none', 'own_domains = ["a b"]', 'line 1: own_domains: "a b" is no domain'],
+    [
+      'an alias that comes back',
+      'hostname = "mx.example.net"\n[aliases]\nroot = "postmaster@mx.example.net"',
+      'line 3: aliases.root: "postmaster@mx.example.net" is at a name of this relay',
+    ],
+    [
+      "a database's password for no database",
+      '[queue]\npassword_file = "x"',
+      'line 2: queue.password_file: is for',
+    ],
+    ['a list of no resolvers', '[dns]\nresolver = []', 'line 2: dns.resolver: has no address'],
     [
       'a misspelt key',
       'hostnaem = "a.example"',

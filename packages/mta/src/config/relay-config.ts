@@ -16,6 +16,7 @@ import {
   type Stage,
   type Timeouts,
 } from '@danelaw/smtp';
+import { parseMailDomain } from '../address.js';
 import { DEFAULT_SCHEDULE, type RetrySchedule } from '../relay/retry-schedule.js';
 import { type HttpConfig, readHttpConfig } from './http-config.js';
 import type { Table } from './table.js';
@@ -23,7 +24,7 @@ import type { Table } from './table.js';
 export interface RelayConfig {
   /** The name that we greet with and that EHLO says; it stands in Received fields and reports. */
   readonly hostname: string;
-  /** Domains whose mail is never sent on, as it would come back: those that lead to this relay. */
+  /** Domains whose mail is never sent on, as it would come back: `hostname`, and others that lead to this relay. */
   readonly ownDomains: readonly string[];
   /** Where mail for local parts at our own names goes: `postmaster`, `root`, `*`. */
   readonly aliases: Readonly<Record<string, string>>;
@@ -77,6 +78,9 @@ export interface QueueConfig {
   readonly lease: number;
 }
 
+/** Milliseconds between two renewals of what a node has claimed. */
+export const renewalInterval = (lease: number): number => Math.max(1000, lease / 10);
+
 export interface DeliveryConfig {
   readonly level: PolicyLevel;
   /** Threads; undefined: one a core. */
@@ -122,22 +126,37 @@ export const DEFAULT_LISTEN: ListenConfig = { address: '127.0.0.1', port: 2525, 
 const MINUTE = 60_000;
 const MIB = 1024 ** 2;
 const MOST = 1_000_000;
+/**
+ * For what a timer waits for. Node's timers end at once where they are given more than 24 days; nothing that a
+ * connection waits for is worth more than a day.
+ */
+const LONGEST_WAIT = '1d';
+/** For what is only compared with a clock: whoever means longer means "for ever". */
+const LONGEST_TIME = '365d';
+/** RFC 5321 section 4.5.3.1.7: every server takes 64K octets, header included. */
+const SMALLEST_MESSAGE = '64KiB';
+/** An export has a message on one line in base 64, and a text of V8 has half a gigabyte at most. */
+const LARGEST_MESSAGE = '256MiB';
+/** RFC 5321 section 4.5.3.1.8: to refuse a message for fewer than 100 recipients is a violation. */
+const FEWEST_RECIPIENTS = 100;
 
 /** @throws ConfigError */
 export function readRelayConfig(table: Table): RelayConfig {
   const hostname = hostnameOf(table);
+  const delivery = deliveryOf(table.table('delivery'));
+  const ownDomains = [...new Set([hostname, ...ownDomainsOf(table)])];
   return {
     hostname,
-    ownDomains: (table.strings('own_domains') ?? []).map((each) => each.toLowerCase()),
-    aliases: aliasesOf(table.table('aliases')),
+    ownDomains,
+    aliases: aliasesOf(table.table('aliases'), new Set(ownDomains)),
     state: table.string('state') ?? '/var/lib/danelaw',
     listen: listenOf(table),
     tls: tlsOf(table),
     clients: clientsOf(table.table('clients')),
     users: usersOf(table.table('users')),
-    queue: queueOf(table.table('queue')),
+    queue: queueOf(table.table('queue'), delivery.timeouts),
     retry: retryOf(table.table('retry')),
-    delivery: deliveryOf(table.table('delivery')),
+    delivery,
     dns: dnsOf(table.table('dns')),
     sts: stsOf(table.table('sts')),
     tlsReports: tlsReportsOf(table.table('tls_reports')),
@@ -153,8 +172,18 @@ function hostnameOf(table: Table): string {
   throw table.error('hostname', `"${hostname}" is no host name; it should be this machine's full one`);
 }
 
+/** In A-labels, as addresses are when they are compared with them. */
+function ownDomainsOf(table: Table): readonly string[] {
+  return (table.strings('own_domains') ?? []).map((each) => {
+    const parsed = parseMailDomain(each);
+    if (parsed.ok && !parsed.domain.startsWith('[')) return parsed.domain;
+    throw table.error('own_domains', `"${each}" is no domain`);
+  });
+}
+
 /** @throws ConfigError */
 export function listenOf(table: Table): readonly ListenConfig[] {
+  const taken = new Set<string>();
   const listen = table.tables('listen').map((each): ListenConfig => {
     const text = each.requiredString('address', 'as in "127.0.0.1:2525" or "[::1]:2525"');
     const match = /^(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+)):([0-9]{1,5})$/u.exec(text);
@@ -164,6 +193,8 @@ export function listenOf(table: Table): readonly ListenConfig[] {
     }
     const tls = each.oneOf('tls', ['starttls', 'implicit']) ?? 'starttls';
     each.end();
+    if (taken.has(text)) throw each.error('address', `"${text}" is listened on already`);
+    taken.add(text);
     return { address, port, tls };
   });
   return listen.length === 0 ? [DEFAULT_LISTEN] : listen;
@@ -185,8 +216,8 @@ function clientsOf(table: Table): ClientsConfig {
   const config = {
     networks: table.strings('networks') ?? ['127.0.0.0/8', '::1/128'],
     openRelay: table.boolean('i_want_an_open_relay') ?? false,
-    messageSize: table.size('message_size') ?? 50 * MIB,
-    recipients: table.integer('recipients', 1, MOST) ?? 1000,
+    messageSize: table.size('message_size', SMALLEST_MESSAGE, LARGEST_MESSAGE) ?? 50 * MIB,
+    recipients: table.integer('recipients', FEWEST_RECIPIENTS, MOST) ?? 1000,
     connections: table.integer('connections', 1, MOST) ?? 1000,
     connectionsPerClient: table.integer('connections_per_client', 1, MOST) ?? 100,
     lineEnds: table.oneOf('line_ends', ['refuse', 'normalise']) ?? 'refuse',
@@ -201,45 +232,58 @@ function usersOf(table: Table): ReadonlyMap<string, string> {
   );
 }
 
-function aliasesOf(table: Table): Readonly<Record<string, string>> {
+function aliasesOf(table: Table, own: ReadonlySet<string>): Readonly<Record<string, string>> {
   const aliases = table.keys.map((name) => {
     const address = table.requiredString(name, 'where mail for this local part goes');
-    if (parseMailbox(address) === undefined) throw table.error(name, `"${address}" is no address`);
+    const mailbox = parseMailbox(address);
+    if (mailbox === undefined) throw table.error(name, `"${address}" is no address`);
+    if (own.has(mailbox.domain)) {
+      throw table.error(name, `"${address}" is at a name of this relay, which has no mailboxes`);
+    }
     return [name, address] as const;
   });
   return Object.fromEntries(aliases);
 }
 
-function queueOf(table: Table): QueueConfig {
+function queueOf(table: Table, timeouts: Timeouts): QueueConfig {
   const engine = table.oneOf('engine', ['embedded', 'postgres']) ?? 'embedded';
   const url = table.string('url');
   if (engine === 'postgres' && url === undefined) {
     throw table.error('url', 'is missing: as in "postgres://danelaw@db.example.net/danelaw"');
   }
-  if (engine === 'embedded' && url !== undefined) {
-    throw table.error('url', 'is for the engine "postgres" only');
+  const passwordFile = table.string('password_file');
+  const schema = table.string('schema');
+  for (const key of ['url', 'password_file', 'schema']) {
+    if (engine === 'embedded' && table.has(key)) {
+      throw table.error(key, 'is for the engine "postgres" only');
+    }
   }
   const config = {
     engine,
     url,
-    passwordFile: table.string('password_file'),
-    schema: table.string('schema'),
+    passwordFile,
+    schema,
     maxMessages: table.integer('max_messages', 1, 100_000_000) ?? 2_000_000,
-    minFree: table.size('min_free') ?? 100 * MIB,
-    lease: table.duration('lease') ?? 12 * MINUTE,
+    minFree: table.size('min_free', '0', '1024GiB') ?? 100 * MIB,
+    lease: table.duration('lease', '2s', LONGEST_WAIT) ?? 12 * MINUTE,
   };
+  // Nobody sends the final dot whose claim could end before it is answered: with a shorter one, nobody ever would.
+  const { lease } = config;
+  if (engine === 'postgres' && lease - renewalInterval(lease) <= timeouts['data-end']) {
+    const seconds = timeouts['data-end'] / 1000;
+    throw table.error('lease', `has to be longer than delivery.timeouts.data_end (${seconds}s) by an eighth`);
+  }
   table.end();
   return config;
 }
 
 function retryOf(table: Table): RetrySchedule {
   const schedule = {
-    first: table.duration('first') ?? DEFAULT_SCHEDULE.first,
-    longest: table.duration('longest') ?? DEFAULT_SCHEDULE.longest,
-    warnAfter: table.duration('warn') ?? DEFAULT_SCHEDULE.warnAfter,
-    expireAfter: table.duration('expire') ?? DEFAULT_SCHEDULE.expireAfter,
+    first: table.duration('first', '1ms', LONGEST_TIME) ?? DEFAULT_SCHEDULE.first,
+    longest: table.duration('longest', '1ms', LONGEST_TIME) ?? DEFAULT_SCHEDULE.longest,
+    warnAfter: table.duration('warn', '0s', LONGEST_TIME) ?? DEFAULT_SCHEDULE.warnAfter,
+    expireAfter: table.duration('expire', '0s', LONGEST_TIME) ?? DEFAULT_SCHEDULE.expireAfter,
   };
-  if (schedule.first < 1) throw table.error('first', 'must be longer than nothing');
   if (schedule.longest < schedule.first) throw table.error('longest', 'is shorter than "first"');
   table.end();
   return schedule;
@@ -255,14 +299,14 @@ function deliveryOf(table: Table): DeliveryConfig {
     initial,
     most: Math.max(initial, table.integer('most', 1, 10_000) ?? 40),
     messagesPerConnection: table.integer('messages_per_connection', 1, 100_000) ?? 100,
-    idle: table.duration('idle') ?? 5000,
+    idle: table.duration('idle', '0s', LONGEST_WAIT) ?? 5000,
     port: table.integer('port', 1, 65_535) ?? 25,
     source: {
       ipv4: addressOf(table, 'source_ipv4', 4),
       ipv6: addressOf(table, 'source_ipv6', 6),
     },
     timeouts: timeoutsOf(table.table('timeouts')),
-    stopWithin: table.duration('stop_within') ?? 30_000,
+    stopWithin: table.duration('stop_within', '0s', LONGEST_WAIT) ?? 30_000,
   };
   if (config.level === 'fingerprint') {
     throw table.error('level', '"fingerprint" belongs to one host, and stands in a [[policy]]');
@@ -278,7 +322,8 @@ function addressOf(table: Table, key: string, family: 4 | 6): string | undefined
 }
 
 function timeoutsOf(table: Table): Timeouts {
-  const read = (stage: Stage): number => table.duration(stage.replace('-', '_')) ?? DEFAULT_TIMEOUTS[stage];
+  const read = (stage: Stage): number =>
+    table.duration(stage.replace('-', '_'), '1ms', LONGEST_WAIT) ?? DEFAULT_TIMEOUTS[stage];
   const timeouts: Timeouts = {
     connect: read('connect'),
     greeting: read('greeting'),
@@ -301,6 +346,7 @@ function dnsOf(table: Table): DnsConfig {
   const value = table.raw('resolver');
   const listed = typeof value === 'string' ? [value] : table.strings('resolver');
   const [only] = listed ?? ['system'];
+  if (only === undefined) throw table.error('resolver', 'has no address: leave it out, or name one');
   const isWord = (listed ?? ['system']).length === 1 && (only === 'system' || only === 'iterate');
   const config = {
     resolver: isWord && (only === 'system' || only === 'iterate') ? only : (listed ?? []),

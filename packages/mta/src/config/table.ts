@@ -89,17 +89,21 @@ export class Table {
     });
   }
 
-  /** Milliseconds. */
-  duration(key: string): number | undefined {
-    return this.#typed(key, 'a duration as in "90s", "5m", "4h" or "5d"', (value) =>
-      typeof value === 'string' ? parseDuration(value) : undefined,
+  /** Milliseconds. @param least @param most as they are written in the file */
+  duration(key: string, least: string, most: string): number | undefined {
+    const [from, to] = [parseDuration(least) ?? 0, parseDuration(most) ?? 0];
+    const what = `a duration as in "90s", "5m", "4h" or "5d", from ${least} to ${most}`;
+    return this.#typed(key, what, (value) =>
+      typeof value === 'string' ? within(parseDuration(value), from, to) : undefined,
     );
   }
 
-  /** Octets. */
-  size(key: string): number | undefined {
-    return this.#typed(key, 'a size as in "500KiB", "25MiB" or "1GiB"', (value) =>
-      typeof value === 'string' ? parseSize(value) : undefined,
+  /** Octets. @param least @param most as they are written in the file */
+  size(key: string, least: string, most: string): number | undefined {
+    const [from, to] = [parseSize(least) ?? 0, parseSize(most) ?? 0];
+    const what = `a size as in "500KiB", "25MiB" or "1GiB", from ${least} to ${most}`;
+    return this.#typed(key, what, (value) =>
+      typeof value === 'string' ? within(parseSize(value), from, to) : undefined,
     );
   }
 
@@ -188,6 +192,9 @@ export function lineOf(text: string, path: string, key: string): number | undefi
   }
   return path === '' ? undefined : heading;
 }
+
+const within = (value: number | undefined, least: number, most: number): number | undefined =>
+  value !== undefined && value >= least && value <= most ? value : undefined;
 
 const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
