@@ -5,6 +5,7 @@
 import type { Resolver } from '@danelaw/dns';
 import { MtaSts, type MtaStsOptions } from '@danelaw/smtp';
 import { loadStsCache, saveStsCache } from './sts-file.js';
+import { wordsOf } from './words-of.js';
 
 /** Milliseconds between writes of the policies: what a crash can forget. */
 const SAVE_EVERY = 60_000;
@@ -24,6 +25,8 @@ export class StsPolicies {
   readonly source: MtaSts;
   readonly #options: StsPoliciesOptions;
   readonly #timers: NodeJS.Timeout[] = [];
+  #refreshing = false;
+  #saving: Promise<void> = Promise.resolve();
 
   private constructor(source: MtaSts, options: StsPoliciesOptions) {
     this.source = source;
@@ -39,21 +42,35 @@ export class StsPolicies {
 
   /** Saves what is known, and fetches anew what is older than a day. */
   keepUp(resolver: Resolver, signal: AbortSignal): void {
-    const refresh = async (): Promise<void> => {
-      try {
-        await this.source.refresh({ resolver, now: this.#options.clock(), signal });
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      }
-    };
-    this.#timers.push(setInterval(() => void this.#save(), SAVE_EVERY).unref());
-    this.#timers.push(setInterval(() => void refresh(), REFRESH_EVERY).unref());
+    this.#timers.push(setInterval(() => void this.save(), SAVE_EVERY).unref());
+    this.#timers.push(setInterval(() => void this.refresh(resolver, signal), REFRESH_EVERY).unref());
+  }
+
+  /** Fetches anew what is older than a day. Never rejects: what went wrong is said, and tried again in an hour. */
+  async refresh(resolver: Resolver, signal: AbortSignal): Promise<void> {
+    // Thousands of silent Web servers take longer than the time between two looks.
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    try {
+      await this.source.refresh({ resolver, now: this.#options.clock(), signal });
+    } catch (error) {
+      // As where the resolver was replaced, and closed, in the middle of a look-up.
+      if (!signal.aborted) this.#options.say(`MTA-STS policies could not be fetched anew: ${wordsOf(error)}`);
+    } finally {
+      this.#refreshing = false;
+    }
   }
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.source.close();
-    await this.#save();
+    await this.save();
+  }
+
+  /** Writes them to the file. Never rejects. */
+  save(): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#save());
+    return this.#saving;
   }
 
   async #save(): Promise<void> {
@@ -62,7 +79,7 @@ export class StsPolicies {
     try {
       await saveStsCache(file, this.source.cache, clock());
     } catch (error) {
-      say(`MTA-STS policies could not be kept in ${file}: ${error instanceof Error ? error.message : error}`);
+      say(`MTA-STS policies could not be kept in ${file}: ${wordsOf(error)}`);
     }
   }
 }
