@@ -136,7 +136,8 @@ async function post(
         maxHeaderSize: MAX_HEADER_OCTETS,
         signal,
       });
-      sent.once('error', reject);
+      // `on`: one that comes after the response, too, must find somebody who hears it.
+      sent.on('error', reject);
       sent.once('response', (response) => {
         resolve(response.statusCode ?? 0);
         response.destroy();

@@ -23,7 +23,7 @@ export async function takeLock(
 ): Promise<(() => Promise<void>) | undefined> {
   const fileOf = (number: number): string => join(folder, `${name}.${number}.lock`);
   const highest = Math.max(0, ...(await numbersOf(folder, name)));
-  const holder = highest === 0 ? '' : await readFile(fileOf(highest), 'utf8').catch(() => '');
+  const holder = highest === 0 ? '' : await readIfThere(fileOf(highest));
   if (await isThere(holder.trim())) return undefined;
   const own = highest + 1;
   if (!(await isMade(fileOf(own), mode))) return undefined;
@@ -36,6 +36,16 @@ export async function takeLock(
   for (const number of numbers) if (number < own) await rm(fileOf(number), { force: true });
   // The file stays, so that numbers only rise.
   return () => writeFile(fileOf(own), 'given back\n', { mode });
+}
+
+/** @throws (rejects) where it can't be told who has it */
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 async function numbersOf(folder: string, name: string): Promise<number[]> {
@@ -82,10 +92,15 @@ async function nameOf(pid: number): Promise<string> {
     // proc(5): the second field is the program's name in parentheses, with anything in it; `starttime` is the 22nd.
     const begun = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
     return begun === undefined ? String(pid) : `${pid} ${boot.trim()} ${begun}`;
-  } catch {
+  } catch (error) {
+    // No such system, or no such process; and not one that we failed to look at.
+    if (!ABSENT.has(codeOf(error))) throw error;
     return String(pid);
   }
 }
+
+/** ESRCH: it ended while it was read. */
+const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 
 const codeOf = (error: unknown): unknown =>
   error instanceof Error && 'code' in error ? error.code : undefined;

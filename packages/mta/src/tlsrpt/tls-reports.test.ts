@@ -65,6 +65,27 @@ describe('TlsReports', () => {
     expect(await counted('2026-11-25')).toEqual([['a.example', 6]]);
   });
 
+  it('has the counts of three days in memory at most, where they can not be written', async () => {
+    let now = BEFORE_MIDNIGHT;
+    await writeFile(join(folder, 'state'), 'no folder');
+    const warn = (words: string): void => void warnings.push(words);
+    const reports = new TlsReports({ state: join(folder, 'state'), clock: () => now, warn });
+    for (let day = 0; day < 5; day++) {
+      reports.count([attempt]);
+      await expect(reports.close()).rejects.toThrow();
+      now += 86_400_000;
+    }
+    await rm(join(folder, 'state'));
+    await reports.close();
+    expect(warnings).toEqual([
+      'TLS reports: the counts of 2026-11-24 could not be written, and are given up',
+      'TLS reports: the counts of 2026-11-25 could not be written, and are given up',
+    ]);
+    const days = ['2026-11-24', '2026-11-25', '2026-11-26', '2026-11-27', '2026-11-28'];
+    const sessions = (await Promise.all(days.map(counted))).map((cells) => cells.length);
+    expect(sessions).toEqual([0, 0, 1, 1, 1]);
+  });
+
   it('does not count what carried a TLS report (RFC 8460 section 3)', async () => {
     const reports = new TlsReports({ state: join(folder, 'state'), clock: () => BEFORE_MIDNIGHT });
     reports.count([attempt], { message: Buffer.from('TLS-Report-Domain: a.example\r\n\r\n') });

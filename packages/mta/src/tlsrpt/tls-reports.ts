@@ -28,6 +28,8 @@ import { tallyAttempt, tallyUnrouted } from './tally.js';
 
 /** Milliseconds between two writes: what a crash may lose. */
 const WRITE_INTERVAL = 5_000;
+/** Days whose counts are in memory, where they can't be written: reports of older ones would not be sent any more. */
+const MOST_DAYS = 3;
 /** After a disk that failed. */
 const RETRY_INTERVAL = 60_000;
 
@@ -77,13 +79,23 @@ export class TlsReports {
     const tallies = [...attempts.flatMap(tallyAttempt), ...unrouted.flatMap(tallyUnrouted)];
     if (tallies.length === 0) return;
     const day = dayOf(this.#clock());
-    const counters = this.#days.get(day) ?? new DayCounters();
-    this.#days.set(day, counters);
+    const counters = this.#days.get(day) ?? this.#begin(day);
     for (const tally of tallies) {
       if (counters.add(tally) || this.#full === day) continue;
       this.#full = day;
       this.#warn('TLS reports: more domains today than can be counted; further ones get no report');
     }
+  }
+
+  #begin(day: Day): DayCounters {
+    const counters = new DayCounters();
+    this.#days.set(day, counters);
+    const [oldest = day] = this.#days.keys();
+    if (this.#days.size > MOST_DAYS) {
+      this.#days.delete(oldest);
+      this.#warn(`TLS reports: the counts of ${oldest} could not be written, and are given up`);
+    }
+    return counters;
   }
 
   /** Writes and sends until `signal` aborts. @throws (rejects) StateError where the folder can't be used */
