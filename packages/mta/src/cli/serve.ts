@@ -89,8 +89,13 @@ async function serve(options: ServeOptions, io: Io): Promise<ExitCode> {
   return EXIT.OK;
 }
 
-async function readAll({ config: file, state }: ServeOptions): Promise<Config> {
-  const named = file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined);
+/** The configuration's file; undefined where there is none. */
+const fileOf = ({ config: file }: ServeOptions): string | undefined =>
+  file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined);
+
+async function readAll(options: ServeOptions): Promise<Config> {
+  const { state } = options;
+  const named = fileOf(options);
   try {
     const config = named === undefined ? defaultConfig() : await readConfig(named);
     return state === undefined ? config : { ...config, relay: { ...config.relay, state } };
@@ -114,8 +119,9 @@ async function reload(
   }
 }
 
-async function check(config: Config, { json }: ServeOptions, io: Io): Promise<ExitCode> {
-  const findings = await checkSetup(config, io.signal);
+async function check(config: Config, options: ServeOptions, io: Io): Promise<ExitCode> {
+  const { json } = options;
+  const findings = await checkSetup(config, fileOf(options), io.signal);
   const isWrong = findings.some(({ level }) => level === 'error');
   if (json) {
     io.stdout.write(`${printableJson({ ok: !isWrong, findings })}\n`);

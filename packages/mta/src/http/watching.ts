@@ -34,7 +34,8 @@ export async function startWatching(config: HttpConfig, relay: WatchedRelay): Pr
   });
 }
 
-async function tokenOf({ token, tokenFile }: HttpConfig): Promise<string | undefined> {
+/** @throws (rejects) `ConfigError` where there is none to read */
+export async function tokenOf({ token, tokenFile }: HttpConfig): Promise<string | undefined> {
   if (tokenFile === undefined) return token;
   let text: string;
   try {

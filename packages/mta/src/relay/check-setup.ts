@@ -9,6 +9,8 @@ import { dirname } from 'node:path';
 import { createResolver, isAnswered, type Resolver } from '@danelaw/dns';
 import { type Config, ConfigError } from '../config.js';
 import { listenerProblems } from '../listener/listener.js';
+import { wordsOf } from '../words-of.js';
+import { checkFiles } from './check-files.js';
 import { listenerSettings } from './listener-settings.js';
 import { workerSettings } from './worker-settings.js';
 
@@ -22,7 +24,12 @@ export interface SetupFinding {
 /** Milliseconds for all look-ups together. */
 const LOOK_UP_TIME = 20_000;
 
-export async function checkSetup(config: Config, signal: AbortSignal): Promise<SetupFinding[]> {
+/** @param file the configuration; undefined where there is none */
+export async function checkSetup(
+  config: Config,
+  file: string | undefined,
+  signal: AbortSignal,
+): Promise<SetupFinding[]> {
   const findings: SetupFinding[] = [];
   const add = (level: SetupFinding['level'], about: string, words: string): void => {
     findings.push({ level, about, words });
@@ -30,6 +37,7 @@ export async function checkSetup(config: Config, signal: AbortSignal): Promise<S
   await checkState(config, add);
   checkClients(config, add);
   await checkCertificate(config, add);
+  await checkFiles(config, file, add);
   await checkNames(config, add, signal);
   return findings;
 }
@@ -98,10 +106,8 @@ async function checkCertificate({ relay: { tls, listen } }: Config, add: Add): P
     if (left <= 0) add('error', about, `it has expired on ${certificate.validTo}`);
     else if (left < WARN_BEFORE) add('warning', about, `it expires on ${certificate.validTo}`);
     else add('ok', about, `is valid until ${certificate.validTo}`);
-    const key = await stat(tls.key);
-    if ((key.mode & 0o004) !== 0) add('warning', `key ${tls.key}`, 'everybody on this machine may read it');
-  } catch (error) {
-    add('error', about, wordsOf(error));
+  } catch {
+    // Whether the pair can be used is said with the other files.
   }
 }
 
@@ -189,5 +195,3 @@ export function reverseName(address: string): string {
   const digits = [...front, ...zeros, ...back].map((group) => group.padStart(4, '0')).join('');
   return `${[...digits].reverse().join('.')}.ip6.arpa`;
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
