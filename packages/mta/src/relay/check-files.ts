@@ -5,7 +5,6 @@
 import { access, constants, stat } from 'node:fs/promises';
 import type { Config } from '../config.js';
 import { loadDkimKeys } from '../dkim/dkim-rules.js';
-import { tokenOf } from '../http/watching.js';
 import { readCertificate } from '../listener/certificate-files.js';
 import { wordsOf } from '../words-of.js';
 import type { SetupFinding } from './check-setup.js';
@@ -25,6 +24,7 @@ export async function checkFiles(config: Config, file: string | undefined, add: 
     await checkMode(tls.key, add);
   }
   if (http !== undefined) {
+    const { tokenOf } = await import('../http/watching.js');
     await attempt('http', add, async () => void (await tokenOf(http)));
     if (http.tokenFile !== undefined) await checkMode(http.tokenFile, add);
   }
