@@ -41,6 +41,14 @@ interface Transaction {
   readonly recipients: ReceivedRecipient[];
 }
 
+/** Parameters that do not have their extension's name: RFC 6152 and RFC 3461. */
+const EXTENSION_OF: ReadonlyMap<string, string> = new Map([
+  ['BODY', '8BITMIME'],
+  ['RET', 'DSN'],
+  ['ENVID', 'DSN'],
+  ['NOTIFY', 'DSN'],
+  ['ORCPT', 'DSN'],
+]);
 /** A ClientHello with post-quantum keys takes 2 KiB; what is longer than this is none. */
 const MAX_CLIENT_HELLO = 1 << 16;
 /** How long a client may keep open what the server has closed. */
@@ -166,7 +174,7 @@ export class MailSession {
   #unofferedParameter(parameters: readonly string[]): ReplyLine | undefined {
     for (const parameter of parameters) {
       const [keyword = ''] = parameter.toUpperCase().split('=');
-      const extension = keyword === 'BODY' ? '8BITMIME' : keyword;
+      const extension = EXTENSION_OF.get(keyword) ?? keyword;
       if (this.#offered(extension) === undefined) return `555 5.5.4 ${keyword} is not offered here`;
     }
     return undefined;
@@ -188,6 +196,8 @@ export class MailSession {
 
   async #rcpt(path: string, parameters: readonly string[]): Promise<Said> {
     if (this.#transaction === undefined) return this.#speaker.reply('503 5.5.1 MAIL first');
+    const problem = this.#unofferedParameter(parameters);
+    if (problem !== undefined) return this.#speaker.reply(problem);
     const said = await this.#say('rcpt', '250 2.1.5 Recipient taken', { recipient: path });
     if (isPositive(said)) this.#transaction.recipients.push({ address: path, parameters });
     return said;

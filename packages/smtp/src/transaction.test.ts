@@ -183,6 +183,28 @@ describe.each<[string, Script]>([
     expect(commands.filter((command) => command === 'RSET')).toEqual([]);
   });
 
+  it('goes in several where the server takes fewer (RFC 5321 section 4.5.3.1.10)', async () => {
+    const to = ['b', 'c', 'd', 'e', 'f'].map((name) => `${name}@example.org`);
+    const twoAtATime = ({ commands }: { readonly commands: readonly string[] }): string => {
+      const last = commands.findLastIndex((line) => line.startsWith('MAIL'));
+      return commands.length - last > 3 ? '452 4.5.3 too many recipients' : '250 2.1.5 ok';
+    };
+    const { done, heard, commands } = await send({ ...offers, replies: { RCPT: twoAtATime } }, { to });
+    expect(statuses(done)).toEqual(to.map(() => 'accepted'));
+    expect(done.verdicts.map(({ recipient }) => recipient.address)).toEqual(to);
+    expect(heard.data).toHaveLength(3);
+    expect(commands.filter((line) => line.startsWith('RCPT'))).toHaveLength(5 + 3);
+  });
+
+  it.each([
+    ['a recipient is refused for now', { 'RCPT TO:<c': '452 4.2.2 full' }, ['accepted', 'later']],
+    ['nobody is taken', { RCPT: '452 4.5.3 too many recipients' }, ['later', 'later']],
+  ])('is not repeated where %s', async (_, replies, expected) => {
+    const { done, commands } = await send({ ...offers, replies }, { to: ['b@example.org', 'c@example.org'] });
+    expect(statuses(done)).toEqual(expected);
+    expect(commands.filter((line) => line.startsWith('MAIL'))).toHaveLength(1);
+  });
+
   it('is reset before the next where it ended without a message (RFC 5321 section 4.1.1.5)', async () => {
     const to = Array.from({ length: 150 }, (__, index) => `r${index}@example.org`);
     const { done, commands } = await send({ ...offers, replies: { MAIL: '550 no', DATA: '503 no' } }, { to });
@@ -224,6 +246,7 @@ describe('what a server can not carry', () => {
     ['a UTF-8 recipient without SMTPUTF8 (RFC 6531)', ['8BITMIME'], { to: ['\u00e9@example.org'] }, '5.6.7'],
     ['a UTF-8 sender without SMTPUTF8', ['8BITMIME'], { from: '\u00e9@example.org' }, '5.6.7'],
     ['a UTF-8 header without SMTPUTF8', ['8BITMIME'], { text: utf8Header }, '5.6.9'],
+    ['a UTF-8 header without either', ['SIZE'], { text: utf8Header }, '5.6.9'],
     ['a message larger than SIZE (RFC 1870)', ['SIZE 10'], {}, '5.3.4'],
   ])('is refused before MAIL: %s', async (_, offers, sent, enhanced) => {
     const { done, commands } = await send({ offers }, sent);

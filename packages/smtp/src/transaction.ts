@@ -20,7 +20,7 @@ import type { Session } from './session.js';
 import type { Stage } from './timeouts.js';
 import type { RecipientVerdict, Verdict } from './verdict.js';
 
-/** RFC 5321 section 4.5.3.1.8: every server takes this many; more go in further transactions. */
+/** RFC 5321 section 4.5.3.1.8: a server should take this many; more go in further transactions. */
 export const MAX_RECIPIENTS_PER_TRANSACTION = 100;
 
 export interface TransactionInput {
@@ -59,19 +59,41 @@ export interface Transaction {
  * abort.
  */
 export async function transact(session: Session, input: TransactionInput): Promise<Transaction> {
-  const verdicts: RecipientVerdict[] = [];
-  for (let start = 0; start < input.recipients.length; start += MAX_RECIPIENTS_PER_TRANSACTION) {
-    const recipients = input.recipients.slice(start, start + MAX_RECIPIENTS_PER_TRANSACTION);
+  const verdicts = new Map<Mailbox, Verdict>();
+  const inOrder = (): RecipientVerdict[] =>
+    input.recipients.flatMap((recipient) => {
+      const verdict = verdicts.get(recipient);
+      return verdict === undefined ? [] : [{ recipient, verdict }];
+    });
+  let most = MAX_RECIPIENTS_PER_TRANSACTION;
+  for (let waiting = [...input.recipients], first = true; waiting.length > 0; first = false) {
+    const recipients = waiting.slice(0, most);
     const run = new Run(session, { ...input, recipients });
-    verdicts.push(...(await run.run()));
+    const told = await run.run();
+    for (const { recipient, verdict } of told) verdicts.set(recipient, verdict);
+    waiting = waiting.slice(most);
     const { fault } = run;
     if (fault !== undefined) {
-      const rest = input.recipients.slice(start + recipients.length);
-      verdicts.push(...rest.map((recipient) => ({ recipient, verdict: faultVerdict(fault, false) })));
-      return { verdicts, fault, untried: start === 0 && run.untried };
+      for (const recipient of waiting) verdicts.set(recipient, faultVerdict(fault, false));
+      return { verdicts: inOrder(), fault, untried: first && run.untried };
     }
+    const over = told.filter(({ verdict }) => isOverLimit(verdict)).map(({ recipient }) => recipient);
+    // Each further transaction settles somebody, so this ends.
+    if (over.length === 0 || !told.some(({ verdict }) => verdict.status === 'accepted')) continue;
+    most = Math.max(1, recipients.length - over.length);
+    waiting = [...over, ...waiting];
   }
-  return { verdicts, fault: undefined, untried: false };
+  return { verdicts: inOrder(), fault: undefined, untried: false };
+}
+
+/**
+ * RFC 5321 section 4.5.3.1.10: the server takes fewer recipients at a time, and these at another one. Without an enhanced
+ * status code 452 may mean that there is no room, but then the others were not taken either.
+ */
+function isOverLimit(verdict: Verdict): boolean {
+  if (verdict.status !== 'later' || verdict.stage !== 'rcpt') return false;
+  const { code, enhanced } = verdict.reply;
+  return enhanced === undefined ? code === 452 : enhanced === '4.5.3' || enhanced === '5.5.3';
 }
 
 /** One transaction under way. */
@@ -127,7 +149,7 @@ class Run {
 
   /** RFC 6152 section 3, RFC 1870 section 6.2, RFC 6531 section 3.5. */
   #refuseWhatCannotBeCarried(): void {
-    const { from, message, recipients } = this.#input;
+    const { message } = this.#input;
     const offered = this.#capabilities;
     const refuse = (enhanced: string, reason: string): void => {
       this.#decideRest({ status: 'refused', reply: undefined, enhanced, stage: undefined, reason });
@@ -139,10 +161,16 @@ class Run {
         `the message has ${message.octets.length} octets and the server takes ${limit} (RFC 1870)`,
       );
     }
+    if (!offered.smtpUtf8) this.#refuseUtf8(refuse);
+    // After SMTPUTF8, without which nobody has to be told that the rest of the message is 8-bit too.
     if (message.eightBit && !offered.eightBitMime) {
       refuse('5.6.3', 'the message has 8-bit content and the server does not offer 8BITMIME (RFC 6152)');
     }
-    if (offered.smtpUtf8) return;
+  }
+
+  /** RFC 6531 section 3.5. */
+  #refuseUtf8(refuse: (enhanced: string, reason: string) => void): void {
+    const { from, message, recipients } = this.#input;
     if (from?.utf8 === true) {
       refuse('5.6.7', 'the sender has a UTF-8 address and the server does not offer SMTPUTF8 (RFC 6531)');
     }

@@ -199,6 +199,24 @@ describe('the scheduler', () => {
     expect(deliverer.jobs).toHaveLength(1);
   });
 
+  it.each(['requireTls', 'tlsRequiredNo'] as const)(
+    'tries a message with wishes of its own about TLS where others share a fate (%s, RFC 8689)',
+    async (wish) => {
+      const ordinary = message([`a@${THERE}`]);
+      const own = message([`b@${THERE}`]);
+      await queue.add(ordinary);
+      const deliverer = new FakeDeliverer(async (job) => {
+        // It comes in while the first one fails.
+        if (job.claim.id === own.id) return tried(job, 'delivered');
+        await queue.add({ ...own, envelope: { ...own.envelope, [wish]: true } });
+        return tried(job, 'deferred');
+      });
+      await run(deliverer);
+      await until(() => eventsOf('delivered').length === 1);
+      expect(deliverer.jobs.map(({ claim }) => claim.id)).toEqual([ordinary.id, own.id]);
+    },
+  );
+
   it('says so where the claim was lost', async () => {
     const { id, ...rest } = message([`a@${THERE}`]);
     await queue.add({ id, ...rest });

@@ -18,7 +18,7 @@ import { brokenOff, lost, shared, unreadable } from './own-outcomes.js';
 import type { SchedulerOptions, SchedulerSettings } from './scheduler-options.js';
 import { bringBack, ClockWatch } from './set-back-clock.js';
 import { conclude, type Report, untoldAgain } from './settlement.js';
-import { verdictOnDestination } from './verdict-on-destination.js';
+import { isOrdinary, verdictOnDestination } from './verdict-on-destination.js';
 
 /** Claims that are asked for at a time. */
 const BATCH = 200;
@@ -205,7 +205,7 @@ export class Scheduler {
   async #run(number: number, claim: Claim): Promise<void> {
     const { queue, clock } = this.#options;
     const fate = this.#health.fateOf(claim.destination);
-    if (fate !== undefined) {
+    if (fate !== undefined && isOrdinary(claim)) {
       await this.#settle(claim, shared(claim, fate), () => this.#bodyIfThere(claim));
       return;
     }

@@ -27,18 +27,21 @@ export type DestinationVerdict =
 export function verdictOnDestination(claim: Claim, outcome: JobOutcome): DestinationVerdict {
   const completed = outcome.attempts.filter(({ status }) => status === 'completed');
   if (completed.length > 0) {
+    // Another message would not have got that far.
+    const { tlsRequiredNo } = claim.envelope;
+    if (tlsRequiredNo && completed.every(({ overlooked }) => overlooked.length > 0))
+      return { kind: 'unknown' };
     const last = completed.at(-1)?.recipients ?? [];
     const busy = last.length > 0 && last.every(({ status, stage, code }) => isBusy(status, stage, code));
     return busy ? { kind: 'overloaded', fate: undefined } : { kind: 'works' };
   }
-  const isOrdinary = !claim.envelope.requireTls && !claim.envelope.tlsRequiredNo;
   const tried = outcome.recipients.filter(({ enhancedStatus }) => enhancedStatus !== OWN_FAULT);
   const [first] = tried;
   const allDeferred = tried.every(({ status }) => status === 'deferred');
   const wasWithheld = outcome.attempts.some(({ connection, enhancedStatus }) => {
     return connection === null && enhancedStatus === WITHHELD;
   });
-  if (first === undefined || !isOrdinary || !allDeferred || wasWithheld) return { kind: 'unknown' };
+  if (first === undefined || !isOrdinary(claim) || !allDeferred || wasWithheld) return { kind: 'unknown' };
   const { reason, host, enhancedStatus } = first;
   const fate = { reason, host, enhancedStatus };
   return outcome.attempts.some(refusesConnections) ? { kind: 'overloaded', fate } : { kind: 'down', fate };
@@ -51,6 +54,14 @@ function refusesConnections({ status, stage, reply }: Attempt): boolean {
 
 /** RFC 3463 X.4.5, mail system congestion: @danelaw/smtp says it where it was we who held a message back. */
 const WITHHELD = '4.4.5';
+
+/**
+ * It asks for no TLS of its own (RFC 8689). What others met, a message that does may not meet: it is tried where they
+ * share a fate.
+ */
+export function isOrdinary({ envelope }: Pick<Claim, 'envelope'>): boolean {
+  return !envelope.requireTls && !envelope.tlsRequiredNo;
+}
 
 /** 4yz to RCPT is about the recipient: a full mailbox, greylisting. */
 function isBusy(status: string, stage: string | null, code: number | null): boolean {
