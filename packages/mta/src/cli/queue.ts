@@ -1,5 +1,6 @@
 /** `danelaw queue`: what is in the queue, and what an operator does about it. */
 import { createReadStream } from 'node:fs';
+import { parseDomain } from '@danelaw/smtp';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../config/quantity.js';
 import { exportQueue, ImportError, importQueue } from '../queue/export.js';
@@ -45,7 +46,7 @@ Examples:
   $ danelaw queue hold --from @example.net       not tried until they are released
   $ danelaw queue delete --to nobody@example.org --older-than 2d
   $ danelaw queue export > queue.backup          a copy of everything
-  $ danelaw queue import queue.backup            into this queue, whatever engine it has
+  $ danelaw queue import queue.backup            into this queue, whatever engine it has; made if need be
 
 Exit codes: 0 done    64 usage    65 damaged export    66 unreadable file    69 no such message
             75 the database is not there now    78 unusable queue or configuration`;
@@ -95,7 +96,7 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
   );
   addStore(into);
   into.action(async (file: string | undefined, options: StoreOptions) =>
-    finish(await withQueue(options, io, (queue) => readImport(queue, file, options, io))),
+    finish(await withQueue(options, io, (queue) => readImport(queue, file, options, io), 'maker')),
   );
 }
 
@@ -143,12 +144,13 @@ async function withQueue(
   options: StoreOptions,
   io: Io,
   work: (queue: Queue) => Promise<ExitCode>,
+  mode: 'visitor' | 'maker' = 'visitor',
 ): Promise<ExitCode> {
   const { relay } = await readConfiguration(options.config);
   const state = options.state ?? relay.state;
   let queue: Queue;
   try {
-    queue = await openQueue({ ...relay, state }, 'visitor');
+    queue = await openQueue({ ...relay, state }, mode);
   } catch (error) {
     if (error instanceof QueueUnusableError) throw new CommandError(EXIT.CONFIG, error.message);
     throw error;
@@ -161,12 +163,13 @@ async function withQueue(
   }
 }
 
-function filterOf(options: FilterOptions, now: number): QueueFilter {
+async function filterOf(queue: Queue, options: FilterOptions, now: number): Promise<QueueFilter> {
   const { from, to, domain, olderThan, newerThan, reason, held } = options;
   return {
-    from,
-    to,
-    destination: domain?.toLowerCase(),
+    downFor: reason === undefined ? undefined : await downFor(queue, reason, now),
+    from: asQueued(from),
+    to: asQueued(to),
+    destination: domain === undefined ? undefined : (parseDomain(domain) ?? domain),
     arrivedBefore: olderThan === undefined ? undefined : now - olderThan,
     arrivedAfter: newerThan === undefined ? undefined : now - newerThan,
     reason,
@@ -174,9 +177,30 @@ function filterOf(options: FilterOptions, now: number): QueueFilter {
   };
 }
 
+/** What waits for its destination waits for that reason, as `list` says. */
+async function downFor(queue: Queue, reason: string, now: number): Promise<string[]> {
+  const pauses = await pausesAt(now, queue.destinations());
+  const part = reason.toLowerCase();
+  return [...pauses.values()].flatMap((each) =>
+    each.reason.toLowerCase().includes(part) ? each.destination : [],
+  );
+}
+
+/** An address or `@domain` as the queue has it: its domain in A-labels. */
+function asQueued(pattern: string | undefined): string | undefined {
+  const at = pattern?.lastIndexOf('@') ?? -1;
+  const domain = pattern === undefined || at === -1 ? undefined : parseDomain(pattern.slice(at + 1));
+  return domain === undefined ? pattern : `${pattern?.slice(0, at + 1)}${domain}`;
+}
+
 /** One filter for each id, or the one without. */
-function filtersOf(ids: readonly string[], options: FilterOptions, now: number): QueueFilter[] {
-  const filter = filterOf(options, now);
+async function filtersOf(
+  queue: Queue,
+  ids: readonly string[],
+  options: FilterOptions,
+  now: number,
+): Promise<QueueFilter[]> {
+  const filter = await filterOf(queue, options, now);
   for (const id of ids) {
     if (!isQueueId(id)) throw new CommandError(EXIT.USAGE, `"${id}" is no id of a message`);
   }
@@ -194,7 +218,7 @@ async function showList(
   const pauses = await pausesAt(now, queue.destinations());
   let messages = 0;
   let recipients = 0;
-  for (const filter of filtersOf(ids, options, now)) {
+  for (const filter of await filtersOf(queue, ids, options, now)) {
     for await (const entry of queue.list(filter)) {
       io.signal.throwIfAborted();
       messages += 1;
@@ -219,7 +243,7 @@ async function showOne(
 ): Promise<ExitCode> {
   const now = Date.now();
   const pauses = await pausesAt(now, queue.destinations());
-  for (const { id = '' } of filtersOf(ids, {}, now)) {
+  for (const { id = '' } of await filtersOf(queue, ids, {}, now)) {
     const entry = await queue.read(id);
     if (entry === undefined) {
       throw new CommandError(
@@ -227,7 +251,7 @@ async function showOne(
         `there is no message ${id} in the queue; it may have been delivered`,
       );
     }
-    if (options.body) io.stdout.write(Buffer.from(await queue.body(id)).toString('latin1'));
+    if (options.body) io.stdout.write(await queue.body(id));
     else if (options.json) io.stdout.write(`${printableJson(withPauses(entry, pauses))}\n`);
     else {
       const palette = paletteFor(io.stdout, io.env);
@@ -251,7 +275,8 @@ async function changeAll(
   }
   const now = Date.now();
   let changed = 0;
-  for (const filter of filtersOf(ids, filters, now)) changed += await queue.change(filter, action, now);
+  const named = await filtersOf(queue, ids, filters, now);
+  for (const filter of named) changed += await queue.change(filter, action, now);
   const palette = paletteFor(io.stdout, io.env);
   if (json) io.stdout.write(`${printableJson({ action, recipients: changed })}\n`);
   else io.stdout.write(`${palette.strong(PAST[action])} ${count(changed, 'recipient')}\n`);
@@ -266,7 +291,8 @@ const PAST: Readonly<Record<QueueAction, string>> = {
 };
 
 async function writeExport(queue: Queue, options: FilterOptions, io: Io): Promise<ExitCode> {
-  const { messages, lost } = await exportQueue(queue, filterOf(options, Date.now()), (line) => {
+  const filter = await filterOf(queue, options, Date.now());
+  const { messages, lost } = await exportQueue(queue, filter, (line) => {
     io.signal.throwIfAborted();
     io.stdout.write(`${line}\n`);
   });

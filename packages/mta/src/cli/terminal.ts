@@ -22,7 +22,7 @@ export interface Input extends AsyncIterable<Uint8Array | string> {
 }
 
 export interface Output {
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
 }

@@ -5,13 +5,13 @@ import type { RelayConfig } from '../config/relay-config.js';
 import type { Queue } from './queue.js';
 
 /**
- * @param mode `owner`: the relay; `visitor`: a command beside it
+ * @param mode `owner`: the relay; `visitor`: a command beside it; `maker`: one that needs no queue to be there yet
  * @param say hears what an administrator should know
  * @throws (rejects) `QueueUnusableError`
  */
 export async function openQueue(
   { state, queue }: Pick<RelayConfig, 'state' | 'queue'>,
-  mode: 'owner' | 'visitor',
+  mode: 'owner' | 'visitor' | 'maker',
   say: (words: string) => void = () => {},
 ): Promise<Queue> {
   switch (queue.engine) {

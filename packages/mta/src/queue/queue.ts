@@ -195,6 +195,8 @@ export interface QueueFilter {
   readonly dueAfter?: number | undefined;
   /** Part of the reason of the last try, without regard to case. */
   readonly reason?: string | undefined;
+  /** Destinations that are down for such a reason: all who wait for them are named by it, tried or not. */
+  readonly downFor?: readonly string[] | undefined;
   readonly state?: 'held' | 'queued' | undefined;
 }
 

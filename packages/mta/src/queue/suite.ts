@@ -633,6 +633,11 @@ export function describeQueue(engine: string, makeStore: () => Promise<QueueStor
       ['what arrived after', { arrivedAfter: NOW - 2 * MINUTE }, ['e@four.example']],
       ['what is tried next after', { dueAfter: NOW }, ['e@four.example']],
       ['a reason', { reason: 'no tls' }, ['e@four.example']],
+      [
+        'a reason that some destinations are down for',
+        { reason: 'no tls', downFor: ['one.example'] },
+        ['a@one.example', 'd@one.example', 'e@four.example'],
+      ],
       ['what is held', { state: 'held' }, ['C@Three.example']],
       ['what is not held', { state: 'queued', from: '<>' }, ['d@one.example']],
       ['several things at a time', { to: '@one.example', from: '<>' }, ['d@one.example']],

@@ -17,7 +17,7 @@ export function namesRecipient(filter: QueueFilter, recipient: QueuedRecipient):
   if (filter.to !== undefined && !namesAddress(filter.to, address)) return false;
   if (filter.destination !== undefined && filter.destination !== destination) return false;
   if (filter.dueAfter !== undefined && state.due <= filter.dueAfter) return false;
-  if (filter.reason !== undefined && !contains(state.last?.reason ?? '', filter.reason)) return false;
+  if (filter.reason !== undefined && !hasReason(filter, filter.reason, recipient)) return false;
   switch (filter.state) {
     case undefined:
       return true;
@@ -26,6 +26,11 @@ export function namesRecipient(filter: QueueFilter, recipient: QueuedRecipient):
     case 'queued':
       return !state.held;
   }
+}
+
+function hasReason({ downFor = [] }: QueueFilter, reason: string, recipient: QueuedRecipient): boolean {
+  const { destination, state } = recipient;
+  return contains(state.last?.reason ?? '', reason) || downFor.includes(destination);
 }
 
 /** `pattern`: an address, `@domain`, or `<>`. */

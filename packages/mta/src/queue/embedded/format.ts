@@ -76,6 +76,11 @@ export async function upgrade(
   }
 }
 
+/** Whether there is a queue, of whatever format. */
+export async function hasFormat(directory: string, disk: Disk): Promise<boolean> {
+  return (await readFormat(directory, disk)) !== undefined;
+}
+
 /**
  * For one who does not own the queue: it must have the present format.
  * @throws (rejects) `QueueUnusableError`

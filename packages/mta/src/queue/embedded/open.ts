@@ -12,7 +12,7 @@ import { Cleaner } from './cleaner.js';
 import { codeOf, type Disk, localDisk } from './disk.js';
 import { AFTER_ALL, type Draft } from './draft.js';
 import { EmbeddedQueue } from './embedded-queue.js';
-import { makeDirectory, mustHaveFormat, upgrade } from './format.js';
+import { hasFormat, makeDirectory, mustHaveFormat, upgrade } from './format.js';
 import { checkIndex } from './index-check.js';
 import { type Committed, LmdbIndex } from './lmdb-index.js';
 import { own } from './owner.js';
@@ -22,8 +22,11 @@ import { Trace } from './trace.js';
 
 export interface EmbeddedOptions {
   readonly directory: string;
-  /** `owner` (default) delivers, and there is one; `visitor` lists, changes and adds beside it. */
-  readonly mode?: 'owner' | 'visitor' | undefined;
+  /**
+   * `owner` (default) delivers, and there is one; `visitor` lists, changes and adds beside it; `maker` is a visitor that
+   * makes the queue where there is none yet.
+   */
+  readonly mode?: 'owner' | 'visitor' | 'maker' | undefined;
   /** Default: no bound. */
   readonly maxMessages?: number | undefined;
   /** Octets of the disk that new messages leave free. Default: 64 MiB. */
@@ -53,6 +56,13 @@ const DAMAGED_BODIES = 'bodies.damaged';
 /** @throws (rejects) `QueueUnusableError` */
 export async function openEmbeddedQueue(options: EmbeddedOptions): Promise<EmbeddedQueue> {
   const { directory, disk = localDisk, mode = 'owner' } = options;
+  if (mode === 'maker') {
+    if (!(await hasFormat(directory, disk))) {
+      const made = await openEmbeddedQueue({ ...options, mode: 'owner' });
+      await made.close();
+    }
+    return await openEmbeddedQueue({ ...options, mode: 'visitor' });
+  }
   if (mode === 'visitor') {
     await mustHaveFormat(directory, disk);
     const finding = check(directory);

@@ -14,7 +14,7 @@ import { REMOVE_EMPTY, RENEW_WORK } from './settle.js';
 /** Messages. One of them may have thousands of recipients. */
 const PAGE = 500;
 
-/** `$1` to `$11`; `m` is a message. */
+/** `$1` to `$12`; `m` is a message. */
 const MESSAGE_FITS = `($1::text is null or m.id = $1)
   and ($2::text is null or m.sender = $2)
   and ($3::text is null or right(m.sender, length($3)) = $3)
@@ -24,22 +24,22 @@ const MESSAGE_FITS = `($1::text is null or m.id = $1)
 const RECIPIENT_FITS = `($6::text is null or r.address = $6)
   and ($7::text is null or right(r.address, length($7)) = $7)
   and ($8::text is null or r.destination = $8)
-  and ($9::text is null or strpos(r.reason, $9) > 0)
+  and ($9::text is null or strpos(r.reason, $9) > 0 or r.destination = any($12::text[]))
   and ($10::boolean is null or r.held = $10)
   and ($11::float8 is null or r.due > $11)`;
-const FILTER_VALUES = 11;
+const FILTER_VALUES = 12;
 
 const FIND_MESSAGES: Statement = {
   name: '',
   text: `select m.id, m.envelope, m.size, m.arrived from message m
-    where ${MESSAGE_FITS} and (m.arrived, m.id) > ($12::float8, $13::text)
+    where ${MESSAGE_FITS} and (m.arrived, m.id) > ($13::float8, $14::text)
       and exists (select from recipient r where r.message = m.id and ${RECIPIENT_FITS})
-    order by m.arrived, m.id limit $14`,
+    order by m.arrived, m.id limit $15`,
 };
 const FIND_RECIPIENTS: Statement = {
   name: '',
   text: `select ${RECIPIENT_COLUMNS} from message m join recipient r on r.message = m.id
-    where m.id = any($12::text[]) and ${MESSAGE_FITS} and ${RECIPIENT_FITS}`,
+    where m.id = any($13::text[]) and ${MESSAGE_FITS} and ${RECIPIENT_FITS}`,
 };
 const READ_MESSAGE: Statement = {
   name: 'read-message',
@@ -96,13 +96,13 @@ const LOCK_WORK: Statement = {
   text: `select message, destination from work where message = any($1::text[])
     order by message, destination for update`,
 };
-/** `$13` is the time of `retry`; every statement takes it, so that all have the same parameters. */
-const CHANGED = `from message m where m.id = r.message and m.id = any($12::text[])
-  and $13::float8 is not null and ${MESSAGE_FITS} and ${RECIPIENT_FITS} returning r.message, r.destination`;
+/** `$14` is the time of `retry`; every statement takes it, so that all have the same parameters. */
+const CHANGED = `from message m where m.id = r.message and m.id = any($13::text[])
+  and $14::float8 is not null and ${MESSAGE_FITS} and ${RECIPIENT_FITS} returning r.message, r.destination`;
 const CHANGE: Readonly<Record<QueueAction, Statement>> = {
   hold: { name: '', text: `update recipient r set held = true ${CHANGED}` },
   release: { name: '', text: `update recipient r set held = false ${CHANGED}` },
-  retry: { name: '', text: `update recipient r set due = $13 ${CHANGED}` },
+  retry: { name: '', text: `update recipient r set due = $14 ${CHANGED}` },
   delete: { name: '', text: `delete from recipient r using ${CHANGED.slice('from '.length)}` },
 };
 
@@ -152,6 +152,7 @@ export async function changePage(
 
 function filterValues(filter: QueueFilter): Value[] {
   const { id, from, to, destination, arrivedBefore, arrivedAfter, dueAfter, reason, state } = filter;
+  const { downFor = [] } = filter;
   const sender = from === '<>' ? '' : from;
   const values = [
     id ?? null,
@@ -163,6 +164,7 @@ function filterValues(filter: QueueFilter): Value[] {
     reason === undefined ? null : comparable(reason),
     state === undefined ? null : state === 'held',
     dueAfter ?? null,
+    downFor.map(comparable),
   ];
   if (values.length !== FILTER_VALUES) throw new Error('a filter has as many values as parameters');
   return values;
