@@ -119,6 +119,8 @@ address = "127.0.0.1:${port}"
 resolver = ["127.0.0.1#1"]
 [sts]
 enabled = false
+[retry]
+warn = "4d"
 [delivery]
 workers = 1
 ${Object.entries(routes)
@@ -155,6 +157,7 @@ describe('the filters of danelaw queue', () => {
       out: `${MESSAGES.length} messages added, 0 were there already\n`,
     });
     moved = (await machine.queue('export')).out;
+    await machine.queue('retry', '--all');
     await machine.relay.start();
     await machine.untilDown();
   }, SLOW);

@@ -46,7 +46,7 @@ Examples:
   $ danelaw queue hold --from @example.net       not tried until they are released
   $ danelaw queue delete --to nobody@example.org --older-than 2d
   $ danelaw queue export > queue.backup          a copy of everything
-  $ danelaw queue import queue.backup            into this queue, whatever engine it has; made if need be
+  $ danelaw queue import queue.backup            into this queue, which is made if need be
 
 Exit codes: 0 done    64 usage    65 damaged export    66 unreadable file    69 no such message
             75 the database is not there now    78 unusable queue or configuration`;
