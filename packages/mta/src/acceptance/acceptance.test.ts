@@ -203,6 +203,13 @@ describe('accept', () => {
       '5.6.0',
       /header section/u,
     ],
+    [
+      'more header fields than anybody writes',
+      `${'A: b\r\n'.repeat(10_001)}\r\nhello\r\n`,
+      554,
+      '5.6.0',
+      /or 10000 fields/u,
+    ],
     ['101 Received fields', `${received.repeat(101)}\r\n`, 554, '5.4.6', /round in circles/u],
     [
       'an octet more than the limit',

@@ -21,7 +21,7 @@ import {
   type OwnNames,
   ownNames,
 } from './envelope-address.js';
-import { type HeaderSection, MAX_HEADER_OCTETS, readHeader } from './header-section.js';
+import { type HeaderSection, MAX_HEADER_FIELDS, MAX_HEADER_OCTETS, readHeader } from './header-section.js';
 import { normaliseLineEnds } from './line-ends.js';
 import { type MissingInput, missingFields } from './missing-fields.js';
 import { receivedField } from './received-field.js';
@@ -166,7 +166,8 @@ class RelayAcceptance implements Acceptance {
   ): Promise<Accepted> {
     const header = readHeader(message.octets);
     if (header === undefined) {
-      return refused(554, '5.6.0', `the header section is longer than ${MAX_HEADER_OCTETS} octets`);
+      const most = `${MAX_HEADER_OCTETS} octets, or ${MAX_HEADER_FIELDS} fields`;
+      return refused(554, '5.6.0', `the header section has more than ${most}`);
     }
     const { receivedFields } = this.#limits;
     if (header.fields.filter(({ name }) => name === 'received').length > receivedFields) {

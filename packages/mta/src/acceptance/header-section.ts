@@ -26,6 +26,9 @@ export interface HeaderSection {
  */
 export const MAX_HEADER_OCTETS = 1024 * 1024;
 
+/** Fields of a header section: real ones have some hundred. Each costs work of its own, where they are signed most. */
+export const MAX_HEADER_FIELDS = 10_000;
+
 /** Where the header section ends, its empty line not included. */
 export function headerEnd(octets: Uint8Array): number {
   const end = asBuffer(octets).indexOf('\r\n\r\n');
@@ -34,7 +37,7 @@ export function headerEnd(octets: Uint8Array): number {
 
 /**
  * @param octets a message that `checkMessage` has let pass: CRLF line ends throughout
- * @returns undefined where the header section is longer than `MAX_HEADER_OCTETS`
+ * @returns undefined where the header section is longer than `MAX_HEADER_OCTETS`, or has more fields than there may be
  */
 export function readHeader(octets: Uint8Array): HeaderSection | undefined {
   const end = headerEnd(octets);
@@ -43,6 +46,7 @@ export function readHeader(octets: Uint8Array): HeaderSection | undefined {
     .toString('latin1', 0, end)
     .split(/\r\n(?![ \t])/u);
   if (fields.at(-1) === '') fields.pop();
+  if (fields.length > MAX_HEADER_FIELDS) return undefined;
   return { fields: fields.map(toField), bodyStart: Math.min(end + 2, octets.length) };
 }
 

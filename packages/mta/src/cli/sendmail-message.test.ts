@@ -66,4 +66,9 @@ describe('a message of a local program', () => {
   ])('names its recipients: %s', (_, input, expected) => {
     expect(read(input).recipients).toEqual(expected);
   });
+
+  it('with a header that is too large stays as it is, so that it is refused and nobody sees its Bcc as text', () => {
+    const input = `Bcc: hidden@x\r\n${'A: b\r\n'.repeat(20_000)}\r\nc\r\n`;
+    expect(read(input, { from: 'x <a@b>' })).toEqual({ text: input, recipients: [] });
+  });
 });

@@ -27,11 +27,13 @@ export function readLocalMessage(input: Uint8Array, { ignoreDots, from }: ReadOp
   const octets = withoutMailboxLine(
     ignoreDots ? normaliseLineEnds(input) : upToDot(normaliseLineEnds(input)),
   );
-  const header = hasHeader(octets) ? readHeader(octets) : undefined;
-  if (header === undefined) {
+  if (!hasHeader(octets)) {
     const top = from === undefined ? '' : `From: ${from}\r\n\r\n`;
     return { octets: Buffer.concat([Buffer.from(top), octets]), recipients: [] };
   }
+  const header = readHeader(octets);
+  // One that is too large is left as it is: the relay refuses it, and says why. As text it would show its Bcc.
+  if (header === undefined) return { octets, recipients: [] };
   const { fields, bodyStart } = header;
   const needsFrom = from !== undefined && !fields.some(({ name }) => name === 'from');
   const kept = fields.filter(({ name }) => !DROPPED.has(name)).map(({ line }) => `${line}\r\n`);

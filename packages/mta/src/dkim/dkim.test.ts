@@ -143,6 +143,13 @@ describe('a DKIM signature', () => {
     expect(holds(`${await sign(message, key('a.example'))}${message}`, rsa)).toBe(true);
   });
 
+  it('is not made for a From field so long that reading it would hold up others', async () => {
+    const from = (authors: number): string =>
+      `From: ${'a@a.example,\r\n '.repeat(authors)}b@a.example\r\n\r\n`;
+    expect(await sign(from(100), key('a.example'))).toMatch(/^DKIM-Signature/u);
+    expect(await sign(from(5000), key('a.example'))).toBe('');
+  });
+
   it('is made by each key of the domain', async () => {
     const signed = await sign(
       MESSAGE,

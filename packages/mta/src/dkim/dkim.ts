@@ -71,13 +71,16 @@ export class Dkim {
   }
 }
 
+/** Characters of a From field that is read: thousands of authors. It takes a time that grows with them. */
+const MAX_FROM = 64 * 1024;
+
 /**
  * The domain of the author, in A-labels. Undefined where there is no single From field (RFC 5322 section 3.6): which
  * of two a receiver shows is not known, so neither is vouched for.
  */
 function authorDomain(fields: readonly HeaderField[]): string | undefined {
   const [from, ...others] = fields.filter(({ name }) => name === 'from');
-  if (from === undefined || others.length > 0) return undefined;
+  if (from === undefined || others.length > 0 || from.line.length > MAX_FROM) return undefined;
   const address = addressparser(fieldValue(from), { flatten: true })[0]?.address ?? '';
   const at = address.lastIndexOf('@');
   return at === -1 ? undefined : parseDomain(address.slice(at + 1));

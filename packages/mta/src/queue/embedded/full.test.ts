@@ -99,6 +99,28 @@ describe('a bound', () => {
     await queue.close();
   });
 
+  it('of free space is kept by messages that come at a time, also by the first', async () => {
+    const free = () => new Promise<number>((resolve) => setImmediate(() => resolve(10_000)));
+    const disk = { ...localDisk, free };
+    const queue = await openEmbeddedQueue({ directory, disk, minFree: 5_000, clock: () => NOW });
+    const results = await Promise.allSettled(
+      Array.from({ length: 10 }, () => queue.add(message(['a@one.example'], {}, Buffer.alloc(2_000)))),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    await queue.close();
+  });
+
+  it('of free space that can not be asked for refuses all of them, and not only the first', async () => {
+    const free = async () => {
+      throw Object.assign(new Error('EIO: no'), { code: 'EIO' });
+    };
+    const queue = await openEmbeddedQueue({ directory, disk: { ...localDisk, free }, clock: () => NOW });
+    const adding = [message(['a@one.example']), message(['a@one.example'])].map((one) => queue.add(one));
+    for (const { status } of await Promise.allSettled(adding)) expect(status).toBe('rejected');
+    await expect(queue.add(message(['a@one.example']))).rejects.toThrow('EIO');
+    await queue.close();
+  });
+
   it('of free space is kept for new messages, and not for bounces', async () => {
     let now = NOW;
     let free = 10_000;

@@ -24,6 +24,7 @@ export class Room {
   #asked = Number.NEGATIVE_INFINITY;
   /** Octets that were promised since the disk was asked. */
   #promised = 0;
+  #asking: Promise<void> | undefined;
 
   constructor(directory: string, disk: Disk, clock: () => number, bounds: Bounds) {
     this.#directory = directory;
@@ -56,12 +57,19 @@ export class Room {
     return (await this.#disk.free(this.#directory)) < LMDB_WRITE;
   }
 
-  async #ask(): Promise<void> {
-    const now = this.#clock();
-    const since = now - this.#asked;
-    if (since >= 0 && since < ASK_AGAIN) return;
-    this.#asked = now;
+  /** Those who come while the disk is asked wait for its answer, and hear of it where it can't be asked. */
+  #ask(): Promise<void> {
+    const since = this.#clock() - this.#asked;
+    if (since >= 0 && since < ASK_AGAIN) return Promise.resolve();
+    this.#asking ??= this.#askNow().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #askNow(): Promise<void> {
     this.#free = await this.#disk.free(this.#directory);
+    this.#asked = this.#clock();
     this.#promised = 0;
   }
 }

@@ -241,7 +241,12 @@ class PostgresQueue implements Queue {
 
   async release(claim: Claim): Promise<void> {
     this.#mustBeOpen();
-    await this.#end({ claim, settlement: undefined }).catch(untilTheLeaseEnds);
+    try {
+      await this.#end({ claim, settlement: undefined }).catch(untilTheLeaseEnds);
+    } finally {
+      // Whether or not the database has heard of it.
+      this.#leases.drop(claim);
+    }
   }
 
   async renew(
@@ -259,7 +264,8 @@ class PostgresQueue implements Queue {
     for (const claim of claims) {
       if (!renewed.has(claim.fence)) continue;
       ends.set(claim, now + lease);
-      this.#leases.hold(claim, end);
+      // One that was settled while this was under way is not held again.
+      if (this.#leases.endOf(claim) !== undefined) this.#leases.hold(claim, end);
     }
     return ends;
   }
