@@ -52,6 +52,11 @@ export interface Gone {
   readonly indices: readonly number[];
 }
 
+/** Recipients that an administrator holds, or has released. */
+export interface Held extends Gone {
+  readonly held: boolean;
+}
+
 export class DuplicateMessageError extends Error {
   override readonly name = 'DuplicateMessageError';
 }
@@ -65,6 +70,7 @@ export class QueueChanges {
   readonly emptied = new Set<string>();
   /** Recipients that are not in the queue any more. */
   readonly gone: Gone[] = [];
+  readonly held: Held[] = [];
 
   constructor(draft: Draft) {
     this.#draft = draft;
@@ -184,9 +190,16 @@ export class QueueChanges {
     this.touched.add(destination);
     this.#counts.recipients += after.length - before.length;
     this.#counts.held += heldOf(after) - heldOf(before);
-    const left = new Set(after.map(({ index }) => index));
+    const { file } = place;
+    const left = new Map(after.map(({ index, state }) => [index, state]));
     const indices = before.map(({ index }) => index).filter((index) => !left.has(index));
-    if (indices.length > 0) this.gone.push({ file: place.file, id, indices });
+    if (indices.length > 0) this.gone.push({ file, id, indices });
+    for (const held of [true, false]) {
+      const changed = before.filter(
+        ({ index, state }) => state.held !== held && left.get(index)?.held === held,
+      );
+      if (changed.length > 0) this.held.push({ file, id, held, indices: changed.map(({ index }) => index) });
+    }
   }
 
   #forgetWhenDone(id: string, { place }: MessageEntry): void {

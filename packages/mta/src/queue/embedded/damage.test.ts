@@ -122,7 +122,8 @@ describe('an index that was', () => {
     await writeFile(indexFile(), content);
     const queue = await open();
     expect(repairs).toEqual([]);
-    await expect(queue.claim(request())).rejects.toThrow(QueueUnusableError);
+    for (let i = 0; i < 3; i++) await expect(queue.claim(request())).rejects.toThrow(QueueUnusableError);
+    expect((await readFile(join(directory, 'index', 'damaged'), 'utf8')).split('\n')).toHaveLength(2);
     await queue.close();
     const next = await open();
     expect((await next.claim(request())).claims).toHaveLength(300);
@@ -178,6 +179,38 @@ describe('an index that is made anew', () => {
     await unlink(indexFile());
     const next = await open();
     expect(await collect(next.list({}))).toEqual(before);
+    await next.close();
+  });
+
+  it('holds what an administrator held, and nothing that was released', async () => {
+    const queue = await open();
+    const imported = { held: true, due: NOW, attempts: 0, warned: false, last: undefined };
+    const there = ['a', 'b', 'c', 'd'].map((name) => ({
+      address: `${name}@one.example`,
+      destination: 'one.example',
+    }));
+    const one = message([
+      ...there,
+      { address: 'e@one.example', destination: 'one.example', state: imported },
+    ]);
+    const two = message(['a@one.example', 'b@two.example']);
+    await Promise.all([queue.add(one), queue.add(two)]);
+    await queue.change({ id: one.id }, 'hold', NOW);
+    await queue.change({ to: 'b@one.example' }, 'release', NOW);
+    await queue.change({ to: 'e@one.example' }, 'release', NOW);
+    await queue.change({ to: 'b@two.example' }, 'hold', NOW);
+    await queue.change({ to: 'c@one.example' }, 'delete', NOW);
+    const before = await collect(queue.list({}));
+    await queue.close();
+    await unlink(indexFile());
+    const next = await open();
+    expect(await collect(next.list({}))).toEqual(before);
+    const names = (await next.claim(request())).claims.flatMap(({ recipients }) => recipients);
+    expect(names.map(({ address }) => address).sort()).toEqual([
+      'a@one.example',
+      'b@one.example',
+      'e@one.example',
+    ]);
     await next.close();
   });
 

@@ -70,6 +70,7 @@ export class EmbeddedQueue implements Queue {
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #looking: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
+  #marked: Promise<void> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -231,12 +232,12 @@ export class EmbeddedQueue implements Queue {
   }
 
   /** After each transaction of the index. */
-  committed({ touched, emptied, gone }: Committed): void {
+  committed({ touched, emptied, gone, held }: Committed): void {
     for (const destination of touched) this.#parts.claims?.changed(destination);
     for (const { id } of gone) {
       if (this.#parts.index.table('messages').get(id) === undefined) this.#cache.delete(id);
     }
-    this.#parts.trace.add(gone.filter(({ file }) => !emptied.has(file)));
+    this.#parts.trace.add([...gone, ...held].filter(({ file }) => !emptied.has(file)));
     this.#parts.cleaner.add(emptied);
   }
 
@@ -334,7 +335,12 @@ export class EmbeddedQueue implements Queue {
   /** What can't be read back from the index makes it useless; the next start makes it anew. */
   async #unusableIfDamaged(error: unknown): Promise<unknown> {
     if (!(error instanceof DamagedRecordError)) return error;
-    await this.#parts.markDamaged(error.message);
+    // Once: whoever asks for work asks again and again.
+    this.#marked ??= this.#parts.markDamaged(error.message).catch((reason: unknown) => {
+      this.#marked = undefined;
+      throw reason;
+    });
+    await this.#marked;
     return new QueueUnusableError("The queue's index is damaged: it is made anew at the next start.", {
       cause: error,
     });

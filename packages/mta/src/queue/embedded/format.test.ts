@@ -50,6 +50,18 @@ describe("the format of the queue's folder", () => {
     expect(flushed).not.toContain(directory);
   });
 
+  it('is not reached where the system says no, and it is said why', async () => {
+    await writeFile(join(directory, 'file'), '');
+    const inFile = openEmbeddedQueue({ directory: join(directory, 'file', 'queue') });
+    await expect(inFile).rejects.toThrow(QueueUnusableError);
+    await expect(inFile).rejects.toThrow(/can't be made: ENOTDIR/u);
+    const list = () => Promise.reject(Object.assign(new Error('EIO: i/o error, scandir'), { code: 'EIO' }));
+    const failing = openEmbeddedQueue({ directory, disk: { ...localDisk, list } });
+    await expect(failing).rejects.toThrow(QueueUnusableError);
+    await expect(failing).rejects.toThrow(`The queue in ${directory} can't be used: EIO: i/o error, scandir`);
+    await (await openEmbeddedQueue({ directory, minFree: 0 })).close();
+  });
+
   it.each([
     ['newer than this program', `${FORMAT + 1}\n`],
     ['no number', 'new\n'],

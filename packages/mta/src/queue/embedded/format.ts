@@ -12,6 +12,7 @@
  */
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { wordsOf } from '../../words-of.js';
 import { QueueUnusableError } from '../queue.js';
 import { codeOf, type Disk, FOLDER_MODE } from './disk.js';
 
@@ -37,7 +38,9 @@ export async function makeDirectory(directory: string, disk: Disk): Promise<void
       });
     }
   } catch (error) {
-    throw new QueueUnusableError(`The queue's folder ${directory} can't be made.`, { cause: error });
+    throw new QueueUnusableError(`The queue's folder ${directory} can't be made: ${wordsOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -109,7 +112,7 @@ async function readFormat(directory: string, disk: Disk): Promise<number | undef
     text = Buffer.from(await disk.readFile(`${directory}/format`)).toString('latin1');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
-    throw new QueueUnusableError(`${directory}/format can't be read.`, { cause: error });
+    throw new QueueUnusableError(`${directory}/format can't be read: ${wordsOf(error)}`, { cause: error });
   }
   if (!/^\d{1,9}\n?$/u.test(text)) throw new QueueUnusableError(`${directory}/format holds no number.`);
   return Number(text);

@@ -42,6 +42,7 @@ export interface Committed {
   readonly touched: ReadonlySet<string>;
   readonly emptied: ReadonlySet<string>;
   readonly gone: QueueChanges['gone'];
+  readonly held: QueueChanges['held'];
 }
 
 export class LmdbIndex {
@@ -173,8 +174,8 @@ export class LmdbIndex {
         throw new Error('Other processes keep changing the queue.');
       }
       this.refresh();
-      const { touched, emptied, gone } = run.changes;
-      this.#committed({ touched, emptied, gone });
+      const { touched, emptied, gone, held } = run.changes;
+      this.#committed({ touched, emptied, gone, held });
       for (const { resolve } of open) resolve(undefined);
       return;
     }

@@ -74,15 +74,25 @@ export async function openEmbeddedQueue(options: EmbeddedOptions): Promise<Embed
     return await assemble(options, async () => {});
   }
   await makeDirectory(directory, disk);
-  const { release } = await own(directory);
+  const { release } = await own(directory).catch((error: unknown) => {
+    throw unusable(directory, error);
+  });
   try {
     await upgrade(directory, disk);
     await makeIndexWhole(options);
     return await assemble(options, release);
   } catch (error) {
     await release();
-    throw error;
+    throw unusable(directory, error);
   }
+}
+
+/** What the system, or LMDB, says: no permission, no room, a disk that fails. */
+function unusable(directory: string, error: unknown): unknown {
+  if (error instanceof QueueUnusableError || !(error instanceof Error) || !('code' in error)) return error;
+  return new QueueUnusableError(`The queue in ${directory} can't be used: ${error.message}`, {
+    cause: error,
+  });
 }
 
 interface Tools {
@@ -147,7 +157,7 @@ async function takeInWhatWasLeft(
 ) {
   const { disk = localDisk, clock = Date.now, onRepair = () => {} } = options;
   for (const folder of [...index.table('folders').keys('', AFTER_ALL)]) {
-    const { messages, whole } = await takeIn({ index, bodies, disk, clock, gone: new Map() }, folder);
+    const { messages, whole } = await takeIn({ index, bodies, disk, clock, traced: new Map() }, folder);
     if (messages > 0) onRepair(`${messages} messages that were written when danelaw ended were taken in.`);
     if (whole) await index.change((_, draft) => draft.remove('folders', folder));
   }
@@ -223,11 +233,11 @@ async function rebuild(options: EmbeddedOptions): Promise<number> {
   const { index, bodies } = tools(options, 'index.new', () => {});
   try {
     const folders = (await disk.list(`${directory}/bodies`)).filter((name) => /^[0-9a-f]+$/u.test(name));
-    const gone = await new Trace(directory, disk).read();
+    const traced = await new Trace(directory, disk).read();
     let messages = 0;
     const keepAside = (file: string, content: BodyFileContent) => keepBodiesAside(options, file, content);
     for (const folder of folders) {
-      messages += (await takeIn({ index, bodies, disk, clock, gone, keepAside }, folder)).messages;
+      messages += (await takeIn({ index, bodies, disk, clock, traced, keepAside }, folder)).messages;
     }
     const last = folders.at(-1);
     await index.change((_changes, draft) => {

@@ -4,8 +4,8 @@
  * - Messages in files that the index never had were written, and not acknowledged: taken in all the same. To
  *   lose a message is worse than to deliver it twice.
  * - An index that is lost is made anew from the files. What the files don't say starts afresh: when a recipient
- *   is tried next, how often it was tried, that an administrator held it. What is known to have left the queue
- *   (`trace.ts`) stays out.
+ *   is tried next, how often it was tried. What is known to have left the queue (`trace.ts`) stays out, and what is
+ *   held stays held.
  * - Where an index is made anew, nobody knows whether what can't be read in a file was acknowledged. A message
  *   whose envelope can be read is taken in without its body, so that its sender hears that it is lost; and the
  *   file is kept aside for the administrator, who is told.
@@ -17,7 +17,7 @@ import type { BodyStore } from './body-store.js';
 import { codeOf, type Disk } from './disk.js';
 import { NEW_FILE } from './entries.js';
 import type { LmdbIndex } from './lmdb-index.js';
-import { type GoneRecipients, goneKey } from './trace.js';
+import { type Traced, traceKey } from './trace.js';
 
 /**
  * A file that can't be read may be one that another process is just writing; after an hour it is not, and what
@@ -33,7 +33,7 @@ export interface RecoveryTools {
   readonly bodies: BodyStore;
   readonly disk: Disk;
   readonly clock: () => number;
-  readonly gone: GoneRecipients;
+  readonly traced: Traced;
   /** The index is made anew: keeps a file of which not everything can be read. Undefined where it is there. */
   readonly keepAside?: ((file: string, content: BodyFileContent) => Promise<void>) | undefined;
 }
@@ -64,14 +64,14 @@ export async function takeIn(
 
 /** The number of messages; undefined where the file may still be written. */
 async function takeInFile(tools: RecoveryTools, file: string, memory: Gate): Promise<number | undefined> {
-  const { index, bodies, disk, gone, keepAside } = tools;
+  const { index, bodies, disk, traced, keepAside } = tools;
   // Everything in it has left the queue; it is about to be removed.
   if (index.table('spent').get(file) !== undefined) return 0;
   const content = await readIfThere(disk, bodies.path(file), file, memory);
   if (content === undefined) return 0;
   const { messages, bodiless, damaged } = content;
   const known = keepAside === undefined ? messages : [...messages, ...bodiless];
-  const left = known.flatMap((message) => withoutGone(message, gone));
+  const left = known.flatMap((message) => asTraced(message, traced));
   const { count, used } = await index.change((changes) => {
     const { seen } = changes.file(file) ?? NEW_FILE;
     const before = changes.counts.messages;
@@ -88,9 +88,17 @@ async function takeInFile(tools: RecoveryTools, file: string, memory: Gate): Pro
   return count;
 }
 
-function withoutGone(message: StoredMessage, gone: GoneRecipients): readonly StoredMessage[] {
-  const indices = gone.get(goneKey(message.place.file, message.id));
-  const recipients = message.recipients.filter(({ index }) => !indices?.has(index));
+/** Without those who have left the queue, and held where they are held. */
+function asTraced(message: StoredMessage, traced: Traced): readonly StoredMessage[] {
+  const known = traced.get(traceKey(message.place.file, message.id));
+  if (known === undefined) return [message];
+  const recipients = message.recipients.flatMap((recipient) => {
+    const what = known.get(recipient.index);
+    if (what === 'gone') return [];
+    return what === undefined
+      ? [recipient]
+      : [{ ...recipient, state: { ...recipient.state, held: what === 'held' } }];
+  });
   return recipients.length === 0 ? [] : [{ ...message, recipients }];
 }
 

@@ -1,22 +1,25 @@
 /**
- * A trace of what has left the queue while its body file is still there, because other messages of the file are
- * not done: without it, an index that is made anew from the files would deliver those messages again.
+ * A trace of what the body files can't tell, as they never change: which recipients have left the queue while the
+ * file is still there, because other messages of it are not done; and which are held. Without it, an index that is
+ * made anew from the files would deliver the ones again, and the others against an administrator's will.
  *
  * It is written without a flush, after the index: it is needed only where the index is lost, and then it is as
- * good as what the system has written of it. One line each: file, id, indices of the recipients.
+ * good as what the system has written of it. One line each: file, id, `held` or `free` where it says that, indices
+ * of the recipients. What stands lower is newer.
  */
 
-import type { Gone } from './changes.js';
+import type { Gone, Held } from './changes.js';
 import { codeOf, type Disk } from './disk.js';
 
 /** Octets after which lines about files that have gone are left out. */
 const ROTATE_AT = 8 * 2 ** 20;
-const LINE = /^([0-9a-f]+\/[0-9a-f]+) ([0-9a-z]{18}) (\d+(?:,\d+)*)$/u;
+const LINE = /^([0-9a-f]+\/[0-9a-f]+) ([0-9a-z]{18}) (?:(held|free) )?(\d+(?:,\d+)*)$/u;
 
-export type GoneRecipients = ReadonlyMap<string, ReadonlySet<number>>;
+/** What is known of recipients, by `traceKey` and index: `held`, `free`, or that they have gone. */
+export type Traced = ReadonlyMap<string, ReadonlyMap<number, 'gone' | 'held' | 'free'>>;
 
 /** A message that was deleted may come again, from a backup: then it stands in another file. */
-export const goneKey = (file: string, id: string): string => `${file} ${id}`;
+export const traceKey = (file: string, id: string): string => `${file} ${id}`;
 
 export class Trace {
   readonly #path: string;
@@ -34,9 +37,9 @@ export class Trace {
     this.#keeps = keeps;
   }
 
-  add(gone: readonly Gone[]): void {
-    if (gone.length === 0) return;
-    this.#queued += gone.map(({ file, id, indices }) => `${file} ${id} ${indices.join(',')}\n`).join('');
+  add(entries: readonly (Gone | Held)[]): void {
+    if (entries.length === 0) return;
+    this.#queued += entries.map(lineOf).join('');
     this.#writing ??= this.#write();
   }
 
@@ -45,18 +48,18 @@ export class Trace {
     await this.#writing;
   }
 
-  /** Which recipients of which message are known to have gone: by `goneKey`. */
-  async read(): Promise<GoneRecipients> {
-    const gone = new Map<string, Set<number>>();
+  async read(): Promise<Traced> {
+    const traced = new Map<string, Map<number, 'gone' | 'held' | 'free'>>();
     for (const line of await this.#lines()) {
-      const [, file, id, indices] = LINE.exec(line) ?? [];
+      const [, file, id, word = 'gone', indices] = LINE.exec(line) ?? [];
       if (file === undefined || id === undefined || indices === undefined) continue;
-      const key = goneKey(file, id);
-      const known = gone.get(key) ?? new Set();
-      for (const index of indices.split(',')) known.add(Number(index));
-      gone.set(key, known);
+      const key = traceKey(file, id);
+      const known = traced.get(key) ?? new Map<number, 'gone' | 'held' | 'free'>();
+      const what = word === 'held' || word === 'free' ? word : 'gone';
+      for (const index of indices.split(',')) known.set(Number(index), what);
+      traced.set(key, known);
     }
-    return gone;
+    return traced;
   }
 
   async #write(): Promise<void> {
@@ -107,4 +110,10 @@ export class Trace {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
   }
+}
+
+function lineOf(entry: Gone | Held): string {
+  const { file, id, indices } = entry;
+  const word = 'held' in entry ? (entry.held ? 'held ' : 'free ') : '';
+  return `${file} ${id} ${word}${indices.join(',')}\n`;
 }
