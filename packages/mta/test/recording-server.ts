@@ -5,14 +5,16 @@
  * It takes the message id from the header field `X-Number`. It can be told to behave badly at a stage.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 
 /** What the server does instead of going on as it should. */
 export type Habit =
   | 'hang-at-greeting'
   | 'hang-at-ehlo'
+  | 'hang-at-handshake'
   | 'hang-at-mail'
   | 'hang-at-data'
+  | 'hang-in-data'
   | 'hang-at-dot'
   | 'drop-at-data'
   | 'drop-at-dot'
@@ -37,6 +39,24 @@ export interface RecordingServerOptions {
   readonly habit?: (connection: number) => Habit | undefined;
   /** Milliseconds before the reply to the final dot. */
   readonly delay?: () => number;
+  /** The reply that refuses, if it is not to go on; after 421, and at the greeting, the connection ends. */
+  readonly refuse?: (at: Refusable, server: RecordingServer) => string | undefined;
+  readonly together?: Together;
+}
+
+/** Where a server may say that it has too much to do. */
+export type Refusable = 'greeting' | 'EHLO' | 'MAIL';
+
+/** A connection when it began: how many there were with it, and how many messages had been taken. */
+export interface Arrival {
+  readonly atOnce: number;
+  readonly taken: number;
+}
+
+/** Connections of several servers at a time. */
+export class Together {
+  now = 0;
+  most = 0;
 }
 
 /** Messages that are kept as text. */
@@ -48,6 +68,12 @@ export class RecordingServer {
   messages = 0;
   /** Connections at a time, at most. */
   mostAtOnce = 0;
+  /** In the order in which they came. */
+  readonly arrivals: Arrival[] = [];
+  /** Times that it refused. */
+  refusals = 0;
+  /** Connections whose TLS session is that of an earlier one. */
+  resumed = 0;
   /** Messages that were taken, as they came. */
   readonly texts: string[] = [];
   /** Names that clients gave in EHLO, in order. */
@@ -62,6 +88,7 @@ export class RecordingServer {
   /** Connections that have not said QUIT: after it the client counts them no more. */
   readonly #talking = new Set<number>();
   #connections = 0;
+  #secureContext: SecureContext | undefined;
 
   constructor(options: RecordingServerOptions = {}) {
     this.#options = options;
@@ -70,6 +97,18 @@ export class RecordingServer {
 
   get connections(): number {
     return this.#connections;
+  }
+
+  /** Connections that have not said QUIT. */
+  get talking(): number {
+    return this.#talking.size;
+  }
+
+  /** One for all connections, so that sessions can be resumed. */
+  get secureContext(): SecureContext {
+    const { cert = '', key = '' } = this.#options.certificate ?? {};
+    this.#secureContext ??= createSecureContext({ cert, key });
+    return this.#secureContext;
   }
 
   /** @param port any that is free where it is left out */
@@ -89,10 +128,11 @@ export class RecordingServer {
     const connection = ++this.#connections;
     this.#sockets.add(plain);
     this.#talking.add(connection);
+    const { together } = this.#options;
+    if (together !== undefined) together.most = Math.max(together.most, ++together.now);
     this.mostAtOnce = Math.max(this.mostAtOnce, this.#talking.size);
-    plain
-      .on('end', () => this.#talking.delete(connection))
-      .on('close', () => this.#talking.delete(connection));
+    this.arrivals.push({ atOnce: this.#talking.size, taken: this.receipts.length });
+    plain.on('end', () => this.#left(connection)).on('close', () => this.#left(connection));
     plain.on('close', () => this.#sockets.delete(plain)).on('error', () => {});
     const habit = this.#options.habit?.(connection);
     if (habit === 'refuse-connection') plain.destroy();
@@ -101,7 +141,12 @@ export class RecordingServer {
 
   leaves(connection: number): void {
     this.quit.add(connection);
-    this.#talking.delete(connection);
+    this.#left(connection);
+  }
+
+  #left(connection: number): void {
+    const { together } = this.#options;
+    if (this.#talking.delete(connection) && together !== undefined) together.now -= 1;
   }
 
   took(number: string, connection: number, text: string): void {
@@ -142,7 +187,7 @@ class Conversation {
   start(): void {
     this.#socket.setEncoding('latin1');
     this.#socket.on('data', this.#onData);
-    if (this.#habit === 'hang-at-greeting') return;
+    if (this.#habit === 'hang-at-greeting' || this.#refuses('greeting')) return;
     this.#say(this.#habit === 'garbage-at-greeting' ? '\u0000\u0001garbage' : '220 sink.example ESMTP');
   }
 
@@ -169,7 +214,7 @@ class Conversation {
     switch (verb) {
       case 'EHLO': {
         this.#server.names.push(line.slice('EHLO '.length));
-        if (this.#hangs('hang-at-ehlo')) return;
+        if (this.#hangs('hang-at-ehlo') || this.#refuses('EHLO')) return;
         const starttls = this.#options.certificate !== undefined && !this.#secured ? ['STARTTLS'] : [];
         const offers = ['sink.example', 'PIPELINING', '8BITMIME', ...starttls, 'SIZE 0'];
         this.#say(offers.map((each, i) => `250${i === offers.length - 1 ? ' ' : '-'}${each}`).join('\r\n'));
@@ -177,10 +222,10 @@ class Conversation {
       }
       case 'STAR':
         this.#say('220 go ahead');
-        this.#secure();
+        if (!this.#hangs('hang-at-handshake')) this.#secure();
         return;
       case 'MAIL':
-        if (this.#hangs('hang-at-mail')) return;
+        if (this.#hangs('hang-at-mail') || this.#refuses('MAIL')) return;
         this.#say(this.#habit === 'garbage-at-mail' ? 'garbage' : '250 2.1.0 Ok');
         return;
       case 'RCPT':
@@ -195,6 +240,7 @@ class Conversation {
         this.#inData = true;
         this.#message = [];
         this.#say('354 go ahead');
+        if (this.#hangs('hang-in-data')) this.#socket.pause();
         return;
       case 'QUIT':
         this.#server.leaves(this.#connection);
@@ -234,13 +280,23 @@ class Conversation {
     return this.#isHung;
   }
 
+  #refuses(at: Refusable): boolean {
+    const reply = this.#options.refuse?.(at, this.#server);
+    if (reply === undefined) return false;
+    this.#server.refusals += 1;
+    this.#say(reply);
+    if (at !== 'greeting' && !reply.startsWith('421')) return true;
+    this.#isHung = true;
+    this.#socket.end();
+    return true;
+  }
+
   #secure(): void {
     const plain = this.#socket;
     plain.removeAllListeners('data');
-    const { cert = '', key = '' } = this.#options.certificate ?? {};
-    const socket = new TLSSocket(plain, {
-      isServer: true,
-      secureContext: createSecureContext({ cert, key }),
+    const socket = new TLSSocket(plain, { isServer: true, secureContext: this.#server.secureContext });
+    socket.once('secure', () => {
+      if (socket.isSessionReused()) this.#server.resumed += 1;
     });
     socket.on('error', () => {});
     socket.setEncoding('latin1');

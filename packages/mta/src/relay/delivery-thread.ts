@@ -58,6 +58,9 @@ class DeliveryThread {
       case 'make-room':
         this.#runner.makeRoom(message.place);
         return;
+      case 'give-way':
+        for (const runner of this.#runners()) runner.giveWay(message.most);
+        return;
       case 'configure':
         this.#configure(message.settings);
         return;

@@ -279,6 +279,13 @@ describe('what is told to a thread', () => {
     ]);
   });
 
+  it('is its share of those that are to give up their places', async () => {
+    await make(ACTOR, { threads: 2 }).ready();
+    threads.giveWay(3);
+    const answers = await Promise.all(DOMAINS.map(ask));
+    for (const { heard } of answers) expect(heard[0]).toEqual({ kind: 'give-way', most: 2 });
+  });
+
   it('is a policy that was asked for, and nothing where nobody knows it as the relay stops', async () => {
     const asked: string[] = [];
     const sts: DeliveryThreadsOptions['sts'] = async (domain) => {

@@ -111,6 +111,12 @@ export class DeliveryThreads implements Deliverer {
     for (const thread of this.#threads()) thread.say({ kind: 'make-room', place });
   }
 
+  giveWay(most: number): void {
+    const threads = this.#threads();
+    const share = Math.ceil(most / threads.length);
+    for (const thread of threads) thread.say({ kind: 'give-way', most: share });
+  }
+
   drain(): void {
     this.#draining = true;
     for (const thread of this.#threads()) thread.say({ kind: 'drain' });

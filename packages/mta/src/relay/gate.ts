@@ -8,6 +8,11 @@ export class Gate {
     this.#bound = bound;
   }
 
+  /** Somebody waits. */
+  get isWanted(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** Resolves when this much is free. More than the bound is let through alone. */
   async take(amount: number): Promise<void> {
     if (this.#waiting.length === 0 && this.#fits(amount)) {

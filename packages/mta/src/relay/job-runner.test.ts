@@ -12,11 +12,13 @@ const NEVER = new Promise<void>(() => {});
 let server: HoldingServer;
 let runners: JobRunner[];
 let numbers = 0;
+let now: number;
 
 beforeEach(async () => {
   server = new HoldingServer();
   await server.listen();
   runners = [];
+  now = NOW;
 });
 afterEach(async () => {
   for (const runner of runners) runner.drain();
@@ -33,7 +35,7 @@ function make(client: Partial<JobRunnerOptions['client']> = {}): JobRunner {
       ...client,
     },
     pool: { idle: 60_000, messages: 100 },
-    clock: () => NOW,
+    clock: () => now,
   });
   runners.push(runner);
   return runner;
@@ -239,5 +241,74 @@ describe('a connection between two jobs', () => {
     expect(server.connections).toBe(1);
     runner.makeRoom(`127.0.0.1 ${server.port}`);
     await hears('QUIT');
+  });
+});
+
+describe('when others need a place', () => {
+  /** Leave for so many, and for nobody else until they have ended. */
+  function gate(free: number) {
+    const gate = { free, asked: 0, waiting: 0 };
+    const admit: JobRunnerOptions['client']['admit'] = async (_, signal) => {
+      gate.asked += 1;
+      if (gate.free === 0) {
+        gate.waiting += 1;
+        await new Promise((_resolve, reject) => {
+          signal?.addEventListener('abort', () => {
+            gate.waiting -= 1;
+            reject(signal.reason);
+          });
+        });
+      }
+      gate.free -= 1;
+      return { release: () => (gate.free += 1) };
+    };
+    return Object.assign(gate, { admit });
+  }
+
+  it('so many of those leave that have waited for leave to connect, the oldest first', async () => {
+    const counts = gate(0);
+    const runner = make({ admit: counts.admit });
+    const ended: number[] = [];
+    const results = [1, 2, 3].map(async (each) => {
+      const result = await runner.deliver(makeJob(), NEVER);
+      ended.push(each);
+      return result;
+    });
+    await until(() => counts.waiting === 3);
+    runner.giveWay(2); // none of them has waited for a second
+    now += 1000;
+    const late = runner.deliver(makeJob(), NEVER);
+    await until(() => counts.waiting === 4);
+    runner.giveWay(2);
+    expect(await Promise.all(results.slice(0, 2))).toEqual([
+      { status: 'untried', because: 'crowded' },
+      { status: 'untried', because: 'crowded' },
+    ]);
+    runner.giveWay(2);
+    expect(await results[2]).toEqual({ status: 'untried', because: 'crowded' });
+    expect(ended).toEqual([1, 2, 3]);
+    expect(counts.waiting).toBe(1);
+    runner.drain();
+    expect(await late).toEqual({ status: 'untried', because: 'stopping' });
+  });
+
+  it('nobody leaves whom a server keeps waiting, or whose wait was ended by an idle connection', async () => {
+    const counts = gate(1);
+    const runner = make({ admit: counts.admit });
+    const mails = () => server.heard.filter((line) => line.startsWith('MAIL')).length;
+    server.hold('MAIL');
+    const first = runner.deliver(makeJob(), Promise.resolve());
+    await until(() => mails() === 1);
+    const second = runner.deliver(makeJob(), NEVER);
+    await until(() => counts.waiting === 1);
+    server.release();
+    server.hold('MAIL');
+    await first;
+    await until(() => mails() === 2);
+    now += 10_000;
+    runner.giveWay(10);
+    server.release();
+    expect(server.connections).toBe(1);
+    expect(await second).toMatchObject({ outcome: { recipients: [{ status: 'delivered' }] } });
   });
 });

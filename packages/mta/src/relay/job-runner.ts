@@ -1,8 +1,12 @@
 /**
  * Carries jobs out in this thread: each is one message's recipients at one destination, delivered by
  * @danelaw/smtp over connections and TLS sessions that jobs share.
+ *
+ * Three things end a job early: the relay stops; its lease would not last until the final dot is answered; it
+ * waits for leave to connect to a server that has all the connections it may have, in a place that others need.
  */
 import {
+  type Admit,
   type ClientOptions,
   type DsnRequest,
   deliverToDestination,
@@ -14,7 +18,7 @@ import {
   SessionPool,
 } from '@danelaw/smtp';
 import type { Claim } from '../queue/queue.js';
-import type { Deliverer, Job, JobOutcome, JobResult } from './job.js';
+import type { Deliverer, Job, JobOutcome, JobResult, UntriedBecause } from './job.js';
 import { deferredOutcome, OWN_FAULT } from './settlement.js';
 
 export interface JobRunnerOptions {
@@ -32,8 +36,15 @@ interface Running {
   leaseUntil: number | undefined;
   /** A server may have the message from now on. */
   handedOver: boolean;
+  /** Milliseconds since the epoch: since then it waits for leave to connect. */
+  waitingSince: number | undefined;
+  /** What `stop` was aborted for. */
+  because: UntriedBecause;
   readonly stop: AbortController;
 }
+
+/** Milliseconds that a job may wait for leave to connect though others need its place. */
+const PATIENCE = 1000;
 
 export class JobRunner implements Deliverer {
   readonly #options: JobRunnerOptions;
@@ -54,18 +65,20 @@ export class JobRunner implements Deliverer {
     const running: Running = {
       leaseUntil: claim.leaseUntil,
       handedOver: false,
+      waitingSince: undefined,
+      because: 'stopping',
       stop: new AbortController(),
     };
-    if (this.#draining) return { status: 'untried' };
+    if (this.#draining) return { status: 'untried', because: 'stopping' };
     this.#running.set(number, running);
     try {
       const outcome = await this.#try({ number, claim, body }, durable, running);
       const nobodyKnows = outcome.recipients.every(({ status }) => status === 'deferred');
       return this.#draining && !running.handedOver && nobodyKnows
-        ? { status: 'untried' }
+        ? { status: 'untried', because: 'stopping' }
         : { status: 'tried', outcome };
     } catch (error) {
-      if (running.stop.signal.aborted) return { status: 'untried' };
+      if (running.stop.signal.aborted) return { status: 'untried', because: running.because };
       throw error;
     } finally {
       this.#running.delete(number);
@@ -76,6 +89,22 @@ export class JobRunner implements Deliverer {
   extend(number: number, leaseUntil: number): void {
     const running = this.#running.get(number);
     if (running !== undefined) running.leaseUntil = leaseUntil;
+  }
+
+  giveWay(most: number): void {
+    const now = this.#options.clock();
+    let left = most;
+    // The oldest first.
+    for (const running of this.#running.values()) {
+      if (left === 0) return;
+      const { waitingSince: since, handedOver, stop } = running;
+      // A clock that was set back keeps nobody waiting.
+      if (stop.signal.aborted || handedOver || since === undefined || Math.abs(now - since) < PATIENCE)
+        continue;
+      running.because = 'crowded';
+      stop.abort();
+      left -= 1;
+    }
   }
 
   drain(): void {
@@ -104,7 +133,7 @@ export class JobRunner implements Deliverer {
       return { recipients, attempts: [], unrouted: [], ours: true };
     }
     const result = await deliverToDestination(
-      { ...this.#client, signal: running.stop.signal },
+      { ...this.#client, signal: running.stop.signal, admit: this.#admitFor(running) },
       {
         nextHop: destination,
         from,
@@ -127,6 +156,26 @@ export class JobRunner implements Deliverer {
       recipients,
       attempts: result.attempts,
       unrouted: result.unrouted === undefined ? [] : [result.unrouted],
+    };
+  }
+
+  /** Leave to connect, and a note of who waits for it. */
+  #admitFor(running: Running): Admit | undefined {
+    const { admit } = this.#client;
+    if (admit === undefined) return undefined;
+    return async (target, signal) => {
+      const over = (): void => {
+        running.waitingSince = undefined;
+      };
+      running.waitingSince = this.#options.clock();
+      // Somebody's connection that became idle ends the wait as well.
+      signal?.addEventListener('abort', over, { once: true });
+      try {
+        return await admit(target, signal);
+      } finally {
+        signal?.removeEventListener('abort', over);
+        over();
+      }
     };
   }
 

@@ -25,8 +25,14 @@ export interface JobOutcome {
 
 export type JobResult =
   | { readonly status: 'tried'; readonly outcome: JobOutcome }
-  /** It was stopped before the server could have the message: as if it had not been tried. */
-  | { readonly status: 'untried' };
+  /** It ended before a server could have the message: as if it had not been tried. */
+  | { readonly status: 'untried'; readonly because: UntriedBecause };
+
+/**
+ * - `stopping`: no more is tried here.
+ * - `crowded`: it waited for leave to connect, and others needed its place.
+ */
+export type UntriedBecause = 'stopping' | 'crowded';
 
 /** Carries jobs out. */
 export interface Deliverer {
@@ -40,6 +46,11 @@ export interface Deliverer {
   deliver(job: Job, durable: Promise<void>): Promise<JobResult>;
   /** The claim of a job lasts until this time now. */
   extend(number: number, leaseUntil: number): void;
+  /**
+   * Others need room: so many jobs, at most, that have been waiting for leave to connect, and not for anything that
+   * a server does, end as `crowded`.
+   */
+  giveWay(most: number): void;
   /** Ends every job whose message no server can have yet; the others end by themselves. */
   drain(): void;
 }

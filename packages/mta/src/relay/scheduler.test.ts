@@ -21,6 +21,7 @@ class FakeDeliverer implements Deliverer {
   readonly durables: Promise<void>[] = [];
   readonly extended: (readonly [number, number])[] = [];
   drained = false;
+  onCrowd = (): void => {};
 
   readonly how: Deliver;
 
@@ -36,6 +37,10 @@ class FakeDeliverer implements Deliverer {
 
   extend(number: number, leaseUntil: number): void {
     this.extended.push([number, leaseUntil]);
+  }
+
+  giveWay(): void {
+    this.onCrowd();
   }
 
   drain(): void {
@@ -232,12 +237,42 @@ describe('the scheduler', () => {
   it('gives back what was not tried, as it was', async () => {
     await queue.add(message([`a@${THERE}`]));
     const deliverer = new FakeDeliverer(async (job) => {
-      if (deliverer.jobs.length === 1) return { status: 'untried' };
+      if (deliverer.jobs.length === 1) return { status: 'untried', because: 'stopping' };
       return tried(job, 'delivered');
     });
     await run(deliverer);
     await until(isEmpty);
     expect(deliverer.jobs[1]?.claim.recipients[0]?.state.attempts).toBe(0);
+  });
+
+  it.each([
+    { what: 'places', total: 2, size: 10 },
+    { what: 'memory for bodies', total: 100, size: 100 * 1024 * 1024 },
+  ])('gives the $what of messages that only wait to others', async ({ total, size }) => {
+    const large = butFor({
+      async claim(request) {
+        const { claims, nextDue } = await queue.claim(request);
+        return { claims: claims.map((claim) => ({ ...claim, size })), nextDue };
+      },
+    });
+    const leave: (() => void)[] = [];
+    const deliverer = new FakeDeliverer(async (job) => {
+      if (job.claim.destination !== 'hung.example') return tried(job, 'delivered');
+      await new Promise<void>((resolve) => leave.push(resolve));
+      return { status: 'untried', because: 'crowded' };
+    });
+    deliverer.onCrowd = () => {
+      for (const go of leave.splice(0)) go();
+    };
+    for (let i = 0; i < 4; i++) await queue.add(message([`you${i}@hung.example`]));
+    await run(deliverer, { queue: large, total });
+    await until(() => deliverer.jobs.length > 0);
+    await queue.add(message([`you@${THERE}`]));
+    await until(() => eventsOf('delivered').length === 1);
+    // It comes before those that have given their places up, which were not tried.
+    expect(eventsOf('deferred')).toEqual([]);
+    const { recipients } = await queue.counts();
+    expect(recipients).toBe(4);
   });
 
   it('returns a message whose body is lost', async () => {

@@ -8,16 +8,15 @@
  *
  * A crash anywhere before the settlement repeats a try at most.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { logAttempts, logRecipients } from '../log/relay-log.js';
-import { BodyLostError, type Claim, type NewMessage, type Settled, type Settlement } from '../queue/queue.js';
+import { BodyLostError, type Claim } from '../queue/queue.js';
+import { Crowd } from './crowd.js';
 import { DestinationHealth } from './destination-health.js';
 import { Gate } from './gate.js';
 import type { JobOutcome, JobResult } from './job.js';
 import { brokenOff, lost, shared, unreadable } from './own-outcomes.js';
 import type { SchedulerOptions, SchedulerSettings } from './scheduler-options.js';
 import { bringBack, ClockWatch } from './set-back-clock.js';
-import { conclude, type Report, untoldAgain } from './settlement.js';
+import { Settler } from './settler.js';
 import { isOrdinary, verdictOnDestination } from './verdict-on-destination.js';
 
 /** Claims that are asked for at a time. */
@@ -28,13 +27,15 @@ const BODY_OCTETS = 128 * 1024 * 1024;
 const LONGEST_SLEEP = 60_000;
 /** Milliseconds that messages share a fate before the pause begins, whether or not more of them are due. */
 const LONGEST_FATE = 30_000;
-/** Milliseconds between tries to settle where there is no room. */
-const SETTLE_AGAIN = 1000;
+/** Milliseconds until a queue that could not be asked is asked again. */
+const ASK_AGAIN = 1000;
 
 export class Scheduler {
   #options: SchedulerOptions;
   readonly #health: DestinationHealth;
   readonly #clockWatch = new ClockWatch();
+  readonly #settler: Settler;
+  readonly #crowd: Crowd;
   readonly #bodies = new Gate(BODY_OCTETS);
   readonly #running = new Map<number, Claim>();
   readonly #stopped = new AbortController();
@@ -50,12 +51,18 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#health = new DestinationHealth(options.destinations);
+    this.#settler = new Settler(options, this.#abandoned.signal);
+    this.#crowd = new Crowd({
+      giveWay: (most) => options.deliverer.giveWay(most),
+      wake: () => this.wake(),
+    });
   }
 
   /** Holds from the next settlement on. */
   configure(settings: SchedulerSettings): void {
     this.#options = { ...this.#options, ...settings };
     this.#health.configure(settings.destinations);
+    this.#settler.configure(settings);
     this.wake();
   }
 
@@ -97,6 +104,7 @@ export class Scheduler {
   async stop(): Promise<void> {
     this.#stopped.abort();
     clearTimeout(this.#timer);
+    this.#crowd.stop();
     this.#unlisten?.();
     this.#options.deliverer.drain();
     const isIdle = this.#running.size === 0 && !this.#pumping;
@@ -122,7 +130,7 @@ export class Scheduler {
       }
     } catch (error) {
       this.#options.log.error('queue', { reason: wordsOf(error) });
-      this.#wakeIn(SETTLE_AGAIN);
+      this.#wakeIn(ASK_AGAIN);
     } finally {
       this.#pumping = false;
       if (this.#again) this.wake();
@@ -133,10 +141,14 @@ export class Scheduler {
   async #claim(): Promise<void> {
     const { queue, total, lease, clock } = this.#options;
     const max = Math.min(BATCH, total - this.#running.size);
-    if (max <= 0) return; // the next settlement wakes us
+    if (max <= 0 || this.#bodies.isWanted) {
+      this.#crowd.full(); // and the next settlement wakes us
+      return;
+    }
     this.#lookAtClock();
     const now = clock();
-    const limitOf = (destination: string): number => this.#health.limitOf(destination);
+    const limitOf = (destination: string): number =>
+      this.#crowd.isOut(destination) ? 0 : this.#health.limitOf(destination);
     const { claims, nextDue } = await queue.claim({ now, max, limitOf, lease });
     if (this.#abandoned.signal.aborted) return; // it ends with the queue
     for (const claim of claims) this.#start(claim);
@@ -206,7 +218,7 @@ export class Scheduler {
     const { queue, clock } = this.#options;
     const fate = this.#health.fateOf(claim.destination);
     if (fate !== undefined && isOrdinary(claim)) {
-      await this.#settle(claim, shared(claim, fate), () => this.#bodyIfThere(claim));
+      await this.#settler.settle(claim, shared(claim, fate), 'unread');
       return;
     }
     await this.#bodies.take(claim.size);
@@ -217,11 +229,11 @@ export class Scheduler {
       } catch (error) {
         if (!(error instanceof BodyLostError)) {
           // The claim has to end, or it would be in hand until this process ends.
-          await this.#settle(claim, unreadable(claim, error), nothing);
+          await this.#settler.settle(claim, unreadable(claim, error), 'gone');
           return;
         }
         this.#options.log.error('body-lost', { id: claim.id, reason: error.message });
-        await this.#settle(claim, lost(claim, error), nothing);
+        await this.#settler.settle(claim, lost(claim, error), 'gone');
         return;
       }
       const { promise: durable, resolve, reject } = promiseWithResolvers();
@@ -230,11 +242,12 @@ export class Scheduler {
         const result = await this.#deliver(number, claim, body, durable);
         if (result.status === 'untried') {
           resolve();
+          if (result.because === 'crowded') this.#crowd.left(claim.destination);
           await queue.release(claim);
           return;
         }
         if (result.outcome.ours !== true) this.#learn(claim, result.outcome, clock());
-        await this.#settle(claim, result.outcome, () => Promise.resolve(body), body);
+        await this.#settler.settle(claim, result.outcome, body);
         resolve();
       } catch (error) {
         reject(error);
@@ -259,6 +272,7 @@ export class Scheduler {
     const verdict = verdictOnDestination(claim, outcome);
     switch (verdict.kind) {
       case 'works':
+        this.#crowd.works(destination);
         if (this.#health.succeeded(destination)) {
           log.info('destination', { destination, status: 'up' });
           void queue.setDestination(destination, undefined).catch((error: unknown) => {
@@ -277,74 +291,6 @@ export class Scheduler {
         return;
       default:
         verdict satisfies never;
-    }
-  }
-
-  async #settle(
-    claim: Claim,
-    outcome: JobOutcome,
-    body: () => Promise<Uint8Array | undefined>,
-    tried?: Uint8Array,
-  ): Promise<void> {
-    const { schedule, clock, random, log, onOutcome } = this.#options;
-    const now = clock();
-    const concluded = conclude(claim, outcome.recipients, schedule, now, random());
-    const { reports, events } = concluded;
-    const followUps = await this.#reports(claim, reports, body);
-    // What could not be told is not over: it is tried, and told, once more. What was delivered is.
-    const recipients = followUps === undefined ? untoldAgain(concluded, schedule, now) : concluded.recipients;
-    const settled = await this.#settleSurely(claim, { recipients, followUps: followUps ?? [] });
-    logAttempts(log, claim, outcome.attempts);
-    onOutcome?.(claim, outcome, tried);
-    if (settled.status === 'lost') {
-      log.warn('claim-lost', { id: claim.id, destination: claim.destination, reason: settled.reason });
-      return;
-    }
-    logRecipients(log, claim, events, now);
-    for (const { id, recipients: to } of followUps ?? []) {
-      log.info('queued', { id, from: '', to: to.map(({ address }) => address), about: claim.id });
-    }
-  }
-
-  async #reports(
-    claim: Claim,
-    reports: readonly Report[],
-    body: () => Promise<Uint8Array | undefined>,
-  ): Promise<readonly NewMessage[] | undefined> {
-    if (reports.length === 0) return [];
-    const { reportsFor, log } = this.#options;
-    try {
-      return await reportsFor(claim, reports, body);
-    } catch (error) {
-      log.error('internal', {
-        id: claim.id,
-        reason: `can't write a report to the sender: ${wordsOf(error)}`,
-      });
-      return undefined;
-    }
-  }
-
-  async #bodyIfThere(claim: Claim): Promise<Uint8Array | undefined> {
-    try {
-      return await this.#options.queue.body(claim.id);
-    } catch (error) {
-      if (error instanceof BodyLostError) return undefined;
-      throw error;
-    }
-  }
-
-  /** What happened has happened: it is settled however long there is no room to write it down. */
-  async #settleSurely(claim: Claim, settlement: Settlement): Promise<Settled> {
-    const { queue, log } = this.#options;
-    const { signal } = this.#abandoned;
-    for (let told = false; ; told = true) {
-      signal.throwIfAborted();
-      try {
-        return await queue.settle(claim, settlement);
-      } catch (error) {
-        if (!told) log.error('queue', { id: claim.id, reason: `can't settle: ${wordsOf(error)}` });
-        await sleep(SETTLE_AGAIN, undefined, { signal });
-      }
     }
   }
 
@@ -387,8 +333,6 @@ export class Scheduler {
     }
   }
 }
-
-const nothing = (): Promise<undefined> => Promise.resolve(undefined);
 
 function promiseWithResolvers(): {
   promise: Promise<void>;

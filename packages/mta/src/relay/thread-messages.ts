@@ -16,6 +16,7 @@ export type ToThread =
   | { readonly kind: 'sts'; readonly request: number; readonly finding: StsFinding }
   /** Somebody waits for a connection to this place, or to any: an idle one is to be closed. */
   | { readonly kind: 'make-room'; readonly place: string | undefined }
+  | { readonly kind: 'give-way'; readonly most: number }
   | { readonly kind: 'configure'; readonly settings: WorkerSettings }
   | { readonly kind: 'drain' }
   | { readonly kind: 'end' };
