@@ -10,11 +10,15 @@ import type { Internet } from '@danelaw/lab';
 import { programs } from './neighbours.js';
 import { type ServerProcess, startServer } from './server-process.js';
 
-/** @param folder an empty one */
+/**
+ * @param folder an empty one
+ * @param known a zone that is there: once it is found, Unbound is ready
+ */
 export async function startIteratingUnbound(
   address: string,
   { rootHintsFile, trustAnchors }: Pick<Internet, 'rootHintsFile' | 'trustAnchors'>,
   folder: string,
+  known = 'example',
 ): Promise<ServerProcess> {
   const [configuration, hints, anchor] = ['unbound.conf', 'root.hints', 'root.anchor'].map((name) =>
     join(folder, name),
@@ -31,7 +35,7 @@ export async function startIteratingUnbound(
     program: programs.unbound,
     args: ['-d', '-p', '-c', configuration],
     ready: async () => {
-      await resolver.resolveSoa('example');
+      await resolver.resolveSoa(known);
     },
   });
 }

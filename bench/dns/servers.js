@@ -11,7 +11,7 @@ import { ADDRESSES } from './zones.js';
 export const UNBOUND = { address: '127.0.0.1', port: 5353 };
 const READY_MS = 30_000;
 
-/** @typedef {{ stop(): Promise<void> }} Running */
+/** @typedef {{ pids: readonly (number | undefined)[], stop(): Promise<void> }} Running */
 
 /**
  * Three of them, as a server that has parent and child would answer for the child and never refer.
@@ -31,7 +31,8 @@ export async function startNsd(folder, zones) {
     running.push(start('nsd', ['-d', '-c', join(home, 'nsd.conf')], `${address}#53`, first.origin));
   }
   const started = await Promise.all(running);
-  return { stop: async () => void (await Promise.all(started.map((server) => server.stop()))) };
+  const pids = started.flatMap((server) => server.pids);
+  return { pids, stop: async () => void (await Promise.all(started.map((server) => server.stop()))) };
 }
 
 /**
@@ -119,7 +120,7 @@ async function start(program, args, upstream, zone) {
       .resolve(zone, 'SOA', { signal: AbortSignal.timeout(500) })
       .catch(() => failed);
     await resolver.close();
-    if (status === 'secure' || status === 'insecure') return { stop };
+    if (status === 'secure' || status === 'insecure') return { pids: [child.pid], stop };
     await sleep(20);
   }
   await stop();

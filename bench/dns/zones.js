@@ -13,7 +13,7 @@ import { Name } from '@danelaw/dns';
 
 /** Of the servers: loopback, in a network namespace of the bench's own. */
 export const ADDRESSES = { root: '127.0.1.1', top: '127.0.1.2', zones: '127.0.1.3' };
-const TOP = 'bench';
+export const TOP = 'bench';
 /** Programs that sign at one time: the machine has two cores. */
 const SIGNERS = 2;
 const TTL = 3_600;
@@ -36,13 +36,26 @@ const run = promisify(execFile);
  * @returns {Promise<SignedZone[]>} the root first
  */
 export async function makeZones(folder, count, hosts) {
-  const origins = zoneNames(count);
+  const records = mailRecords(hosts);
+  return await signTree(
+    folder,
+    zoneNames(count).map((origin) => ({ origin, records })),
+  );
+}
+
+/**
+ * @param {string} folder where key and zone files go
+ * @param {readonly { readonly origin: string, readonly records: string }[]} zones under the top-level domain, `records` in
+ *   presentation format, relative to the origin
+ * @returns {Promise<SignedZone[]>} the root first
+ */
+export async function signTree(folder, zones) {
   /** @type {SignedZone[]} */
   const leaves = [];
-  const entries = origins.entries();
+  const entries = zones.entries();
   const signer = async () => {
-    for (const [i, origin] of entries)
-      leaves[i] = await sign(folder, origin, ADDRESSES.zones, mailRecords(hosts));
+    for (const [i, { origin, records }] of entries)
+      leaves[i] = await sign(folder, origin, ADDRESSES.zones, records);
   };
   await Promise.all(Array.from({ length: SIGNERS }, signer));
   const top = await sign(folder, TOP, ADDRESSES.top, leaves.map(delegation).join('\n'));

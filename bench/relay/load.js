@@ -1,26 +1,34 @@
 /**
- * Hands messages of ten kilobytes in, over connections that are kept.
+ * Hands messages of ten kilobytes in, over connections that are kept, and says when each was acknowledged.
  *
- *     node load.js ADDRESS PORT MESSAGES CONNECTIONS DOMAIN...
+ *     node load.js ADDRESS PORT MESSAGES CONNECTIONS < DOMAINS
+ *
+ * Domains are lines; messages go to them in turn. Prints JSON: when it began, and when the message of each number was
+ * acknowledged, in milliseconds since the epoch.
  */
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
-const [address, port, messages, connections, ...domains] = process.argv.slice(2);
+const [address, port, messages, connections] = process.argv.slice(2);
+const domains = readFileSync(0, 'utf8').trim().split('\n');
 const filler = `${'x'.repeat(76)}\r\n`.repeat(131);
+/** Milliseconds, with a fraction. */
+const now = () => performance.timeOrigin + performance.now();
 let next = 0;
-let acknowledged = 0;
+const acknowledged = [];
 
 function client() {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port: Number(port), noDelay: true });
     socket.setEncoding('latin1');
     let waiting = ['hello'];
+    let number = 0;
     const send = (text, replies) => {
       waiting = replies;
       socket.write(text);
     };
     const envelope = () => {
-      const number = next++;
+      number = next++;
       if (number >= Number(messages)) {
         socket.end('QUIT\r\n');
         resolve();
@@ -40,10 +48,10 @@ function client() {
         if (stage === 'hello') send('EHLO load.test\r\n', ['ehlo']);
         else if (stage === 'ehlo') envelope();
         else if (stage === 'data') {
-          const header = `From: sender@sender.test\r\nSubject: load\r\nX-Sent: ${Date.now()}\r\n\r\n`;
+          const header = `From: sender@sender.test\r\nSubject: load\r\nX-Number: ${number}.\r\n\r\n`;
           send(`${header}${filler}.\r\n`, ['dot']);
         } else if (stage === 'dot') {
-          acknowledged += 1;
+          acknowledged[number] = now();
           envelope();
         }
       }
@@ -52,7 +60,6 @@ function client() {
   });
 }
 
-const begun = performance.now();
+const begun = now();
 await Promise.all(Array.from({ length: Number(connections) }, client));
-console.log(JSON.stringify({ acknowledged, seconds: (performance.now() - begun) / 1000 }));
-process.exit(0);
+process.stdout.write(JSON.stringify({ begun, acknowledged }), () => process.exit(0));

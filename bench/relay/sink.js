@@ -1,24 +1,43 @@
 /**
- * A mail server that insists on TLS, takes everything and keeps nothing: how many messages, over how many
- * connections, and how long after they were handed in. A line on standard input asks for that.
+ * Mail servers that insist on TLS, take everything and keep nothing: which messages came and when, over how many
+ * connections. One process is all of them, on every address of 127.0.0.0/8, each with a certificate of its own.
  *
- *     node sink.js ADDRESS PORT CERT KEY
+ *     node sink.js PORT HOSTS
+ *
+ * HOSTS is a JSON file: [{ "address", "cert", "key" }]. A line on standard input asks for the state, and `reset` begins
+ * anew after that; `times` asks for [number, milliseconds since the epoch] of each message.
  */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { createSecureContext, TLSSocket } from 'node:tls';
 
-const [address, port, cert, key] = process.argv.slice(2);
-const secureContext = createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) });
-const SENT = Buffer.from('X-Sent: ');
+const [port, hosts] = process.argv.slice(2);
+const contexts = new Map(
+  JSON.parse(readFileSync(hosts, 'utf8')).map(({ address, cert, key }) => [
+    address,
+    createSecureContext({ cert, key }),
+  ]),
+);
+const NUMBER = Buffer.from('X-Number: ');
 const END = Buffer.from('\r\n.\r\n');
+/** Milliseconds, with a fraction. */
+const now = () => performance.timeOrigin + performance.now();
 
+let open = 0;
 let connections = 0;
 let resumed = 0;
-let delays = [];
+let times = [];
 
-function converse(socket, secured) {
+/** Everything up to the line end of a number that follows its name. */
+function numberIn(message) {
+  const at = message.indexOf(NUMBER);
+  return at === -1
+    ? -1
+    : Number.parseInt(message.toString('latin1', at + NUMBER.length, at + NUMBER.length + 9), 10);
+}
+
+function converse(socket, secureContext, secured) {
   let inData = false;
   let held = Buffer.alloc(0);
   socket.on('error', () => {});
@@ -29,8 +48,7 @@ function converse(socket, secured) {
       if (inData) {
         const end = held.indexOf(END);
         if (end === -1) break;
-        const at = held.indexOf(SENT);
-        if (at !== -1 && at < end) delays.push(Date.now() - Number(held.toString('latin1', at + 8, at + 21)));
+        times.push([numberIn(held.subarray(0, end)), now()]);
         held = held.subarray(end + END.length);
         inData = false;
         out += '250 2.0.0 Ok\r\n';
@@ -49,7 +67,7 @@ function converse(socket, secured) {
         tls.once('secure', () => {
           if (tls.isSessionReused()) resumed += 1;
         });
-        converse(tls, true);
+        converse(tls, secureContext, true);
         return;
       } else if (!secured && verb === 'MAIL') out += '530 5.7.0 Must issue a STARTTLS command first\r\n';
       else if (verb === 'DATA') {
@@ -66,16 +84,27 @@ function converse(socket, secured) {
 
 createServer({ noDelay: true }, (socket) => {
   connections += 1;
+  open += 1;
+  socket.once('close', () => {
+    open -= 1;
+  });
+  const secureContext = contexts.get(socket.localAddress);
+  if (secureContext === undefined) {
+    socket.destroy(); // nobody was told of this address
+    return;
+  }
   socket.write('220 sink ESMTP\r\n');
-  converse(socket, false);
-}).listen(Number(port), address, 4096, () => console.log('listening'));
+  converse(socket, secureContext, false);
+}).listen(Number(port), '0.0.0.0', 4096, () => console.log('listening'));
 
 createInterface({ input: process.stdin }).on('line', (line) => {
-  const sorted = [...delays].sort((a, b) => a - b);
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  console.log(JSON.stringify({ messages: delays.length, connections, resumed, p50: at(0.5), p99: at(0.99) }));
+  if (line === 'times') {
+    console.log(JSON.stringify(times));
+    return;
+  }
+  console.log(JSON.stringify({ messages: times.length, connections, resumed, open }));
   if (line !== 'reset') return;
-  delays = [];
+  times = [];
   connections = 0;
   resumed = 0;
 });
