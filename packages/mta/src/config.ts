@@ -16,6 +16,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Login, type PolicyTable, PolicyTableError, parsePolicyTable } from '@danelaw/smtp';
+import { type MaildropConfig, maildropOf } from './config/maildrop-config.js';
 import { type ListenConfig, listenOf, type RelayConfig, readRelayConfig } from './config/relay-config.js';
 import { ConfigError, lineOf, Table } from './config/table.js';
 import { DkimConfigError, type DkimRule, parseDkimRules } from './dkim/dkim-rules.js';
@@ -40,12 +41,19 @@ export function defaultConfig(): Config {
 /** Octets; 10,000 rules fit many times over. */
 const MAX_CONFIG_OCTETS = 16 * 1024 * 1024;
 
-/** Where the relay listens; nothing else of the file is looked at. @throws (rejects) ConfigError */
-export async function readListen(file: string): Promise<readonly ListenConfig[]> {
+/** How programs on this machine reach the relay. */
+export interface LocalWays {
+  readonly listen: readonly ListenConfig[];
+  readonly maildrop: MaildropConfig;
+}
+
+/** Nothing else of the file is looked at. @throws (rejects) ConfigError */
+export async function readLocalWays(file: string): Promise<LocalWays> {
   const text = await readText(file);
   const { parse, TomlError } = await import('smol-toml');
   try {
-    return listenOf(new Table({ file, text }, parse(text)));
+    const table = new Table({ file, text }, parse(text));
+    return { listen: listenOf(table), maildrop: maildropOf(table) };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     throw new ConfigError(`${file}, line ${error.line}: ${firstLine(error.message)}`);

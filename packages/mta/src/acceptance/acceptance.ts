@@ -11,7 +11,7 @@
 import { isAscii } from 'node:buffer';
 import { checkMessage, type Mailbox, type Message, type MessageFault } from '@danelaw/smtp';
 import type { Dkim } from '../dkim/dkim.js';
-import type { NewRecipient, Notify, Queue } from '../queue/queue.js';
+import type { NewRecipient, Notify, Queue, RecipientState } from '../queue/queue.js';
 import { QueueFullError } from '../queue/queue.js';
 import { makeQueueId } from '../queue/queue-id.js';
 import {
@@ -114,7 +114,7 @@ class RelayAcceptance implements Acceptance {
     }
     const { clock, random } = this.#options;
     const time = clock();
-    const id = makeQueueId(time, random);
+    const id = submission.known?.id ?? makeQueueId(time, random);
     const checked = this.#check(submission, { from: sender.mailbox?.address ?? '', id, time });
     if (checked.status === 'malformed') return malformed(checked.fault, checked.reason);
     return await this.#enqueue(submission, sender.mailbox, recipients, checked.message, id, time);
@@ -186,6 +186,7 @@ class RelayAcceptance implements Acceptance {
       smtpUtf8: submission.smtpUtf8,
       time,
     });
+    const due = submission.known?.due;
     const complete = `${trace}${missing}`;
     const signatures = await this.#sign(complete, header, message.octets, time);
     const top = Buffer.from(`${signatures}${complete}`);
@@ -206,7 +207,7 @@ class RelayAcceptance implements Acceptance {
         arrived: time,
         origin: submission.origin,
       },
-      recipients,
+      recipients: due === undefined ? recipients : recipients.map((each) => ({ ...each, state: dueAt(due) })),
       body: Buffer.concat([top, message.octets]),
     });
     return { status: 'accepted', id };
@@ -220,6 +221,15 @@ class RelayAcceptance implements Acceptance {
     return await dkim.sign({ fields, body: octets.subarray(header.bodyStart), time });
   }
 }
+
+/** A recipient that was never tried, and is not to be before that time. */
+const dueAt = (due: number): RecipientState => ({
+  held: false,
+  due,
+  attempts: 0,
+  warned: false,
+  last: undefined,
+});
 
 const CR = 0x0d;
 const LF = 0x0a;

@@ -38,8 +38,10 @@ export function receivedField(input: ReceivedInput): string {
 }
 
 /** What the client called itself, and the address that the network knows it by. */
-function fromClause({ kind, helo, client }: Origin): string {
-  if (kind !== 'smtp' && helo === undefined && client === undefined) return 'from localhost (local)';
+function fromClause({ kind, helo, client, uid }: Origin): string {
+  if (kind !== 'smtp' && helo === undefined && client === undefined) {
+    return `from localhost (local${uid === undefined ? '' : `, uid ${uid}`})`;
+  }
   const name = helo === undefined ? undefined : parseDomain(helo);
   const said = name ?? (helo === undefined ? 'unknown' : comment(helo).replace(/[^A-Za-z0-9.:[\]-]/gu, '-'));
   if (client === undefined) return `from ${said}`;

@@ -1,6 +1,6 @@
 /**
  * A message as a client handed it in, and what is answered: the line between those who listen (SMTP,
- * `danelaw sendmail`) and the acceptance, which checks it, completes it, signs it and puts it in the queue.
+ * the maildrop) and the acceptance, which checks it, completes it, signs it and puts it in the queue.
  */
 import type { Notify, Origin } from '../queue/queue.js';
 import type { SessionTls } from './received-field.js';
@@ -27,6 +27,8 @@ export interface Submission {
    * added (RFC 6409 section 8).
    */
   readonly complete: boolean;
+  /** It was kept elsewhere until now: under this id, and there until `due`, before which it is not to be tried. */
+  readonly known?: { readonly id: string; readonly due: number } | undefined;
 }
 
 export interface SubmittedRecipient {

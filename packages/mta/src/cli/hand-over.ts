@@ -33,7 +33,13 @@ export type HandedOver =
       }[];
     }
   /** Nobody has the message. */
-  | { readonly status: 'refused'; readonly reply: string; readonly permanent: boolean }
+  | {
+      readonly status: 'refused';
+      readonly reply: string;
+      readonly permanent: boolean;
+      /** It takes no connection for now, or ends this one: 4yz before MAIL, or 421 (RFC 5321 section 3.8). */
+      readonly closed: boolean;
+    }
   | { readonly status: 'unreachable'; readonly reason: string };
 
 /** Milliseconds. The relay is on this machine, or near: it answers at once or is not there. */
@@ -75,8 +81,13 @@ function failureOf(error: unknown): HandedOver {
     return { status: 'unreachable', reason: message };
   }
   const reply = 'response' in error && typeof error.response === 'string' ? error.response : message;
-  return { status: 'refused', reply, permanent: error.responseCode >= 500 };
+  const { responseCode: code } = error;
+  const early = 'command' in error && BEFORE_MAIL.some((command) => command === error.command);
+  return { status: 'refused', reply, permanent: code >= 500, closed: code === 421 || (early && code < 500) };
 }
+
+/** Nodemailer's names for where it is: the greeting is `CONN`. */
+const BEFORE_MAIL = ['CONN', 'EHLO', 'HELO', 'STARTTLS'];
 
 function converse(connection: SMTPConnection, input: HandOverInput): Promise<HandedOver> {
   const { from, to, octets, eightBit, notify, ret, envid } = input;

@@ -62,7 +62,8 @@ export function describeEntry(
     ...(envelope.smtpUtf8 ? ['SMTPUTF8'] : []),
     ...(envelope.eightBit ? ['8BITMIME'] : []),
   ];
-  const by = [origin.user, origin.helo, origin.client].filter((each) => each !== undefined).join(', ');
+  const uid = origin.uid === undefined ? undefined : `uid ${origin.uid}`;
+  const by = [origin.user, uid, origin.helo, origin.client].filter((each) => each !== undefined).join(', ');
   const lines = [
     palette.strong(id),
     `  from     ${printable(senderOf(envelope.from))}`,

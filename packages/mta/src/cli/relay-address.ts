@@ -1,30 +1,40 @@
 /**
- * Where `danelaw sendmail` finds the running relay: where the configuration lets it listen.
+ * Where `danelaw sendmail` finds the running relay - where the configuration lets it listen - and where it leaves messages
+ * while there is none.
  *
- * Only `listen` is read. Users of this machine often may not read the rest: password files that the configuration
+ * Nothing else is read. Users of this machine often may not read the rest: password files that the configuration
  * names, or the configuration itself. That must not stop their mail.
  */
 import { accessSync, constants } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import type { ListenConfig } from '../config/relay-config.js';
+import { DEFAULT_MAILDROP } from '../maildrop/folder.js';
 import { CommandError, EXIT } from './exit.js';
 import { isLoopback } from './hand-over.js';
 
 /** Where the relay listens by default. */
 export const DEFAULT_RELAY = '127.0.0.1:2525';
 
+export interface RelayWays {
+  /** `HOST:PORT`. */
+  readonly address: string;
+  /** The maildrop's folder; undefined where there is to be none. */
+  readonly maildrop: string | undefined;
+}
+
 /**
- * `HOST:PORT` of the relay that this configuration makes.
+ * The ways to the relay that this configuration makes.
  * @param named the file that the user named; else `usual` is read, where it is there and may be read
  * @throws (rejects) CommandError
  */
-export async function relayAddress(named: string | undefined, usual: string): Promise<string> {
+export async function relayWays(named: string | undefined, usual: string): Promise<RelayWays> {
   const file = named ?? (isReadable(usual) ? usual : undefined);
-  if (file === undefined) return DEFAULT_RELAY;
-  const { ConfigError, readListen } = await import('../config.js');
+  if (file === undefined) return { address: DEFAULT_RELAY, maildrop: DEFAULT_MAILDROP };
+  const { ConfigError, readLocalWays } = await import('../config.js');
   try {
-    const found = nearestOf(await readListen(file));
-    if (found !== undefined) return found;
+    const { listen, maildrop } = await readLocalWays(file);
+    const address = nearestOf(listen);
+    if (address !== undefined) return { address, maildrop: maildrop.folder };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     // Whoever calls sendmail did not write that file, and gives a message up that is refused for good.

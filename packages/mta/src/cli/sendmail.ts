@@ -4,6 +4,9 @@
  * Programs have called /usr/sbin/sendmail for forty years, each with its own set of options; so all that are in use are
  * known here. Those that change what becomes of the message are obeyed, those that told sendmail how to do its work are
  * accepted and have no meaning, and modes that this program does not have are refused by name.
+ *
+ * Where the relay does not run, the message is left in its maildrop (`maildrop/`); where that is not possible either, the
+ * exit code and the words say that it was not sent.
  */
 import { isAscii } from 'node:buffer';
 import { hostname, userInfo } from 'node:os';
@@ -13,10 +16,11 @@ import { CONFIG_FILE } from '../config/config-file.js';
 import { ehloName } from './ehlo-name.js';
 import { CommandError, EXIT, type ExitCode, worstOf } from './exit.js';
 import { type HandedOver, handOver } from './hand-over.js';
+import type { LocalSubmission } from './leave-for-relay.js';
 import { readMessageInput } from './message-input.js';
 import { printable } from './printable.js';
 import { prose } from './prose.js';
-import { DEFAULT_RELAY, relayAddress } from './relay-address.js';
+import { DEFAULT_RELAY, relayWays } from './relay-address.js';
 import { readLocalMessage } from './sendmail-message.js';
 import type { Io } from './terminal.js';
 
@@ -40,7 +44,8 @@ interface SendmailOptions {
 const DESCRIPTION = `Takes a message on standard input and hands it to the running relay, with the options of the
 classic sendmail: a script that says 'exec danelaw sendmail "$@"' can stand as /usr/sbin/sendmail. The message may
 lack From, Date and Message-ID: the relay adds them. Bcc is taken out. Names without a domain are of this machine.
-What it ends with, 0, means that the relay has the message on its disk.`;
+Where the relay is not running, the message is left in its maildrop. 0 means that the message is on the disk,
+with the relay or in the maildrop.`;
 
 const EXAMPLES = `
 Examples:
@@ -51,8 +56,8 @@ Examples:
 Accepted, and without meaning here: -q, -o..., -O, -B, -A, -C, -d, -D, -e, -E, -G, -h, -L, -m, -n, -p, -U, -x, -X.
 Not here: -bs and -bd (the relay speaks SMTP), -bp ("danelaw queue list"), -bi, -bt, -bv.
 
-Exit codes: 0 the relay has the message    64 usage    65 an address that is none
-            69 refused for good    75 try again: the relay is not there, or refused for now
+Exit codes: 0 the relay or its maildrop has the message    64 usage    65 an address that is none
+            69 refused for good    75 try again: neither took it, or the relay refused for now
             78 the file of --config is wrong`;
 
 /** Options that told the classic sendmail how to do its work. Some have a value. */
@@ -95,7 +100,11 @@ async function sendmail(given: readonly string[], options: SendmailOptions, io: 
   refuseOtherModes(options.b);
   // "sendmail -q" runs the queue; the relay does that by itself.
   if (options.q !== undefined && given.length === 0 && options.t !== true) return EXIT.OK;
-  const where = options.relay ?? (await relayAddress(options.config, CONFIG_FILE));
+  // Whoever names a relay means that one, and not the one that looks into this machine's maildrop.
+  const { address: where, maildrop } =
+    options.relay === undefined
+      ? await relayWays(options.config, CONFIG_FILE)
+      : { address: options.relay, maildrop: undefined };
   const relay = relayOption(where);
   const notify = choice(
     '-N',
@@ -116,19 +125,20 @@ async function sendmail(given: readonly string[], options: SendmailOptions, io: 
     .filter((text) => text !== '')
     .map((text) => addressOf('recipient', text, EXIT.DATA));
   if (to.length === 0) throw new CommandError(EXIT.DATA, 'the header names no recipient in To, Cc or Bcc');
+  const message: LocalSubmission = { from, to: [...new Set(to)], octets, notify, ret, envid: options.V };
   const result = await handOver({
+    ...message,
     ...relay,
     name: ehloName(undefined),
-    from,
-    to: [...new Set(to)],
-    octets,
     eightBit: !isAscii(octets),
-    notify,
-    ret,
-    envid: options.V,
     signal: io.signal,
   });
-  return report(result, where, options, io);
+  const isDown = result.status === 'unreachable' || (result.status === 'refused' && result.closed);
+  if (!isDown || maildrop === undefined) return report(result, where, options, io);
+  const reason = result.status === 'unreachable' ? result.reason : result.reply;
+  const { leaveForRelay } = await import('./leave-for-relay.js');
+  const down = `no relay at ${where} (${reason.trim()})`;
+  return await leaveForRelay(message, maildrop, { down, verbose: options.v === true, io });
 }
 
 function refuseOtherModes(mode: string | undefined): void {

@@ -19,6 +19,7 @@ import {
 import { parseMailDomain } from '../address.js';
 import { DEFAULT_SCHEDULE, type RetrySchedule } from '../relay/retry-schedule.js';
 import { type HttpConfig, readHttpConfig } from './http-config.js';
+import { type MaildropConfig, maildropOf } from './maildrop-config.js';
 import type { Table } from './table.js';
 
 export interface RelayConfig {
@@ -30,6 +31,7 @@ export interface RelayConfig {
   readonly aliases: Readonly<Record<string, string>>;
   /** The folder of everything that has to outlive a restart. */
   readonly state: string;
+  readonly maildrop: MaildropConfig;
   readonly listen: readonly ListenConfig[];
   readonly tls: { readonly certificate: string; readonly key: string } | undefined;
   readonly clients: ClientsConfig;
@@ -150,6 +152,7 @@ export function readRelayConfig(table: Table): RelayConfig {
     ownDomains,
     aliases: aliasesOf(table.table('aliases'), new Set(ownDomains)),
     state: table.string('state') ?? '/var/lib/danelaw',
+    maildrop: maildropOf(table),
     listen: listenOf(table),
     tls: tlsOf(table),
     clients: clientsOf(table.table('clients')),

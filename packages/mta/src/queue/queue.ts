@@ -57,6 +57,8 @@ export interface Origin {
   readonly client?: string | undefined;
   readonly helo?: string | undefined;
   readonly user?: string | undefined;
+  /** `sendmail`: the number of this machine's user who left it in the maildrop. */
+  readonly uid?: number | undefined;
   /** RFC 3848: `ESMTPSA`. */
   readonly protocol?: string | undefined;
 }

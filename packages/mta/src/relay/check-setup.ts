@@ -9,6 +9,7 @@ import { dirname } from 'node:path';
 import { createResolver, isAnswered, type Resolver } from '@danelaw/dns';
 import { type Config, ConfigError } from '../config.js';
 import { listenerProblems } from '../listener/listener.js';
+import { whyNotForRelay } from '../maildrop/folder.js';
 import { wordsOf } from '../words-of.js';
 import { checkFiles } from './check-files.js';
 import { listenerSettings } from './listener-settings.js';
@@ -35,6 +36,7 @@ export async function checkSetup(
     findings.push({ level, about, words });
   };
   await checkState(config, add);
+  await checkMaildrop(config, add);
   checkClients(config, add);
   await checkCertificate(config, add);
   await checkFiles(config, file, add);
@@ -75,6 +77,17 @@ async function checkParent(state: string, about: string, add: Add): Promise<void
       `it is not there, and can't be made in ${dirname(state)}; make it for the relay's user`,
     );
   }
+}
+
+async function checkMaildrop({ relay: { maildrop } }: Config, add: Add): Promise<void> {
+  const { folder, named } = maildrop;
+  if (folder === undefined) return;
+  const about = `maildrop ${folder}`;
+  const why = await whyNotForRelay(folder, process.getuid?.() ?? 0);
+  if (why === undefined) add('ok', about, 'takes mail of "danelaw sendmail" while the relay is down');
+  else if (why !== 'absent') add('warning', about, `nothing is taken from it: ${why}`);
+  else if (!named) add('ok', about, 'is not there: "danelaw sendmail" fails for now while the relay is down');
+  else await checkParent(folder, about, add);
 }
 
 function checkClients({ relay }: Config, add: Add): void {

@@ -6,6 +6,7 @@ import type { RelayConfig } from '../config/relay-config.js';
 export function needsRestart(before: RelayConfig, after: RelayConfig): readonly string[] {
   const parts: readonly [key: string, of: (config: RelayConfig) => unknown][] = [
     ['state', ({ state }) => state],
+    ['maildrop', ({ maildrop }) => maildrop],
     ['queue', ({ queue }) => queue],
     ['delivery.workers', ({ delivery }) => delivery.workers],
     ['sts.port', ({ sts }) => sts.port],

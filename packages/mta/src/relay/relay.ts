@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Roots } from '@danelaw/dane';
-import { createAcceptance } from '../acceptance/acceptance.js';
+import { createAcceptance, DEFAULT_ACCEPTANCE_LIMITS } from '../acceptance/acceptance.js';
 import type { Acceptance } from '../acceptance/submission.js';
 import type { RelayConfig } from '../config/relay-config.js';
 import { type Config, ConfigError } from '../config.js';
@@ -23,6 +23,7 @@ import { createListener, type Listener, listenerProblems } from '../listener/lis
 import type { ListenerSettings } from '../listener/options.js';
 import type { ClosableLog } from '../log/json-log.js';
 import { listenerLog } from '../log/listener-log.js';
+import { Maildrop } from '../maildrop/maildrop.js';
 import { openQueue } from '../queue/open-queue.js';
 import type { Queue } from '../queue/queue.js';
 import { StsPolicies } from '../sts-policies.js';
@@ -118,19 +119,25 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   await threads.ready().catch((error: unknown) => {
     throw new RelayStartError(`a thread that delivers can't start: ${wordsOf(error)}`);
   });
-  await scheduler.start();
-  opened.push(() => scheduler.stop());
   const acceptanceFor = (next: RelayConfig): Acceptance => acceptanceOf(next, { queue, dkim, clock, log });
   let current = acceptanceFor(relay);
+  let hostname = relay.hostname;
   const acceptance: Acceptance = {
     checkSender: (...sender) => current.checkSender(...sender),
     checkRecipient: (...recipient) => current.checkRecipient(...recipient),
     accept: (submission) => current.accept(submission),
   };
+  const maildrop = maildropOf(relay, { hostname: () => hostname, acceptance, queue, dkim, clock, log });
+  // What is in the queue and in the maildrop must leave the maildrop before it can leave the queue.
+  await maildrop?.finishLast();
+  await scheduler.start();
+  opened.push(() => scheduler.stop());
   const heard = metrics?.countedListener(listenerLog(log)) ?? listenerLog(log);
   const listener = createListener({ ...listenerSettings(relay), acceptance, log: heard });
   const addresses = await listen(listener);
   opened.push(() => listener.close(0));
+  maildrop?.start();
+  opened.push(async () => await maildrop?.stop());
   if (metrics !== undefined) {
     const inFlight = (): number => scheduler.inFlight;
     const trouble = (): string | undefined => threads.trouble;
@@ -155,6 +162,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
       policies.enable(next.relay.sts.enabled);
       dkim.replace(keys);
       current = accepting;
+      hostname = next.relay.hostname;
       resolver.replace(changed.resolver);
       reports.replace(reporting);
       limits.configure(connectionLimits(next.relay));
@@ -172,6 +180,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
       log.info('stopping', { underWay: scheduler.inFlight });
       const late = sleep(grace, 'late' as const, { ref: false });
       const idle = scheduler.stop().then(() => 'idle' as const);
+      await maildrop?.stop();
       await listener.close(grace);
       if ((await Promise.race([idle, late])) === 'late') {
         // Whoever has not answered by now is not waited for: his messages are in doubt, and are tried again.
@@ -261,6 +270,15 @@ function acceptanceOf(relay: RelayConfig, { queue, dkim, clock, log }: Surroundi
     ...(relay.ownDomains.length === 0 ? {} : { ownDomains: relay.ownDomains }),
     onError: (error) => log.error('acceptance', { reason: wordsOf(error) }),
   });
+}
+
+function maildropOf(
+  { maildrop: { folder, named }, clients }: RelayConfig,
+  surroundings: Surroundings & { readonly acceptance: Acceptance; readonly hostname: () => string },
+): Maildrop | undefined {
+  if (folder === undefined) return undefined;
+  const messageOctets = Math.max(clients.messageSize, DEFAULT_ACCEPTANCE_LIMITS.messageOctets);
+  return new Maildrop({ ...surroundings, folder, named, messageOctets, user: process.getuid?.() ?? 0 });
 }
 
 function schedulerSettings(
