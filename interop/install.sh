@@ -22,6 +22,8 @@ packages+=(postgresql-15)
 packages+=(libsasl2-modules python3)
 # What the relay flushes, and when; and a clock that jumps.
 packages+=(strace faketime)
+# A browser to look at the page with, and letters to draw.
+packages+=(chromium fonts-dejavu-core)
 # A verifier of DKIM signatures.
 packages+=(python3-dkim python3-nacl)
 

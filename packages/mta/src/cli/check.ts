@@ -2,13 +2,10 @@
  * `danelaw check DOMAIN...`: everything that a sender does short of MAIL FROM, for every address of every
  * mail server, and what comes of it for mail from senders with DANE.
  */
-import type { Resolver } from '@danelaw/dns';
-import { type HostProbe, probe } from '@danelaw/smtp';
 import type { Command } from 'commander';
 import { parseMailDomain } from '../address.js';
-import { findingsOf } from './check-findings.js';
+import { checkDomain } from './check-domain.js';
 import { type Check, checkJson, describeCheck } from './check-report.js';
-import { statusOf, verdictOf } from './check-verdict.js';
 import { ehloName } from './ehlo-name.js';
 import { CommandError, EXIT, type ExitCode, worstOf } from './exit.js';
 import {
@@ -87,7 +84,7 @@ async function checkAll(texts: readonly string[], options: MailOptions, io: Io):
     for (let start = 0; start < domains.length; start += CHECKED_AT_ONCE) {
       const some = domains.slice(start, start + CHECKED_AT_ONCE);
       const done = await withProgress(io, `checking ${some.join(', ')} ...`, () =>
-        Promise.all(some.map((domain) => check(domain, { resolver, ...context }))),
+        Promise.all(some.map((domain) => checkDomain(domain, { resolver, ...context }))),
       );
       for (const each of done) {
         if (!options.json) {
@@ -103,32 +100,6 @@ async function checkAll(texts: readonly string[], options: MailOptions, io: Io):
 }
 
 const SEVERITY = { fine: 'fine', unclear: 'temporary', refused: 'permanent' } as const;
-
-type CheckContext = Omit<Parameters<typeof probe>[0], 'domain'>;
-
-async function check(domain: string, context: CheckContext): Promise<Check> {
-  const report = await probe({ domain, ...context });
-  const findings = findingsOf(report, await bogusHosts(report.hosts, context.resolver));
-  return { domain, report, findings, status: statusOf(findings), verdict: verdictOf(report, findings) };
-}
-
-/**
- * Of the hosts whose look-ups failed, those where they are bogus: an attack or a broken zone, not a bad
- * moment.
- */
-async function bogusHosts(hosts: readonly HostProbe[], resolver: Resolver): Promise<Set<string>> {
-  const bogus = new Set<string>();
-  for (const { host, decision } of hosts) {
-    if (decision.action !== 'skip' || decision.cause !== 'look-up') continue;
-    const lookups = await Promise.all([
-      resolver.resolve(host.host, 'A'),
-      resolver.resolve(host.host, 'AAAA'),
-      resolver.resolve(`_${host.port}._tcp.${host.host}`, 'TLSA'),
-    ]);
-    if (lookups.some(({ status }) => status === 'bogus')) bogus.add(host.host);
-  }
-  return bogus;
-}
 
 function domainArgument(text: string): string {
   const parsed = parseMailDomain(text);

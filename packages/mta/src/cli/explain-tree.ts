@@ -56,12 +56,14 @@ function holder(step: ProofStep, all: readonly Branch[]): Branch | undefined {
   return deepest(all.filter(({ zone }) => zone === step.name || isBelow(step.name, zone)));
 }
 
-function deepest(branches: readonly Branch[]): Branch | undefined {
-  const depth = ({ zone }: Branch) => Name.parse(zone ?? '.').labelCount;
+export function deepest<T extends { readonly zone: string | undefined }>(
+  branches: readonly T[],
+): T | undefined {
+  const depth = ({ zone }: T) => Name.parse(zone ?? '.').labelCount;
   return [...branches].sort((a, b) => depth(b) - depth(a))[0];
 }
 
-function isBelow(name: string | undefined, zone: string | undefined): boolean {
+export function isBelow(name: string | undefined, zone: string | undefined): boolean {
   return name !== undefined && zone !== undefined && Name.parse(name).isBelow(Name.parse(zone));
 }
 
@@ -137,10 +139,10 @@ function draw({ lines, branches }: Branch): string[] {
   return drawn;
 }
 
-function digestName(digestType: number): string {
+export function digestName(digestType: number): string {
   return DIGESTS.get(digestType) ?? `digest ${digestType}`;
 }
 
-function day(milliseconds: number): string {
+export function day(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, 10);
 }

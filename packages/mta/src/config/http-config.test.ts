@@ -11,9 +11,10 @@ describe('[http]', () => {
   });
 
   it('needs no token on loopback, and takes one elsewhere', () => {
-    const nobody = { token: undefined, tokenFile: undefined };
+    const nobody = { token: undefined, tokenFile: undefined, page: true };
     expect(read('listen = "127.0.0.1:8025"')).toEqual({ address: '127.0.0.1', port: 8025, ...nobody });
     expect(read('listen = "[::1]:8025"')).toEqual({ address: '::1', port: 8025, ...nobody });
+    expect(read('listen = "127.0.0.1:8025"\npage = false')).toMatchObject({ page: false });
     expect(read('listen = "0.0.0.0:8025"\ntoken_file = "/t"')).toMatchObject({ tokenFile: '/t' });
   });
 

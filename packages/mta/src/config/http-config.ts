@@ -1,7 +1,7 @@
 /**
  * `[http]` of the configuration: where the relay can be watched, and by whom. Off unless it says where.
  *
- * What is shown has no addresses and no domains, but it is nobody else's: beyond this machine it takes a token.
+ * Metrics have no addresses and no domains; the page says who writes to whom. Beyond this machine it takes a token.
  */
 import { isIP } from 'node:net';
 import { isLoopback } from '../listener/network.js';
@@ -13,6 +13,8 @@ export interface HttpConfig {
   /** What a client has to show; at most one of the two is there. */
   readonly token: string | undefined;
   readonly tokenFile: string | undefined;
+  /** Whether there is a page for people beside metrics and health. */
+  readonly page: boolean;
 }
 
 /** Characters: what is shorter can be guessed. */
@@ -23,6 +25,7 @@ export function readHttpConfig(table: Table): HttpConfig | undefined {
   const listen = table.string('listen');
   const token = table.string('token');
   const tokenFile = table.string('token_file');
+  const page = table.boolean('page') ?? true;
   table.end();
   if (listen === undefined) {
     if (table.keys.length > 0) throw table.error('listen', 'is missing: as in "127.0.0.1:8025"');
@@ -42,5 +45,5 @@ export function readHttpConfig(table: Table): HttpConfig | undefined {
   if (token === undefined && tokenFile === undefined && !isLoopback(address)) {
     throw table.error('listen', `"${listen}" can be reached from elsewhere: set token_file (or token) too`);
   }
-  return { address, port, token, tokenFile };
+  return { address, port, token, tokenFile, page };
 }

@@ -24,6 +24,7 @@ async function start(options: Partial<HttpServerOptions> = {}): Promise<void> {
     token: undefined,
     metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('danelaw_claims 0\n') },
     health: () => Promise.resolve({ ok: true, checks: { queue: 'ok' } }),
+    clock: () => 0,
     onError: () => {},
     ...options,
   });
@@ -49,7 +50,7 @@ describe('the HTTP server of the relay', () => {
     expect(headers).toMatchObject({
       'content-security-policy': expect.stringContaining("default-src 'none'"),
       'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
+      'referrer-policy': 'same-origin',
       'cache-control': 'no-store',
     });
   });

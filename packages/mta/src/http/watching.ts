@@ -1,11 +1,15 @@
-/** Puts the HTTP server in front of a relay that runs: its token, its metrics, and what "healthy" means. */
+/** Puts the HTTP server in front of a relay that runs: its token, metrics, page, and what "healthy" means. */
 import { readFile } from 'node:fs/promises';
 import type { Resolver } from '@danelaw/dns';
+import type { CheckContext } from '../cli/check-domain.js';
 import { type HttpConfig, SHORTEST_TOKEN } from '../config/http-config.js';
 import { ConfigError } from '../config.js';
 import type { RelayLog } from '../log/relay-log.js';
+import { Checker } from '../page/checker.js';
+import { type PageOptions, pageRoutes } from '../page/page-routes.js';
+import type { RelayHistory } from '../page/relay-history.js';
 import type { Queue } from '../queue/queue.js';
-import { type Health, type HttpServer, startHttpServer } from './http-server.js';
+import { type Health, type HttpServer, type PageRoutes, startHttpServer } from './http-server.js';
 import type { RelayMetrics } from './relay-metrics.js';
 
 export interface WatchedRelay {
@@ -17,21 +21,42 @@ export interface WatchedRelay {
   readonly trouble: () => string | undefined;
   readonly clock: () => number;
   readonly log: RelayLog;
+  /** Undefined where there is no page. */
+  readonly page: WatchedPage | undefined;
+}
+
+/** What the page shows beside the queue. */
+export interface WatchedPage {
+  readonly history: RelayHistory;
+  /** How this relay delivers, as it is configured now. */
+  readonly checkContext: () => CheckContext;
 }
 
 /** @throws (rejects) `ConfigError` where there is no token to read; another error where it can't listen */
 export async function startWatching(config: HttpConfig, relay: WatchedRelay): Promise<HttpServer> {
-  const { queue, resolver, metrics, inFlight, trouble, clock, log } = relay;
+  const { queue, resolver, metrics, inFlight, trouble, clock, log, page } = relay;
   const token = await tokenOf(config);
   metrics.watch({ queue, clock, inFlight });
+  const health = (signal: AbortSignal): Promise<Health> => healthOf({ queue, resolver, trouble }, signal);
+  const shared = { token, queue, health, inFlight, clock };
   return await startHttpServer({
     address: config.address,
     port: config.port,
     token,
     metrics,
-    health: (signal) => healthOf({ queue, resolver, trouble }, signal),
+    health,
+    clock,
+    page: page && (await openPage(page, shared)),
     onError: (error) => log.error('http', { reason: error.message }),
   });
+}
+
+async function openPage(
+  { history, checkContext }: WatchedPage,
+  shared: Omit<PageOptions, 'hostname' | 'history' | 'checker'>,
+): Promise<PageRoutes> {
+  const checker = new Checker({ context: checkContext });
+  return await pageRoutes({ ...shared, hostname: () => checkContext().heloName, history, checker });
 }
 
 /** @throws (rejects) `ConfigError` where there is none to read */

@@ -10,8 +10,10 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Roots } from '@danelaw/dane';
+import type { StsSource } from '@danelaw/smtp';
 import { createAcceptance, DEFAULT_ACCEPTANCE_LIMITS } from '../acceptance/acceptance.js';
 import type { Acceptance } from '../acceptance/submission.js';
+import type { CheckContext } from '../cli/check-domain.js';
 import type { RelayConfig } from '../config/relay-config.js';
 import { type Config, ConfigError } from '../config.js';
 import { Dkim, type DkimKey } from '../dkim/dkim.js';
@@ -23,10 +25,13 @@ import { createListener, type Listener, listenerProblems } from '../listener/lis
 import type { ListenerSettings } from '../listener/options.js';
 import type { ClosableLog } from '../log/json-log.js';
 import { listenerLog } from '../log/listener-log.js';
+import type { RelayLog } from '../log/relay-log.js';
 import { Maildrop } from '../maildrop/maildrop.js';
+import type { OpenHistory } from '../page/relay-history.js';
 import { openQueue } from '../queue/open-queue.js';
 import type { Queue } from '../queue/queue.js';
 import { StsPolicies } from '../sts-policies.js';
+import { checking } from './checking.js';
 import { closeAll } from './close-all.js';
 import { DeliveryThreads } from './delivery-threads.js';
 import { type ConnectionLimits, type HostLimitOptions, HostLimits } from './host-limits.js';
@@ -101,6 +106,9 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const reports = new LiveReports(openReports(config, { ...surroundings, settings }), log);
   opened.push(() => reports.end());
   const metrics = await openMetrics(relay);
+  const past = await openPast(relay, clock, log);
+  opened.push(async () => await past?.close());
+  const known = past?.history.hearing(log) ?? log;
   const scheduler = new Scheduler({
     ...schedulerSettings(relay, { dkim, clock }),
     queue,
@@ -109,9 +117,11 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     lease: relay.queue.lease,
     clock,
     random: Math.random,
-    log: metrics?.counted(log) ?? log,
-    onOutcome: (_, { attempts, unrouted }, message) => {
+    log: metrics?.counted(known) ?? known,
+    onOutcome: (claim, outcome, message) => {
+      const { attempts, unrouted } = outcome;
       metrics?.count(attempts);
+      past?.history.count(claim, outcome);
       // A report's own sessions are not counted (RFC 8460 section 3).
       reports.count(attempts, { unrouted, ...(message === undefined ? {} : { message }) });
     },
@@ -127,21 +137,32 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     checkRecipient: (...recipient) => current.checkRecipient(...recipient),
     accept: (submission) => current.accept(submission),
   };
-  const maildrop = maildropOf(relay, { hostname: () => hostname, acceptance, queue, dkim, clock, log });
+  const maildrop = maildropOf(relay, {
+    hostname: () => hostname,
+    acceptance,
+    queue,
+    dkim,
+    clock,
+    log: known,
+  });
   // What is in the queue and in the maildrop must leave the maildrop before it can leave the queue.
   await maildrop?.finishLast();
   await scheduler.start();
   opened.push(() => scheduler.stop());
-  const heard = metrics?.countedListener(listenerLog(log)) ?? listenerLog(log);
+  const heard = metrics?.countedListener(listenerLog(known)) ?? listenerLog(known);
   const listener = createListener({ ...listenerSettings(relay), acceptance, log: heard });
   const addresses = await listen(listener);
   opened.push(() => listener.close(0));
   maildrop?.start();
   opened.push(async () => await maildrop?.stop());
+  let inForce = settings;
   if (metrics !== undefined) {
     const inFlight = (): number => scheduler.inFlight;
     const trouble = (): string | undefined => threads.trouble;
-    const http = await openHttp(relay, { queue, resolver, metrics, inFlight, trouble, clock, log });
+    const sts: StsSource = { policyFor: (domain, asked) => policies.policyFor(domain, asked) };
+    const checkContext = (): CheckContext => checking(inForce, { resolver, sts, clock });
+    const page = past && { history: past.history, checkContext };
+    const http = await openHttp(relay, { queue, resolver, metrics, inFlight, trouble, clock, log, page });
     opened.push(async () => await http?.close());
   }
   log.info('started', {
@@ -167,6 +188,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
       reports.replace(reporting);
       limits.configure(connectionLimits(next.relay));
       threads.configure(changed);
+      inForce = changed;
       scheduler.configure(schedulerSettings(next.relay, { dkim, clock }));
       const restart = needsRestart(relay, next.relay);
       if (restart.length > 0) {
@@ -227,6 +249,17 @@ async function openMetrics({ http }: RelayConfig): Promise<RelayMetrics | undefi
   return new Metrics();
 }
 
+/** What the page tells of the past is kept where there is a page. */
+async function openPast(
+  { http, state }: RelayConfig,
+  clock: () => number,
+  log: ClosableLog,
+): Promise<OpenHistory | undefined> {
+  if (http === undefined || !http.page) return undefined;
+  const { openHistory } = await import('../page/relay-history.js');
+  return await openHistory(join(state, 'page-history'), clock, (reason) => log.warn('http', { reason }));
+}
+
 async function openHttp({ http }: RelayConfig, watched: WatchedRelay): Promise<HttpServer | undefined> {
   if (http === undefined) return undefined;
   const { startWatching } = await import('../http/watching.js');
@@ -254,7 +287,7 @@ interface Surroundings {
   readonly queue: Queue;
   readonly dkim: Dkim;
   readonly clock: () => number;
-  readonly log: ClosableLog;
+  readonly log: RelayLog;
 }
 
 function acceptanceOf(relay: RelayConfig, { queue, dkim, clock, log }: Surroundings): Acceptance {

@@ -1,0 +1,33 @@
+/** Checks one domain: asks everything that a sender does, and says what is worth telling about the answers. */
+import type { Resolver } from '@danelaw/dns';
+import { type HostProbe, probe } from '@danelaw/smtp';
+import { findingsOf } from './check-findings.js';
+import type { Check } from './check-report.js';
+import { statusOf, verdictOf } from './check-verdict.js';
+
+export type CheckContext = Omit<Parameters<typeof probe>[0], 'domain'>;
+
+/** @throws (rejects) only when the signal aborts */
+export async function checkDomain(domain: string, context: CheckContext): Promise<Check> {
+  const report = await probe({ domain, ...context });
+  const findings = findingsOf(report, await bogusHosts(report.hosts, context.resolver));
+  return { domain, report, findings, status: statusOf(findings), verdict: verdictOf(report, findings) };
+}
+
+/**
+ * Of the hosts whose look-ups failed, those where they are bogus: an attack or a broken zone, not a bad
+ * moment.
+ */
+async function bogusHosts(hosts: readonly HostProbe[], resolver: Resolver): Promise<Set<string>> {
+  const bogus = new Set<string>();
+  for (const { host, decision } of hosts) {
+    if (decision.action !== 'skip' || decision.cause !== 'look-up') continue;
+    const lookups = await Promise.all([
+      resolver.resolve(host.host, 'A'),
+      resolver.resolve(host.host, 'AAAA'),
+      resolver.resolve(`_${host.port}._tcp.${host.host}`, 'TLSA'),
+    ]);
+    if (lookups.some(({ status }) => status === 'bogus')) bogus.add(host.host);
+  }
+  return bogus;
+}
