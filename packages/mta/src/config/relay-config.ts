@@ -18,6 +18,7 @@ import {
 } from '@danelaw/smtp';
 import { parseMailDomain } from '../address.js';
 import { DEFAULT_SCHEDULE, type RetrySchedule } from '../relay/retry-schedule.js';
+import { type ConnectionDefaults, connectionDefaults, descriptorLimit } from './descriptors.js';
 import { type HttpConfig, readHttpConfig } from './http-config.js';
 import { type MaildropConfig, maildropOf } from './maildrop-config.js';
 import type { Table } from './table.js';
@@ -142,10 +143,14 @@ const LARGEST_MESSAGE = '256MiB';
 /** RFC 5321 section 4.5.3.1.8: to refuse a message for fewer than 100 recipients is a violation. */
 const FEWEST_RECIPIENTS = 100;
 
-/** @throws ConfigError */
-export function readRelayConfig(table: Table): RelayConfig {
+/**
+ * @param descriptors that the process may have: connections by default
+ * @throws ConfigError
+ */
+export function readRelayConfig(table: Table, descriptors = descriptorLimit()): RelayConfig {
+  const defaults = connectionDefaults(descriptors);
   const hostname = hostnameOf(table);
-  const delivery = deliveryOf(table.table('delivery'));
+  const delivery = deliveryOf(table.table('delivery'), defaults);
   const ownDomains = [...new Set([hostname, ...ownDomainsOf(table)])];
   return {
     hostname,
@@ -155,7 +160,7 @@ export function readRelayConfig(table: Table): RelayConfig {
     maildrop: maildropOf(table),
     listen: listenOf(table),
     tls: tlsOf(table),
-    clients: clientsOf(table.table('clients')),
+    clients: clientsOf(table.table('clients'), defaults),
     users: usersOf(table.table('users')),
     queue: queueOf(table.table('queue'), delivery.timeouts),
     retry: retryOf(table.table('retry')),
@@ -215,13 +220,13 @@ function tlsOf(table: Table): RelayConfig['tls'] {
   return { certificate, key };
 }
 
-function clientsOf(table: Table): ClientsConfig {
+function clientsOf(table: Table, { incoming }: ConnectionDefaults): ClientsConfig {
   const config = {
     networks: table.strings('networks') ?? ['127.0.0.0/8', '::1/128'],
     openRelay: table.boolean('i_want_an_open_relay') ?? false,
     messageSize: table.size('message_size', SMALLEST_MESSAGE, LARGEST_MESSAGE) ?? 50 * MIB,
     recipients: table.integer('recipients', FEWEST_RECIPIENTS, MOST) ?? 1000,
-    connections: table.integer('connections', 1, MOST) ?? 1000,
+    connections: table.integer('connections', 1, MOST) ?? incoming,
     connectionsPerClient: table.integer('connections_per_client', 1, MOST) ?? 100,
     lineEnds: table.oneOf('line_ends', ['refuse', 'normalise']) ?? 'refuse',
   };
@@ -292,12 +297,12 @@ function retryOf(table: Table): RetrySchedule {
   return schedule;
 }
 
-function deliveryOf(table: Table): DeliveryConfig {
+function deliveryOf(table: Table, { outgoing }: ConnectionDefaults): DeliveryConfig {
   const initial = table.integer('initial', 1, 10_000) ?? 10;
   const config = {
     level: table.oneOf('level', POLICY_LEVELS) ?? 'dane',
     workers: table.integer('workers', 1, 64),
-    connections: table.integer('connections', 1, 10_000) ?? 500,
+    connections: table.integer('connections', 1, 10_000) ?? outgoing,
     connectionsPerHost: table.integer('connections_per_host', 1, 1000) ?? 20,
     initial,
     most: Math.max(initial, table.integer('most', 1, 10_000) ?? 40),

@@ -7,6 +7,8 @@ import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createResolver, isAnswered, type Resolver } from '@danelaw/dns';
+import { descriptorLimit, OTHER_DESCRIPTORS } from '../config/descriptors.js';
+import type { RelayConfig } from '../config/relay-config.js';
 import { type Config, ConfigError } from '../config.js';
 import { listenerProblems } from '../listener/listener.js';
 import { whyNotForRelay } from '../maildrop/folder.js';
@@ -38,13 +40,15 @@ export async function checkSetup(
   await checkState(config, add);
   await checkMaildrop(config, add);
   checkClients(config, add);
+  checkDescriptors(config.relay, add, descriptorLimit());
   await checkCertificate(config, add);
   await checkFiles(config, file, add);
   await checkNames(config, add, signal);
   return findings;
 }
 
-type Add = (level: SetupFinding['level'], about: string, words: string) => void;
+/** Takes a finding. */
+export type Add = (level: SetupFinding['level'], about: string, words: string) => void;
 
 async function checkState({ relay: { state } }: Config, add: Add): Promise<void> {
   const about = `state ${state}`;
@@ -103,6 +107,18 @@ function checkClients({ relay }: Config, add: Add): void {
       'nobody can log in: AUTH is offered under TLS only, and there is no [tls] certificate',
     );
   }
+}
+
+export function checkDescriptors(
+  { clients, delivery }: RelayConfig,
+  add: Add,
+  descriptors: number | undefined,
+): void {
+  const wanted = clients.connections + delivery.connections + OTHER_DESCRIPTORS;
+  if (descriptors === undefined || wanted <= descriptors) return;
+  const each = `${clients.connections} connections in and ${delivery.connections} out`;
+  const words = `${each} want ${wanted} file descriptors, and the limit is ${descriptors}; raise it (LimitNOFILE)`;
+  add('warning', 'connections', words);
 }
 
 async function checkCertificate({ relay: { tls, listen } }: Config, add: Add): Promise<void> {
