@@ -60,6 +60,7 @@ export class LabRelay {
     await writeFile(join(folder, 'cert.pem'), pem);
     await writeFile(join(folder, 'key.pem'), keyPem, { mode: 0o600 });
     await writeFile(join(folder, 'root.ds'), internet.trustAnchors.join('\n'));
+    await writeFile(join(folder, 'roots.pem'), (internet.web?.roots ?? []).join('\n'));
     const toml = configuration(internet, folder, port, options);
     return new LabRelay(internet, folder, port, toml, options.env);
   }
@@ -151,6 +152,7 @@ resolver = ["${internet.resolver.address}#${internet.resolver.port}"]
 trust_anchor = "${join(folder, 'root.ds')}"
 [sts]
 enabled = false
+${internet.web === null ? '' : `web_roots = "${join(folder, 'roots.pem')}"`}
 [delivery]
 port = ${internet.smtpPort}
 workers = 1

@@ -10,6 +10,7 @@ import {
   startInternet,
 } from '@danelaw/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { documentedEvents } from '../src/testing/log-table.js';
 import { LabRelay, textOf } from './lab-relay.js';
 
 function domain(name: string, host: HostSpec, ...records: string[]): Scenario {
@@ -262,5 +263,19 @@ describe('what a sender wants to hear (RFC 3461)', () => {
     expect(textOf(report)).toContain('Original-Recipient: rfc822; George@Old.example');
     expect(textOf(report)).toContain(`Subject: returned ${ret}`);
     expect(textOf(report).includes('This is the body.')).toBe(whole);
+  });
+});
+
+describe('the log', () => {
+  it('says what docs/relay.md says that it does, and in no other fields', async () => {
+    const { id } = await relay.send({ mail: ANN, rcpt: ['<you@offers.example>', '<jörg@offers.example>'] });
+    await relay.outcome(id);
+    const documented = documentedEvents();
+    const undocumented = relay.process.events.flatMap(({ event, level, time, ...fields }) =>
+      Object.keys(fields).flatMap((key) => (documented.get(event)?.has(key) ? [] : `${event}: ${key}`)),
+    );
+    expect([...new Set(undocumented)]).toEqual([]);
+    const seen = new Set(relay.process.events.map(({ event }) => event));
+    expect([...seen]).toEqual(expect.arrayContaining(['started', 'received', 'refused', 'tls', 'delivered']));
   });
 });

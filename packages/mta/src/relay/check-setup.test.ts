@@ -4,7 +4,7 @@ import { Table } from '../config/table.js';
 import { checkDescriptors } from './check-setup.js';
 
 describe('serve --check', () => {
-  it.each<[string, object, number | undefined, string[]]>([
+  it.each<[string, Readonly<Record<string, unknown>>, number | undefined, string[]]>([
     ['is content with what the descriptors allow by default', {}, 1024, []],
     [
       'warns of more connections than descriptors',

@@ -48,7 +48,8 @@ export function openReports(
     state: join(relay.state, 'tls-reports'),
     clock,
     sending: { resolver, organization, contact, from, dkim, submit, post: roots },
-    log: (event) => log.info('tls-report', { ...event }),
+    log: ({ event: status, domain, day, reportId: report, words: reason }) =>
+      log.info('tls-report', { status, domain, day, report, reason }),
     warn: (reason) => log.warn('tls-reports', { reason }),
   });
 }
