@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { CONFIG_FILE } from '../config/config-file.js';
 import { type Config, ConfigError, defaultConfig, readConfig } from '../config.js';
 import { jsonLog } from '../log/json-log.js';
+import { lineFile } from '../log/line-writer.js';
 import { textLog } from '../log/text-log.js';
 import { QueueUnusableError } from '../queue/queue.js';
 import { checkSetup } from '../relay/check-setup.js';
@@ -61,7 +62,7 @@ async function serve(options: ServeOptions, io: Io): Promise<ExitCode> {
   const asText = settings.format === 'text' || (settings.format === 'auto' && io.stdout.isTTY === true);
   const log =
     asText && !options.json
-      ? textLog(io.stdout, io.env, settings.level, Date.now)
+      ? textLog(io.stdout, io.env, settings.level, Date.now, lineFile(1))
       : jsonLog(1, settings.level);
   let relay: Relay;
   try {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { jsonLog } from './json-log.js';
 import { type LineFile, LineWriter, MOST_WAITING } from './line-writer.js';
+import { textLog } from './text-log.js';
 
 const failure = (code: string): Error => Object.assign(new Error(code), { code });
 
@@ -91,6 +92,20 @@ describe('lines of the log', () => {
     state.failing = code;
     lines.flush();
     expect(state.text).toBe('');
+  });
+});
+
+describe('the log for a person', () => {
+  it('goes on where its terminal is closed, and shows no control character of others', () => {
+    const { state, file } = testFile();
+    const output = { write: () => expect.fail('the stream would throw') };
+    const log = textLog(output, {}, 'info', () => 0, file);
+    log.info('delivered', { id: 'a', reason: 'x\u001b[2Jy' });
+    log.flush();
+    expect(state.text).toMatch(/^00:00:00 delivered {2}a {2}x\P{Cc}*y\n$/u);
+    state.failing = 'EIO';
+    log.error('queue', { reason: 'full' });
+    log.flush();
   });
 });
 

@@ -6,6 +6,7 @@
 import { printable } from '../cli/printable.js';
 import { type Output, type Paint, paletteFor } from '../cli/terminal.js';
 import type { ClosableLog } from './json-log.js';
+import { type LineFile, LineWriter } from './line-writer.js';
 
 /** Fields that come first, without their names. */
 const FIRST = ['id', 'from', 'to', 'destination', 'host', 'client'] as const;
@@ -23,13 +24,19 @@ const LEFT_OUT = new Set<string>([
 
 const LEVELS = { info: 0, warn: 1, error: 2 } as const;
 
+/** @param file where it is the program's own output: a terminal that is closed must not end the relay */
 export function textLog(
   output: Output,
   env: Readonly<Record<string, string | undefined>>,
   level: keyof typeof LEVELS,
   clock: () => number,
+  file?: LineFile,
 ): ClosableLog {
   const palette = paletteFor(output, env);
+  const lines =
+    file === undefined
+      ? undefined
+      : new LineWriter(file, (lost) => `${lost} lines of the log could not be written\n`);
   const write = (
     of: keyof typeof LEVELS,
     paint: Paint,
@@ -38,17 +45,17 @@ export function textLog(
   ) => {
     if (LEVELS[of] < LEVELS[level]) return;
     const time = new Date(clock()).toISOString().slice(11, 19);
-    output.write(`${palette.faint(time)} ${paint(event.padEnd(10))} ${wordsOf(fields)}\n`);
+    (lines ?? output).write(`${palette.faint(time)} ${paint(event.padEnd(10))} ${fieldsAsText(fields)}\n`);
   };
   return {
     info: (event, fields) => write('info', palette.good, event, fields),
     warn: (event, fields) => write('warn', palette.warn, event, fields),
     error: (event, fields) => write('error', palette.bad, event, fields),
-    flush: () => {},
+    flush: () => lines?.flush(),
   };
 }
 
-function wordsOf(fields: Readonly<Record<string, unknown>>): string {
+function fieldsAsText(fields: Readonly<Record<string, unknown>>): string {
   const first = FIRST.flatMap((key) => (key in fields ? [wordOf(fields[key])] : []));
   const isFirst = new Set<string>(FIRST);
   const others = Object.entries(fields).flatMap(([key, value]) => {
