@@ -138,8 +138,8 @@ const LONGEST_WAIT = '1d';
 const LONGEST_TIME = '365d';
 /** RFC 5321 section 4.5.3.1.7: every server takes 64K octets, header included. */
 const SMALLEST_MESSAGE = '64KiB';
-/** An export has a message on one line in base 64, and a text of V8 has half a gigabyte at most. */
-const LARGEST_MESSAGE = '256MiB';
+/** PostgreSQL's driver reads a body as text of two digits for each octet, and a text has half a gigabyte at most. */
+const LARGEST_MESSAGE = '200MiB';
 /** RFC 5321 section 4.5.3.1.8: to refuse a message for fewer than 100 recipients is a violation. */
 const FEWEST_RECIPIENTS = 100;
 
