@@ -102,6 +102,31 @@ describe('connections', () => {
       expect(await client.reply()).toBeUndefined();
     }));
 
+  it('end when commands trickle in for too long, though the client is never idle', () =>
+    withListener({ commandTime: 200 }, async (running) => {
+      const client = await running.client();
+      const trickle = setInterval(() => client.send('N'), 20);
+      try {
+        expect(await client.reply()).toEqual(['421 4.4.2 Timed out waiting for you']);
+        expect(await client.reply()).toBeUndefined();
+      } finally {
+        clearInterval(trickle);
+      }
+    }));
+
+  it('have the time for commands anew with each message, and none of it goes by while one comes in', () =>
+    withListener({ commandTime: 2000 }, async (running) => {
+      const client = await running.client();
+      await begin(client);
+      const late = await running.client();
+      // The other one's time is over while this one's message comes in.
+      expect((await late.reply())?.[0]).toMatch(/^421 4\.4\.2/u);
+      await running.listener.reload({ ...running.options, limits: { commandTime: 50 } });
+      client.send('A: b\r\n\r\nc\r\n.\r\n');
+      expect((await client.reply())?.[0]).toMatch(/^250 /u);
+      expect(await client.reply()).toEqual(['421 4.4.2 Timed out waiting for you']);
+    }));
+
   it('do not end while the client waits for what becomes of its message', () =>
     withListener({ idle: 1000 }, async (running) => {
       let settle: (accepted: Accepted) => void = () => {};

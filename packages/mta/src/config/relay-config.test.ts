@@ -112,7 +112,11 @@ describe('the configuration of the relay', () => {
       '[clients]\nmessage_size = "1KiB"',
       'from 64KiB to 200MiB',
     ],
-    ['messages larger than a queue can give back', '[clients]\nmessage_size = "1GiB"', 'from 64KiB to 200MiB'],
+    [
+      'messages larger than a queue can give back',
+      '[clients]\nmessage_size = "1GiB"',
+      'from 64KiB to 200MiB',
+    ],
     ['fewer recipients than RFC 5321 section 4.5.3.1.8 has', '[clients]\nrecipients = 99', 'from 100 to'],
     [
       'an address twice',

@@ -38,6 +38,11 @@ export interface ListenerLimits {
   readonly octetsInMemory: number;
   /** Milliseconds without anything from the client. */
   readonly idle: number;
+  /**
+   * Milliseconds from the greeting, or from the end of a message, to the next message's 354: a client that sends one
+   * octet now and then is never idle.
+   */
+  readonly commandTime: number;
   /** Milliseconds for one message, from 354 to the final dot. */
   readonly messageTime: number;
   /** Milliseconds that a connection waits for memory in the middle of a message. */
@@ -63,6 +68,8 @@ export const DEFAULT_LIMITS: ListenerLimits = {
   octetsInMemory: 256 * 1024 * 1024,
   // RFC 5321 section 4.5.3.2.7.
   idle: 5 * 60_000,
+  // A client that keeps a connection for later may say NOOP for a while.
+  commandTime: 30 * 60_000,
   // 50 MiB over 256 kbit/s.
   messageTime: 30 * 60_000,
   patience: 10_000,

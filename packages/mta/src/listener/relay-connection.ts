@@ -45,6 +45,8 @@ export class RelayConnection extends SMTPConnection {
   readonly #replies = new ReplyWriter();
   #gone = false;
   #greeted = false;
+  /** Until the client has to have come as far as its next message. */
+  #commands: NodeJS.Timeout | undefined;
   #tls: SessionTls | undefined;
 
   constructor(
@@ -70,6 +72,7 @@ export class RelayConnection extends SMTPConnection {
       ended: (reaction) => {
         this.#errors = 0;
         this.#idleCommands = 0;
+        this.#awaitMessage();
         this.#react(reaction);
         if (this.#relay.closing) this.#hangUp(answers.SHUTTING_DOWN);
       },
@@ -108,6 +111,7 @@ export class RelayConnection extends SMTPConnection {
     else if (early) this.#hangUp(answers.TOO_EARLY);
     else {
       this._ready = true;
+      this.#awaitMessage();
       this.#write(`220 ${this.#relay.name} ESMTP\r\n`);
     }
   }
@@ -127,6 +131,15 @@ export class RelayConnection extends SMTPConnection {
   override _resetSession(): void {
     super._resetSession();
     this.#transactions.reset();
+  }
+
+  #awaitMessage(): void {
+    clearTimeout(this.#commands);
+    if (this._closing || this.#gone) return;
+    this.#commands = setTimeout(
+      () => this.#hangUp(answers.TIMED_OUT),
+      this.#relay.limits.commandTime,
+    ).unref();
   }
 
   // ---- Lines ----
@@ -371,6 +384,8 @@ export class RelayConnection extends SMTPConnection {
         this.#hangUp(reaction.answer);
         break;
       case 'data':
+        // From here on the message has a time of its own.
+        clearTimeout(this.#commands);
         this.#write('354 End data with <CR><LF>.<CR><LF>\r\n');
         break;
       default: {
@@ -420,6 +435,7 @@ export class RelayConnection extends SMTPConnection {
     super._onClose();
     if (this.#gone) return;
     this.#gone = true;
+    clearTimeout(this.#commands);
     this.#server.alive.delete(this);
     this.#transactions.abandon();
     if (this.#greeted) this.#relay.log.disconnected(this.facts, this.#transactions.messages);
