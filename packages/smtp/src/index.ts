@@ -75,7 +75,14 @@ export {
   resolvePolicy,
 } from './policy-table.js';
 export { PolicyTableError, parsePolicyTable } from './policy-table-parser.js';
-export { type AddressProbe, type HostProbe, type ProbeOptions, type ProbeReport, probe } from './probe.js';
+export {
+  type AddressProbe,
+  type HostProbe,
+  type ProbedServer,
+  type ProbeOptions,
+  type ProbeReport,
+  probe,
+} from './probe.js';
 export { formatReply, isReplyFault, type Reply, type ReplyFault, ReplyParser } from './reply.js';
 export type { ReportFacts, ReportFailure } from './report-facts.js';
 export {

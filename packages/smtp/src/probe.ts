@@ -5,7 +5,7 @@
  */
 import type { HostFinding } from '@danelaw/dane';
 import { Assessor } from './assess.js';
-import { failedAttempt, overlookedFacts, sessionWords } from './attempt.js';
+import { type ConnectionContext, failedAttempt, overlookedFacts, sessionWords } from './attempt.js';
 import { type Client, type ClientOptions, makeClient } from './client.js';
 import type { Decision } from './decision.js';
 import type { FailureType } from './fault.js';
@@ -19,6 +19,20 @@ import type { TlsFacts } from './tls-facts.js';
 
 export interface ProbeOptions extends ClientOptions {
   readonly domain: string;
+  /** Asks DNS and connects to nobody. */
+  readonly dnsOnly?: boolean;
+  /**
+   * Makes a session when it is the server's turn, or knows what came of an earlier one: for whoever asks many
+   * domains that have the same servers.
+   */
+  readonly turn?: (server: ProbedServer, open: () => Promise<AddressProbe>) => Promise<AddressProbe>;
+}
+
+export interface ProbedServer {
+  readonly host: string;
+  readonly address: string;
+  readonly port: number;
+  readonly level: TlsPolicy['level'];
 }
 
 export interface ProbeReport {
@@ -64,7 +78,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeReport> {
   const route = await assessor.route(client.signal);
   const hosts: HostProbe[] = [];
   if (route.status === 'hosts') {
-    for (const host of route.hosts) hosts.push(await probeHost(client, assessor, route, host));
+    for (const host of route.hosts) hosts.push(await probeHost(client, assessor, route, host, options));
   }
   const sts = route.status === 'hosts' ? await assessor.sts(route, client.signal) : undefined;
   return { route, hosts, sts };
@@ -75,44 +89,61 @@ async function probeHost(
   assessor: Assessor,
   route: HostsRoute,
   host: RouteHost,
+  { dnsOnly = false, turn = (_, open) => open() }: ProbeOptions,
 ): Promise<HostProbe> {
   const { finding, decision, sts, local } = await assessor.assess(route, host, client.signal);
   const addresses: AddressProbe[] = [];
-  if (decision.action === 'connect') {
+  if (decision.action === 'connect' && !dnsOnly) {
+    const { policy, overlooked } = decision;
     for (const { address, family } of decision.finding.addresses) {
-      const { policy, overlooked } = decision;
       const context = { route, host, finding, sts, local, address, policy, overlooked };
-      const opened = await openSession({
-        ...client,
-        target: { address, family, port: host.port },
-        policy,
-        login: assessor.login,
-      });
-      const facts = { address, policy: { level: policy.level, source: policy.source } };
-      if (opened.status === 'open') {
-        const { session } = opened;
-        session.connection.quit();
-        const reason = [sessionWords(session, context), ...session.notes].join('; ');
-        const nothing = { reply: null, enhancedStatus: null, failureType: null };
-        const capabilities = session.capabilities.keywords;
-        const overlookedToo = overlookedFacts([...overlooked, ...session.overlooked]);
-        const found = { capabilities, reason, overlooked: overlookedToo, ...nothing };
-        addresses.push({ ...facts, ok: true, tls: session.tls, ...found });
-      } else {
-        const { tls, reply, enhancedStatus, reason, failureType } = failedAttempt(context, opened);
-        addresses.push({
-          ...facts,
-          ok: false,
-          tls,
-          capabilities: [],
-          reply,
-          enhancedStatus,
-          reason,
-          failureType,
-          overlooked: overlookedFacts(overlooked),
-        });
-      }
+      const open = (): Promise<AddressProbe> => probeAddress(client, assessor, context, family);
+      const server = { host: host.host, address, port: host.port, level: policy.level };
+      addresses.push(await turn(server, open));
     }
   }
   return { host, mx: route.mx, finding, tlsa: summarizeTlsa(finding), decision, addresses };
+}
+
+async function probeAddress(
+  client: Client,
+  assessor: Assessor,
+  context: ConnectionContext,
+  family: 4 | 6,
+): Promise<AddressProbe> {
+  const { address, policy, overlooked, host } = context;
+  const opened = await openSession({
+    ...client,
+    target: { address, family, port: host.port },
+    policy,
+    login: assessor.login,
+  });
+  const facts = { address, policy: { level: policy.level, source: policy.source } };
+  if (opened.status === 'open') {
+    const { session } = opened;
+    session.connection.quit();
+    return {
+      ...facts,
+      ok: true,
+      tls: session.tls,
+      capabilities: session.capabilities.keywords,
+      reply: null,
+      enhancedStatus: null,
+      reason: [sessionWords(session, context), ...session.notes].join('; '),
+      failureType: null,
+      overlooked: overlookedFacts([...overlooked, ...session.overlooked]),
+    };
+  }
+  const { tls, reply, enhancedStatus, reason, failureType } = failedAttempt(context, opened);
+  return {
+    ...facts,
+    ok: false,
+    tls,
+    capabilities: [],
+    reply,
+    enhancedStatus,
+    reason,
+    failureType,
+    overlooked: overlookedFacts(overlooked),
+  };
 }

@@ -16,6 +16,8 @@ export const EXIT = {
   UNAVAILABLE: 69,
   /** EX_SOFTWARE: a fault in danelaw itself. */
   SOFTWARE: 70,
+  /** EX_CANTCREAT: a file can't be written. */
+  CANT_CREATE: 73,
   /** EX_TEMPFAIL: nothing is decided; try again later. */
   TEMPORARY: 75,
   /** EX_CONFIG: trust anchors, root hints or the system's resolver settings are unusable. */

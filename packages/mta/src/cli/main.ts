@@ -25,6 +25,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'show what senders with DANE see of a domain, and what they will do',
     load: () => import('./check.js'),
   },
+  survey: {
+    summary: 'look up many domains, and sum up how their mail is protected',
+    load: () => import('./survey.js'),
+  },
   resolve: {
     summary: 'look up one name and type, and say how far the answer can be trusted',
     load: () => import('./resolve.js'),

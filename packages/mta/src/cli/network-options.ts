@@ -117,15 +117,32 @@ export function addMailOptions(command: Command, timeoutWords: string): Command 
         portValue,
       ),
     )
-    .addOption(new Option('--smtp-port <n>', 'port of the mail servers (default: 25)').argParser(portValue))
-    .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)")
-    .addOption(
-      new Option(
-        '--timeout <seconds>',
-        `longest wait for a server, at each step (default: ${timeoutWords})`,
-      ).argParser(secondsValue),
-    );
+    .addOption(smtpPortOption())
+    .option(...HELO)
+    .addOption(timeoutOption(timeoutWords));
 }
+
+/** For a command that asks mail servers, always under DANE. */
+export function addServerOptions(command: Command, timeoutWords: string): Command {
+  return command
+    .optionsGroup('Mail servers:')
+    .addOption(smtpPortOption())
+    .option(...HELO)
+    .addOption(timeoutOption(timeoutWords));
+}
+
+const HELO = [
+  '--helo <name>',
+  "name given in EHLO (default: this machine's full name, else its address)",
+] as const;
+
+const smtpPortOption = (): Option =>
+  new Option('--smtp-port <n>', 'port of the mail servers (default: 25)').argParser(portValue);
+
+const timeoutOption = (words: string): Option =>
+  new Option('--timeout <seconds>', `longest wait for a server, at each step (default: ${words})`).argParser(
+    secondsValue,
+  );
 
 /** What `deliver` and `probe` are given, made from the options. Reads the files that they name. */
 export async function clientSettings(options: MailOptions, clock: () => number, signal: AbortSignal) {

@@ -15,6 +15,8 @@ import { parseTime } from './time.js';
 export type ResolverChoice = 'system' | 'iterate' | readonly string[];
 
 const MAX_PORT = 65535;
+/** More at a time than any machine has descriptors for. */
+const MAX_COUNT = 10_000;
 /** At most this many wrong letters still count as a slip of the finger. */
 const MAX_SLIPS = 2;
 
@@ -39,6 +41,13 @@ export function portValue(text: string): number {
   const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port >= 1 && port <= MAX_PORT) return port;
   throw new InvalidArgumentError(`A port is a number from 1 to ${MAX_PORT}.`);
+}
+
+/** A count of things that are done at a time. */
+export function countValue(text: string): number {
+  const count = Number(text);
+  if (/^[0-9]+$/u.test(text) && count >= 1 && count <= MAX_COUNT) return count;
+  throw new InvalidArgumentError(`It should be a number from 1 to ${MAX_COUNT}.`);
 }
 
 export function timeValue(text: string): number {

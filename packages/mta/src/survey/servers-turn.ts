@@ -1,0 +1,78 @@
+/**
+ * Many domains have the same mail servers. Each server is asked by a few at a time, with a pause between, and
+ * what came of it is kept for the next domain - unless it was the name in the certificate that did not fit, as
+ * names depend on the domain.
+ */
+import type { AddressProbe, ProbedServer } from '@danelaw/smtp';
+
+export interface TurnOptions {
+  /** Sessions with one server at a time. */
+  readonly atOnce: number;
+  /** Milliseconds between two sessions with one server. */
+  readonly pause: number;
+}
+
+/** Servers that are remembered. */
+const MAX_KNOWN = 50_000;
+
+interface Server {
+  known: AddressProbe | undefined;
+  underWay: number;
+  readonly waiting: (() => void)[];
+}
+
+export class ServersTurn {
+  readonly #options: TurnOptions;
+  readonly #servers = new Map<string, Server>();
+
+  constructor(options: TurnOptions) {
+    this.#options = options;
+  }
+
+  readonly turn = async (
+    { host, address, port, level }: ProbedServer,
+    open: () => Promise<AddressProbe>,
+  ): Promise<AddressProbe> => {
+    const server = this.#of(`${host.toLowerCase()} ${address} ${port} ${level}`);
+    if (server.known !== undefined) return server.known;
+    await this.#myTurn(server);
+    try {
+      if (server.known !== undefined) return server.known;
+      const found = await open();
+      if (found.failureType !== 'certificate-host-mismatch') server.known = found;
+      return found;
+    } finally {
+      this.#next(server);
+    }
+  };
+
+  async #myTurn(server: Server): Promise<void> {
+    if (server.underWay < this.#options.atOnce) server.underWay += 1;
+    else await new Promise<void>((go) => server.waiting.push(go));
+  }
+
+  #next(server: Server): void {
+    const next = server.waiting.shift();
+    if (next === undefined) server.underWay -= 1;
+    else if (server.known !== undefined) next();
+    else setTimeout(next, this.#options.pause);
+  }
+
+  #of(key: string): Server {
+    const known = this.#servers.get(key);
+    if (known !== undefined) return known;
+    if (this.#servers.size >= MAX_KNOWN) this.#forget();
+    const made: Server = { known: undefined, underWay: 0, waiting: [] };
+    this.#servers.set(key, made);
+    return made;
+  }
+
+  /** The oldest that nobody waits for. */
+  #forget(): void {
+    for (const [key, { underWay }] of this.#servers) {
+      if (underWay > 0) continue;
+      this.#servers.delete(key);
+      return;
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import type { NetworkTransport } from '@danelaw/dns';
+import type { AddressProbe } from '@danelaw/smtp';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ProgressBar } from '../cli/progress-bar.js';
+import { politeTransport } from './polite-transport.js';
+import { runSurvey } from './run-survey.js';
+import { ServersTurn } from './servers-turn.js';
+import { parseResult, type SurveyResult } from './survey-result.js';
+import { SummaryCounter } from './survey-summary.js';
+import { readWorkList } from './work-list.js';
+
+const GOOD: SurveyResult = {
+  domain: 'good.example',
+  status: 'dane',
+  reasons: [],
+  mx: 'secure',
+  hosts: [{ host: 'mx1.Provider.example', tlsa: 'usable', records: ['3 1 1 aa', '3 1 1 bb', '2 1 1 cc'] }],
+  sts: true,
+  tlsrpt: null,
+};
+const BROKEN: SurveyResult = {
+  ...GOOD,
+  domain: 'broken.example',
+  status: 'broken',
+  reasons: ['host-bogus', 'no-tlsa'],
+  hosts: [
+    { host: 'mx2.provider.example', tlsa: 'failed', records: [] },
+    { host: '[192.0.2.1]', tlsa: 'none', records: [], asked: 1, authenticated: 0 },
+  ],
+};
+
+const settled = async (): Promise<void> => {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('a line of results', () => {
+  it.each([GOOD, BROKEN])('is read as it was written: $domain', (result) => {
+    expect(parseResult(JSON.stringify(result))).toEqual(result);
+  });
+
+  it('is none where anything in it is wrong', () => {
+    const wrong = [
+      '',
+      '{"domain":"x"',
+      'null',
+      JSON.stringify({ ...GOOD, status: 'great' }),
+      JSON.stringify({ ...GOOD, reasons: ['toString'] }),
+      JSON.stringify({ ...GOOD, hosts: [{ host: 'x' }] }),
+      JSON.stringify({ ...GOOD, mx: true }),
+    ];
+    expect(wrong.map(parseResult)).toEqual(wrong.map(() => undefined));
+    fc.assert(fc.property(fc.json(), (text) => parseResult(text) === undefined));
+  });
+});
+
+describe('a list of domains', () => {
+  const read = (text: string) =>
+    readWorkList(
+      (async function* () {
+        for (const part of text.match(/[\s\S]{1,7}/gu) ?? []) yield Buffer.from(part);
+      })(),
+    );
+
+  it('has each domain once, in A-labels, from the first column that is one', async () => {
+    const text =
+      '\n# all\r\n1,Good.example,x\r\nbücher.example # ours\ngood.example.\n12;[192.0.2.1]\n  b.example\tc.example';
+    expect(await read(text)).toEqual({
+      domains: ['good.example', 'xn--bcher-kva.example', 'b.example'],
+      malformed: ['12;[192.0.2.1]'],
+      malformedCount: 1,
+    });
+  });
+
+  it('shows a few of the lines that have none, and counts all', async () => {
+    const { malformed, malformedCount } = await read(
+      Array.from({ length: 9 }, (_, i) => `line ${i}`).join('\n'),
+    );
+    expect([malformed.length, malformedCount]).toEqual([5, 9]);
+  });
+});
+
+describe('a summary', () => {
+  it('counts domains once for each reason, kind of record and provider', () => {
+    const counter = new SummaryCounter();
+    for (const each of [GOOD, BROKEN]) counter.add(each);
+    expect(counter.summary).toEqual({
+      domains: 2,
+      status: { dane: 1, partial: 0, none: 0, broken: 1, 'no-mail': 0, unclear: 0 },
+      reasons: [
+        { reason: 'host-bogus', domains: 1 },
+        { reason: 'no-tlsa', domains: 1 },
+      ],
+      records: [
+        { parameters: '3 1 1', domains: 1 },
+        { parameters: '2 1 1', domains: 1 },
+      ],
+      providers: [
+        { provider: 'provider.example', domains: 2, dane: 1, broken: 1 },
+        { provider: '[192.0.2.1]', domains: 1, dane: 0, broken: 1 },
+      ],
+      sts: 2,
+      tlsrpt: 0,
+    });
+  });
+});
+
+describe('a run', () => {
+  it('asks about so many at a time, and about all', async () => {
+    let underWay = 0;
+    let most = 0;
+    const results: string[] = [];
+    const domains = Array.from({ length: 20 }, (_, i) => `d${i}.example`);
+    await runSurvey({
+      domains,
+      atOnce: 4,
+      survey: async (domain) => {
+        most = Math.max(most, ++underWay);
+        await new Promise((resolve) => setImmediate(resolve));
+        underWay -= 1;
+        return { ...GOOD, domain };
+      },
+      onResult: ({ domain }) => void results.push(domain),
+      signal: new AbortController().signal,
+    });
+    expect([most, results.sort()]).toEqual([4, domains.sort()]);
+  });
+
+  it('ends with the first error, and not with those of an abort', async () => {
+    const stop = new AbortController();
+    const run = (signal: AbortSignal) =>
+      runSurvey({
+        domains: ['a.example', 'b.example'],
+        atOnce: 1,
+        survey: () => Promise.resolve(GOOD),
+        onResult: () => {
+          stop.abort();
+          throw new Error('disk full');
+        },
+        signal,
+      });
+    await expect(run(new AbortController().signal)).rejects.toThrow('disk full');
+    await expect(run(stop.signal)).resolves.toBeUndefined();
+  });
+});
+
+describe('mail servers', () => {
+  const server = { host: 'mx.example', address: '192.0.2.1', port: 25, level: 'dane' } as const;
+  const probe = (failureType: AddressProbe['failureType']): AddressProbe => ({
+    address: server.address,
+    policy: { level: 'dane', source: '' },
+    ok: failureType === null,
+    tls: null,
+    capabilities: [],
+    reply: null,
+    enhancedStatus: null,
+    reason: '',
+    failureType,
+    overlooked: [],
+  });
+
+  it.each<[what: string, failureType: AddressProbe['failureType'], sessions: number]>([
+    ['are asked once for all their domains', null, 1],
+    ['are asked once though they fail', 'certificate-not-trusted', 1],
+    ['are asked for each domain whose name is not in the certificate', 'certificate-host-mismatch', 3],
+  ])('%s, one after the other', async (_, failureType, sessions) => {
+    const { turn } = new ServersTurn({ atOnce: 1, pause: 1 });
+    let [opened, underWay, most] = [0, 0, 0];
+    const open = async (): Promise<AddressProbe> => {
+      opened += 1;
+      most = Math.max(most, ++underWay);
+      await settled();
+      underWay -= 1;
+      return probe(failureType);
+    };
+    const found = await Promise.all([turn(server, open), turn(server, open), turn(server, open)]);
+    expect([opened, most, found.map(({ ok }) => ok)]).toEqual([
+      sessions,
+      1,
+      found.map(() => failureType === null),
+    ]);
+  });
+});
+
+describe('name servers', () => {
+  it('get so many questions at a time, and none that was given up', async () => {
+    const answers: (() => void)[] = [];
+    const network: NetworkTransport = {
+      exchange: (query) => new Promise((resolve) => answers.push(() => resolve(query))),
+      close: async () => {},
+    };
+    const polite = politeTransport(2, network);
+    const at = (address: string) => ({ protocol: 'udp', address, port: 53 }) as const;
+    const givenUp = new AbortController();
+    const asked = [0, 1, 2, 3].map((i) =>
+      polite.exchange(Buffer.of(i), at('192.0.2.1'), i === 2 ? givenUp.signal : undefined),
+    );
+    const other = polite.exchange(Buffer.of(9), at('192.0.2.2'));
+    await settled();
+    expect(answers).toHaveLength(3);
+    givenUp.abort(new Error('enough'));
+    await expect(asked[2]).rejects.toThrow('enough');
+    answers.shift()?.();
+    await settled();
+    expect(answers).toHaveLength(3);
+    for (const answer of answers) answer();
+    expect(await Promise.all([asked[0], asked[1], asked[3], other])).toEqual(
+      [0, 1, 3, 9].map((i) => Buffer.of(i)),
+    );
+  });
+});
+
+describe('the progress', () => {
+  it('says how much, how fast and how long', () => {
+    let now = 0;
+    let written = '';
+    const stderr = { write: (text: string) => (written += text), isTTY: true, columns: 100 };
+    const io = {
+      stderr,
+      stdout: stderr,
+      stdin: (async function* () {})(),
+      env: {},
+      signal: new AbortController().signal,
+    };
+    const bar = new ProgressBar(io, 1200, 'domains', () => now);
+    for (let i = 0; i < 300; i++) {
+      now += 10;
+      bar.advance();
+    }
+    expect(written).toContain('[######..................] 25 %  300 of 1,200 domains, 100/s, 9 s left');
+    expect(bar.end()).toBe('300 domains in 3 s (100/s)');
+  });
+});
