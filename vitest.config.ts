@@ -19,7 +19,10 @@ export default defineConfig({
     maxWorkers: '100%',
     projects: [
       // Each package alone, beside its code.
-      { resolve: { alias }, test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },
+      {
+        resolve: { alias },
+        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], testTimeout: 60_000 },
+      },
       // Packages together, on the private Internet of the lab.
       {
         resolve: { alias },
