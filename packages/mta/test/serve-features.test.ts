@@ -208,6 +208,30 @@ describe('8-bit content (RFC 6152)', () => {
     expect(await relay.outcome(id)).toMatchObject({ event: 'bounced', enhancedStatus: '5.6.3' });
     expect(textOf(await relay.report(id))).toContain('Status: 5.6.3');
   });
+
+  it('comes back even to a sender whose own server takes none, as its header', async () => {
+    const mail = '<ann@plain.example> BODY=8BITMIME';
+    const { id } = await relay.send({ mail, rcpt: ['<you@plain.example>'], text });
+    const first = await relay.process.event(({ event, about }) => event === 'queued' && about === id);
+    expect(await relay.outcome(String(first['id']))).toMatchObject({
+      event: 'bounced',
+      enhancedStatus: '5.6.3',
+    });
+    const again = await relay.process.event(
+      ({ event, about }) => event === 'queued' && about === first['id'],
+    );
+    expect(await relay.outcome(String(again['id']))).toMatchObject({ event: 'delivered' });
+    const report =
+      relay
+        .at('mx.plain.example')
+        .map(textOf)
+        .find((each) => each.includes(id)) ?? '';
+    expect(report).toContain('Status: 5.6.3');
+    expect(report).toContain('Content-Type: text/rfc822-headers');
+    expect(report).toContain('Subject: eight');
+    expect(report).not.toContain('Früher');
+    expect(report).toMatch(/--=_[0-9a-z]{18}--\r\n$/u);
+  });
 });
 
 describe('what a sender wants to hear (RFC 3461)', () => {

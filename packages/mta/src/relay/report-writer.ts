@@ -4,6 +4,7 @@ import type { Dkim } from '../dkim/dkim.js';
 import { signMessage } from '../dkim/sign-message.js';
 import { makeDsns } from '../dsn/dsn.js';
 import { actionOfHandover } from '../dsn/dsn-due.js';
+import { needsSevenBits, sevenBitReport } from '../dsn/seven-bit-report.js';
 import type { Claim, NewMessage } from '../queue/queue.js';
 import { makeQueueId } from '../queue/queue-id.js';
 import type { Report } from './settlement.js';
@@ -24,9 +25,18 @@ export type ReportWriter = (
 ) => Promise<readonly NewMessage[]>;
 
 export function reportWriter({ hostname, clock, random, dkim }: ReportWriterOptions): ReportWriter {
-  return async ({ id, envelope }, reports, body) => {
+  const reportAgain: ReportWriter = async (claim, reports, body) => {
+    const outcomes = reports.map(({ outcome }) => outcome);
+    const octets = needsSevenBits(claim, outcomes) ? await body() : undefined;
+    if (octets === undefined) return [];
+    const now = clock();
+    const again = sevenBitReport(claim, octets, { id: makeQueueId(now, random), now });
+    return again === undefined ? [] : [await signMessage(again, dkim)];
+  };
+  return async (claim, reports, body) => {
+    const { id, envelope } = claim;
     // Nobody is told of the null sender's messages (RFC 3461 section 5.2), and most of success is not asked for.
-    if (envelope.from === '') return [];
+    if (envelope.from === '') return await reportAgain(claim, reports, body);
     const recipients = reports.flatMap(({ recipient, outcome, action, expired, willRetryUntil }) => {
       const told = action === 'delivered' ? actionOfHandover(outcome) : action;
       return told === undefined ? [] : [{ recipient, action: told, outcome, expired, willRetryUntil }];
