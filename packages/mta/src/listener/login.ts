@@ -1,8 +1,10 @@
 /** AUTH PLAIN (RFC 4616) and AUTH LOGIN: what the client said, against the users of the configuration. */
 import type { SMTPServerAuthentication } from 'smtp-server';
 import type { SmtpAnswer } from '../acceptance/submission.js';
+import { wordsOf } from '../words-of.js';
 import { BAD_LOGIN, LOGIN_BUSY, LOGIN_THROTTLED } from './answers.js';
 import { clientKey } from './network.js';
+import type { PasswordChecker } from './password.js';
 import type { RelayState } from './relay-state.js';
 
 /** RFC 4954 section 4: nothing but the alphabet, and padding only at the end. */
@@ -13,8 +15,9 @@ export type LoginOutcome =
   | { readonly status: 'right'; readonly user: string }
   | { readonly status: 'refused'; readonly answer: SmtpAnswer };
 
+/** Never rejects: nobody would hear it. */
 export async function checkLogin(
-  relay: RelayState,
+  relay: Pick<RelayState, 'throttle' | 'log'> & { readonly passwords: Pick<PasswordChecker, 'check'> },
   client: string,
   auth: SMTPServerAuthentication,
 ): Promise<LoginOutcome> {
@@ -22,7 +25,11 @@ export async function checkLogin(
   if (!relay.throttle.begin(key)) return { status: 'refused', answer: LOGIN_THROTTLED };
   const said = identityOf(auth);
   if (said === undefined) return { status: 'refused', answer: BAD_LOGIN };
-  const result = await relay.passwords.check(said.user, said.password);
+  const result = await relay.passwords.check(said.user, said.password).catch((error: unknown) => {
+    // No memory for it, as things are: nobody's fault but ours.
+    relay.log.problem(`a password could not be checked: ${wordsOf(error)}`);
+    return 'busy' as const;
+  });
   switch (result) {
     case 'right':
       relay.throttle.takeBack(key);

@@ -38,6 +38,10 @@ describe('a hash', () => {
     ['another algorithm', '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b0dWRWJTmaaJObG'],
     ['more memory than a relay can spare', `$scrypt$ln=20,r=16,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`],
     ['endless work', `$scrypt$ln=15,r=8,p=99$${'A'.repeat(22)}$${'A'.repeat(43)}`],
+    [
+      'more than RFC 7914 section 2 has for its blocks',
+      `$scrypt$ln=16,r=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`,
+    ],
     ['no cost', `$scrypt$ln=0,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`],
     ['padding', `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}==$${'A'.repeat(43)}=`],
   ])('%s is none', async (_, stored) => {

@@ -61,7 +61,8 @@ function parseHash(stored: string): PasswordHash | undefined {
   const [, ln = '', r = '', p = ''] = PARAMETERS.exec(costs) ?? [];
   const parameters = { ln: Number(ln), r: Number(r), p: Number(p) };
   if (parameters.ln < 1 || parameters.r < 1 || parameters.p < 1 || parameters.p > MAX_P) return undefined;
-  if (memoryOf(parameters) > MAX_MEMORY) return undefined;
+  // RFC 7914 section 2: N is less than 2^(128 * r / 8).
+  if (parameters.ln >= 16 * parameters.r || memoryOf(parameters) > MAX_MEMORY) return undefined;
   return { ...parameters, salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') };
 }
 
