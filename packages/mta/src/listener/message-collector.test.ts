@@ -94,6 +94,14 @@ describe('a message on its way into memory', () => {
     expect(budget.taken).toBe(100_000);
   });
 
+  it('is given up where the machine has less of it than the budget, and ends nothing else', async () => {
+    const budget = new OctetBudget(2 ** 60);
+    const collector = new MessageCollector(budget, 2 ** 60);
+    expect(collector.prepare(2 ** 55, noPatience)).toBeUndefined();
+    expect(collector.state).toBe('no-room');
+    expect(budget.taken).toBe(0);
+  });
+
   it('keeps no memory that is granted when its connection has ended', async () => {
     const budget = new OctetBudget(100_000);
     budget.take(100_000);

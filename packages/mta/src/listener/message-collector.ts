@@ -44,13 +44,13 @@ export class MessageCollector implements OctetSink {
     const wanted = Math.max(needed, Math.min(this.#limit, Math.max(FIRST_OCTETS, this.#octets.length * 2)));
     const more = wanted - this.#octets.length;
     if (this.#budget.take(more)) {
-      this.#grow(wanted);
+      this.#grow(wanted, more);
       return undefined;
     }
     return this.#budget.wait(more, patience()).then((granted) => {
       if (!granted) return this.#abandon('no-room');
       // The connection may have ended while this one waited.
-      if (this.#state === 'open') this.#grow(wanted);
+      if (this.#state === 'open') this.#grow(wanted, more);
       else this.#budget.give(more);
     });
   }
@@ -77,9 +77,17 @@ export class MessageCollector implements OctetSink {
     if (this.#state === 'open') this.#state = 'no-room';
   }
 
-  #grow(capacity: number): void {
-    // Not from Node's pool, whose slabs live as long as any piece of them.
-    const grown = Buffer.allocUnsafeSlow(capacity);
+  #grow(capacity: number, taken: number): void {
+    let grown: Buffer<ArrayBuffer>;
+    try {
+      // Not from Node's pool, whose slabs live as long as any piece of them.
+      grown = Buffer.allocUnsafeSlow(capacity);
+    } catch {
+      // The machine has less memory than the budget; the message is put off, and the others go on.
+      this.#budget.give(taken);
+      this.#abandon('no-room');
+      return;
+    }
     grown.set(this.#octets.subarray(0, this.#length));
     this.#octets = grown;
   }
