@@ -118,6 +118,17 @@ describe('the configuration of the relay', () => {
       'from 64KiB to 200MiB',
     ],
     ['fewer recipients than RFC 5321 section 4.5.3.1.8 has', '[clients]\nrecipients = 99', 'from 100 to'],
+    ["reports in nobody's name", '[tls_reports]\nenabled = true', 'tls_reports.organization: is missing'],
+    [
+      'reports from nowhere',
+      '[tls_reports]\nenabled = true\norganization = "Us"',
+      'tls_reports.contact: is missing',
+    ],
+    [
+      'reports from what is no address',
+      '[tls_reports]\ncontact = "tls at example.org"',
+      'line 2: tls_reports.contact: "tls at example.org" is no address for reports: it has no domain',
+    ],
     [
       'an address twice',
       '[[listen]]\naddress = "127.0.0.1:25"\n[[listen]]\naddress = "127.0.0.1:25"',

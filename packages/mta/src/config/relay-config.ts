@@ -22,6 +22,7 @@ import { type ConnectionDefaults, connectionDefaults, descriptorLimit } from './
 import { type HttpConfig, readHttpConfig } from './http-config.js';
 import { type MaildropConfig, maildropOf } from './maildrop-config.js';
 import type { Table } from './table.js';
+import { readTlsReportsConfig, type TlsReportsConfig } from './tls-reports-config.js';
 
 export interface RelayConfig {
   /** The name that we greet with and that EHLO says; it stands in Received fields and reports. */
@@ -113,13 +114,6 @@ export interface DnsConfig {
   readonly port: number | undefined;
 }
 
-export interface TlsReportsConfig {
-  readonly enabled: boolean;
-  readonly organization: string | undefined;
-  readonly contact: string | undefined;
-  readonly from: string | undefined;
-}
-
 export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -167,7 +161,7 @@ export function readRelayConfig(table: Table, descriptors = descriptorLimit()): 
     delivery,
     dns: dnsOf(table.table('dns')),
     sts: stsOf(table.table('sts')),
-    tlsReports: tlsReportsOf(table.table('tls_reports')),
+    tlsReports: readTlsReportsConfig(table.table('tls_reports')),
     http: readHttpConfig(table.table('http')),
     log: logOf(table.table('log')),
   };
@@ -373,17 +367,6 @@ function stsOf(table: Table): RelayConfig['sts'] {
     enabled: table.boolean('enabled') ?? true,
     port: table.integer('port', 1, 65_535) ?? 443,
     webRoots: table.string('web_roots'),
-  };
-  table.end();
-  return config;
-}
-
-function tlsReportsOf(table: Table): TlsReportsConfig {
-  const config = {
-    enabled: table.boolean('enabled') ?? false,
-    organization: table.string('organization'),
-    contact: table.string('contact'),
-    from: table.string('from'),
   };
   table.end();
   return config;

@@ -53,11 +53,6 @@ describe('the files of a configuration', () => {
       `${POSTGRES}password_file = "DIR/none"`,
       /^error \| queue \| ENOENT/u,
     ],
-    [
-      "reports in nobody's name",
-      '[tls_reports]\nenabled = true',
-      /^error \| tls_reports \| needs "organization"/u,
-    ],
   ])('are looked at before the relay starts: %s', async (_, toml, expected) => {
     expect(await findings(toml)).toEqual([expect.stringMatching(expected)]);
   });

@@ -13,7 +13,7 @@ type Add = (level: SetupFinding['level'], about: string, words: string) => void;
 
 /** @param file the configuration; undefined where there is none */
 export async function checkFiles(config: Config, file: string | undefined, add: Add): Promise<void> {
-  const { tls, http, queue, tlsReports } = config.relay;
+  const { tls, http, queue } = config.relay;
   await attempt('dkim', add, async () => {
     const { keys, warnings } = await loadDkimKeys(config.dkim);
     for (const words of warnings) add('warning', 'dkim', words);
@@ -32,9 +32,6 @@ export async function checkFiles(config: Config, file: string | undefined, add: 
   if (passwordFile !== undefined) {
     await attempt('queue', add, () => access(passwordFile, constants.R_OK));
     await checkMode(passwordFile, add);
-  }
-  if (tlsReports.enabled && (tlsReports.organization === undefined || tlsReports.contact === undefined)) {
-    add('error', 'tls_reports', 'needs "organization" and "contact": they stand in every report');
   }
   if (file !== undefined && hasSecrets(config)) await checkMode(file, add);
 }
