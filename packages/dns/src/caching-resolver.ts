@@ -36,6 +36,13 @@ export interface CachedResolver extends Resolver {
   loadCache(dump: string): number;
 }
 
+/** What is told of a look-up to whoever counts them. */
+export interface LookupTold {
+  readonly status: Lookup['status'];
+  /** Nobody had to be asked, not even by another look-up of the same that was under way. */
+  readonly cached: boolean;
+}
+
 export interface CachingParts extends Strictness {
   readonly source: Source;
   /** Milliseconds since the epoch. */
@@ -45,6 +52,7 @@ export interface CachingParts extends Strictness {
   readonly maxCacheOctets?: number;
   /** File in which the anchors are kept up to date (RFC 5011). */
   readonly anchorState?: string;
+  readonly onLookup?: (told: LookupTold) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -78,9 +86,18 @@ export class CachingResolver implements CachedResolver {
     if (options?.explain === true) return untilAborted(this.#explained(name, type), signal);
     const key = cacheKey(name, type);
     const known = this.#cache.get(key);
-    if (known !== undefined) return Promise.resolve(known);
-    const lookup = this.#shared(key, name, type);
-    return untilAborted(lookup, signal);
+    if (known !== undefined) {
+      this.#parts.onLookup?.({ status: known.status, cached: true });
+      return Promise.resolve(known);
+    }
+    const lookup = untilAborted(this.#shared(key, name, type), signal);
+    return this.#parts.onLookup === undefined ? lookup : this.#told(lookup);
+  }
+
+  async #told(answer: Promise<Lookup>): Promise<Lookup> {
+    const lookup = await answer;
+    this.#parts.onLookup?.({ status: lookup.status, cached: false });
+    return lookup;
   }
 
   async #explained(nameText: string, typeText: string): Promise<Lookup> {

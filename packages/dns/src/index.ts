@@ -1,7 +1,7 @@
 /** @danelaw/dns: asks DNS a question and says how far the answer can be trusted. */
 export { formatBase32hex } from './base32hex.js';
 export type { CacheCounters } from './cache.js';
-export type { CachedResolver } from './caching-resolver.js';
+export type { CachedResolver, LookupTold } from './caching-resolver.js';
 export * from './lookup.js';
 export { parseRecordText } from './master-file.js';
 export {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { LookupTold } from './caching-resolver.js';
 import { parseRecords } from './master-file.js';
 import { encodeMessage, type Message, parseMessage, type ResourceRecord } from './message.js';
 import { createResolver } from './resolver.js';
@@ -148,6 +149,26 @@ describe('every resolver', () => {
     await Promise.all(lookups);
     await resolver.resolve('x.EXAMPLE', 'A');
     expect(asked).toHaveLength(1);
+  });
+
+  it('tells of each look-up that was answered, and whether the cache had it', async () => {
+    const told: LookupTold[] = [];
+    const { transport } = scripted(({ questions: [question] }) =>
+      `${question?.name}`.startsWith('x.') ? answer() : { rcode: 2 },
+    );
+    const onLookup = (each: LookupTold) => told.push(each);
+    const resolver = createResolver({ upstream: '127.0.0.1', trust: 'ad', transport, onLookup });
+    await Promise.all([resolver.resolve('x.example', 'A'), resolver.resolve('x.example', 'A')]);
+    await resolver.resolve('x.example', 'A');
+    await resolver.resolve('broken.example', 'A');
+    await expect(resolver.resolve('x.example', 'NONE')).rejects.toThrow(TypeError);
+    await expect(resolver.resolve('y.example', 'A', { signal: AbortSignal.abort() })).rejects.toThrow();
+    expect(told).toEqual([
+      { status: 'secure', cached: false },
+      { status: 'secure', cached: false },
+      { status: 'secure', cached: true },
+      { status: 'indeterminate', cached: false },
+    ]);
   });
 
   it('asks again after a failure', async () => {

@@ -1,7 +1,7 @@
 /** The resolver that everything above uses, made from options: one question in, one of four states out. */
 
 import { isIP } from 'node:net';
-import { type CachedResolver, CachingResolver } from './caching-resolver.js';
+import { type CachedResolver, CachingResolver, type LookupTold } from './caching-resolver.js';
 import { forwardingSource, requireLoopback, upstreamServers } from './forwarding.js';
 import { createIterator } from './iterate.js';
 import { Name } from './name.js';
@@ -28,6 +28,8 @@ export interface ResolverOptions {
   readonly fallback?: readonly string[];
   /** Hears, once each time it changes, that another way than the system's resolvers is used, or that there is none. */
   readonly onNotice?: (notice: Notice) => void;
+  /** Hears of each look-up that was answered, for whoever counts; those that were given up are not told. */
+  readonly onLookup?: (told: LookupTold) => void;
   /** The resolv.conf(5) that names the system's resolvers. */
   readonly resolvConf?: string;
   /** DS or DNSKEY records in presentation format; the root's built-in ones where absent. */
@@ -83,6 +85,7 @@ export function createResolver(options: ResolverOptions = {}): CachedResolver {
     trust,
     strict: options.strict,
     ...cache,
+    ...(options.onLookup === undefined ? {} : { onLookup: options.onLookup }),
     close: async () => network?.close(),
   });
 }

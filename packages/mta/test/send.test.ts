@@ -121,6 +121,7 @@ describe('danelaw send', () => {
           policy: { level: 'dane', source: expect.any(String) },
           connection: 'new',
           tls,
+          handshake: expect.any(Number),
           // What a server says about recipients stands with these.
           reply: null,
           stage: null,

@@ -77,6 +77,13 @@ describe('a relay that is watched', () => {
     ]) {
       expect(lines).toContain(line);
     }
+    // The bounce goes to a server that has had a message: over a connection that is there, or a new one.
+    const full = seriesOf(text, 'danelaw_tls_handshake_seconds_count{kind="full"}');
+    expect(full).toBe(seriesOf(text, 'danelaw_connections_total{origin="new"}'));
+    expect(seriesOf(text, 'danelaw_tls_handshake_seconds_sum{kind="full"}')).toBeGreaterThan(0);
+    // MX, A, AAAA and TLSA of two domains, in whichever threads; and the MX records of the third.
+    expect(seriesOf(text, 'danelaw_dns_lookups_total{status="secure",source="network"}')).toBeGreaterThan(6);
+    expect(seriesOf(text, 'danelaw_queue_messages_by_age{age="5m"}')).toBe(1);
     expect(text).toContain('process_cpu_seconds_total');
     expect(text).not.toMatch(/\.example|watched@|127\.0\.0/u);
   });
@@ -99,6 +106,11 @@ describe('a relay that is watched', () => {
     expect(await relay.end('SIGTERM')).toBe(0);
   });
 });
+
+function seriesOf(text: string, series: string): number | undefined {
+  const line = text.split('\n').find((each) => each.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
 
 async function freePort(): Promise<number> {
   const server = createServer();

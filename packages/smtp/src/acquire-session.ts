@@ -139,7 +139,7 @@ async function openResuming(options: SessionOptions, kept: Resumption | undefine
 
 function notConnected(fault: SmtpFault): OpenedSession {
   const ends = { sourceAddress: null, ehloName: null };
-  return { status: 'failed', fault, tls: null, failures: [], ends, origin: null };
+  return { status: 'failed', fault, tls: null, failures: [], ends, origin: null, handshake: null };
 }
 
 /** Not the server's fault: others of our own messages had all the connections that it may have. */

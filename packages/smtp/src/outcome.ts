@@ -73,6 +73,11 @@ export interface Attempt {
   readonly connection: ConnectionOrigin | null;
   /** What *this* destination's policy says of the TLS session, on a shared connection too. */
   readonly tls: TlsFacts | null;
+  /**
+   * Milliseconds that its TLS handshake took, full or resumed as `connection` says; null where there was none: in
+   * clear text, on a shared connection, or because it failed.
+   */
+  readonly handshake: number | null;
   /** The step that failed; null where the attempt was skipped or completed. */
   readonly stage: Stage | null;
   readonly reply: string | null;

@@ -97,6 +97,30 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session under %s', (maxTls) =>
   });
 });
 
+describe('an attempt', () => {
+  const took = async (sender: Sender): Promise<unknown[]> =>
+    (await sender.send('example.org')).attempts.map(({ connection, handshake }) => [
+      connection,
+      handshake === null ? null : handshake > 0 && handshake < 60_000,
+    ]);
+
+  it('tells how long its handshake took, full or resumed, and whatever came of it', async () => {
+    const sender = await start(oneHost([tlsaRecord(other, 3)]));
+    expect(await took(sender)).toEqual([['new', true]]);
+    sender.publish(SIGNED);
+    expect(await took(sender)).toEqual([['new', true]]);
+    expect(await took(sender)).toEqual([['resumed', true]]);
+  });
+
+  it('has no handshake on a shared connection, or where it failed', async () => {
+    const sharing = await startSender(SIGNED, {}, {});
+    expect(await took(sharing)).toEqual([['new', true]]);
+    expect(await took(sharing)).toEqual([['shared', null]]);
+    const breaking = await start(SIGNED, { handshake: 'garbage' });
+    expect(await took(breaking)).toEqual([['new', null]]);
+  });
+});
+
 const leafRecord = (usage: 2 | 3): string => formatTlsa(tlsaFor(leaf, usage));
 
 describe('a session is not offered', () => {

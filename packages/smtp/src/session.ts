@@ -58,6 +58,8 @@ export interface Session {
   readonly overlooked: readonly JudgedFailure[];
   readonly ends: Ends;
   readonly origin: ConnectionOrigin;
+  /** Milliseconds of the TLS handshake; null in clear text, and where an earlier message paid for it. */
+  readonly handshake: number | null;
 }
 
 /** Who was at the two ends of a connection, as far as it came. */
@@ -86,6 +88,8 @@ export interface FailedSession {
   readonly ends: Ends;
   /** Null where nobody was connected to. */
   readonly origin: ConnectionOrigin | null;
+  /** Milliseconds of the TLS handshake; null where none was completed. */
+  readonly handshake: number | null;
 }
 
 type OpenSession = Extract<OpenedSession, { status: 'open' }>;
@@ -93,7 +97,7 @@ type OpenSession = Extract<OpenedSession, { status: 'open' }>;
 /** What a policy says of a channel, as the session that a message is sent in. */
 export function sessionOn(
   channel: Channel,
-  verdict: Pick<Session, 'tls' | 'notes' | 'overlooked' | 'origin'>,
+  verdict: Pick<Session, 'tls' | 'notes' | 'overlooked' | 'origin' | 'handshake'>,
 ): Session {
   const { connection, capabilities, ends } = channel;
   return { channel, connection, capabilities, ends, ...verdict };
@@ -106,6 +110,7 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
   let failures: readonly JudgedFailure[] = [];
   let ends: Ends = { sourceAddress: null, ehloName: null };
   let origin: ConnectionOrigin | null = null;
+  let handshake: number | null = null;
   try {
     connection = await Connection.open(options);
     origin = 'new';
@@ -122,6 +127,7 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
     const { rejected, overlooked, secured, resumed } = upgraded;
     tls = upgraded.tls;
     failures = upgraded.failures;
+    handshake = upgraded.handshake;
     origin = resumed ? 'resumed' : 'new';
     if (rejected !== undefined) throw rejected;
     // RFC 3207 section 4.2: what the server offers is asked anew; `clear` is not looked at again.
@@ -131,14 +137,15 @@ export async function openSession(options: SessionOptions): Promise<OpenedSessio
     if (options.login !== undefined) await logIn(connection, capabilities, options.login);
     const facts = { connection, capabilities, ends, secured, clearCause: undefined, resumed };
     const channel = new Channel(facts);
-    return { status: 'open', session: sessionOn(channel, { tls, notes: [], overlooked, origin }) };
+    const verdict = { tls, notes: [], overlooked, origin, handshake };
+    return { status: 'open', session: sessionOn(channel, verdict) };
   } catch (error) {
     if (!(error instanceof SmtpFault)) {
       connection?.destroy();
       throw error;
     }
     leave(connection, error);
-    return { status: 'failed', fault: error, tls, failures, ends, origin };
+    return { status: 'failed', fault: error, tls, failures, ends, origin, handshake };
   }
 }
 
@@ -149,7 +156,7 @@ function inClear(
   ends: Ends,
 ): OpenSession {
   const facts = { connection, capabilities, ends, secured: null, clearCause: cause, resumed: false };
-  const verdict = { tls: null, notes, overlooked, origin: 'new' } as const;
+  const verdict = { tls: null, notes, overlooked, origin: 'new', handshake: null } as const;
   return { status: 'open', session: sessionOn(new Channel(facts), verdict) };
 }
 

@@ -25,17 +25,17 @@ export interface ShareOptions extends VerdictOptions {
 export function shareSession(channel: Channel, options: ShareOptions): Session | undefined {
   const { policy, requireTls = false } = options;
   const { secured, capabilities } = channel;
-  const origin = 'shared' as const;
+  const shared = { origin: 'shared', handshake: null } as const;
   if (secured === null) {
     if (requireTls || !isClearShareable(channel, policy)) return undefined;
     const notes = policy.level === 'may' ? [NOT_OFFERED] : [];
-    return sessionOn(channel, { tls: null, notes, overlooked: [], origin });
+    return sessionOn(channel, { tls: null, notes, overlooked: [], ...shared });
   }
   if (policy.level === 'none') return undefined;
   const { tls, rejected, overlooked } = verdictOn(secured, policy, options);
   if (rejected !== undefined) return undefined;
   if (requireTls && requireTlsFault(tls, capabilities) !== undefined) return undefined;
-  return sessionOn(channel, { tls, notes: [], overlooked, origin });
+  return sessionOn(channel, { tls, notes: [], overlooked, ...shared });
 }
 
 function isClearShareable({ clearCause }: Channel, policy: TlsPolicy): boolean {

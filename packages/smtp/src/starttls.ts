@@ -47,6 +47,8 @@ export interface UpgradeOptions {
 export interface Upgraded extends TlsVerdict {
   readonly secured: Secured;
   readonly resumed: boolean;
+  /** Milliseconds from our first octet of TLS to the end of the handshake. */
+  readonly handshake: number;
 }
 
 /**
@@ -62,6 +64,7 @@ export async function upgrade(connection: Connection, options: UpgradeOptions): 
     return rejected === undefined && overlooked.length === 0;
   });
   const plain = connection.detach();
+  const begun = performance.now();
   const socket = tlsConnect({
     socket: plain,
     secureContext: secureContext(handshakeProfile(policy)),
@@ -79,6 +82,7 @@ export async function upgrade(connection: Connection, options: UpgradeOptions): 
     signal: options.signal,
     deadline: options.deadline,
   });
+  const took = performance.now() - begun;
   // No await between here and the chain: it is taken once, and at once.
   const resumed = ticket !== undefined && socket.isSessionReused();
   const chain = resumed ? ticket.secured.chain : takeChain(socket);
@@ -94,7 +98,7 @@ export async function upgrade(connection: Connection, options: UpgradeOptions): 
     issued?.passOn((session) => resumption?.keep({ session, secured }, resumed ? ticket : undefined));
   }
   connection.attach(socket);
-  return { ...verdict, secured, resumed };
+  return { ...verdict, secured, resumed, handshake: took };
 }
 
 /** Tickets come whenever the server likes, before the end of the handshake (TLS 1.2) or after it (1.3). */

@@ -44,6 +44,7 @@ const attempt: Attempt = {
   address: '192.0.2.1',
   tlsa: { status: 'none', baseDomain: null, records: [], reason: 'there are none' },
   policy: { level: 'may', source: 'DANE does not apply' },
+  handshake: null,
   connection: 'new',
   tls,
   reply: null,

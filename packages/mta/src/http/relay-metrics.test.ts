@@ -5,6 +5,9 @@ import { SILENT } from '../log/relay-log.js';
 import type { DestinationState, QueueEntry } from '../queue/queue.js';
 import { RelayMetrics } from './relay-metrics.js';
 
+const NOW = 1_000_000_000;
+const HOUR = 3_600_000;
+
 const ATTEMPT: Attempt = {
   status: 'completed',
   domain: 'secret.example',
@@ -17,6 +20,7 @@ const ATTEMPT: Attempt = {
   policy: { level: 'dane', source: 'dane' },
   connection: 'shared',
   tls: null,
+  handshake: null,
   stage: null,
   reply: null,
   enhancedStatus: null,
@@ -38,12 +42,15 @@ const ENTRY: QueueEntry = {
     eightBit: false,
     utf8Header: false,
     tlsRequiredNo: false,
-    arrived: 40_000,
+    arrived: NOW - 60_000,
     origin: { kind: 'smtp' },
   },
   size: 10,
   recipients: [],
 };
+
+/** Beside that there is one that has just come. */
+const ARRIVALS = [NOW - 100 * HOUR, NOW - 25 * HOUR, NOW - 5 * HOUR, NOW - 2 * HOUR, NOW - HOUR / 2];
 
 async function* each<T>(...values: readonly T[]): AsyncGenerator<T> {
   yield* values;
@@ -53,11 +60,14 @@ function watched(entries: readonly QueueEntry[], down: readonly DestinationState
   const metrics = new RelayMetrics();
   metrics.watch({
     queue: {
-      counts: () => Promise.resolve({ messages: entries.length, recipients: 5, held: 2, octets: 99 }),
+      counts: () =>
+        Promise.resolve({ messages: entries.length + ARRIVALS.length, recipients: 5, held: 2, octets: 99 }),
       destinations: () => each(...down),
+      arrivedBefore: (times) =>
+        Promise.resolve(times.map((time) => ARRIVALS.filter((arrived) => arrived < time).length)),
       list: () => each(...entries),
     },
-    clock: () => 100_000,
+    clock: () => NOW,
     inFlight: () => 3,
   });
   return metrics;
@@ -70,7 +80,12 @@ describe('the metrics of the relay', () => {
     const down = { destination: 'secret.example', notBefore: 1, failures: 1, reason: 'down' };
     expect(await lines(watched([ENTRY], [down]))).toEqual(
       expect.arrayContaining([
-        'danelaw_queue_messages 1',
+        'danelaw_queue_messages 6',
+        'danelaw_queue_messages_by_age{age="5m"} 1',
+        'danelaw_queue_messages_by_age{age="1h"} 1',
+        'danelaw_queue_messages_by_age{age="4h"} 1',
+        'danelaw_queue_messages_by_age{age="1d"} 1',
+        'danelaw_queue_messages_by_age{age="older"} 2',
         'danelaw_queue_octets 99',
         'danelaw_queue_recipients{state="held"} 2',
         'danelaw_queue_recipients{state="queued"} 3',
@@ -80,6 +95,86 @@ describe('the metrics of the relay', () => {
       ]),
     );
     expect(await lines(watched([]))).toContain('danelaw_queue_oldest_seconds 0');
+  });
+
+  it('are looked up no more often than costs a twentieth of the time, however many ask', async () => {
+    let [looks, now] = [0, 0];
+    const metrics = new RelayMetrics(() => now);
+    metrics.watch({
+      queue: {
+        counts: async () => {
+          looks++;
+          now += 1000; // it takes a second
+          return { messages: looks, recipients: 0, held: 0, octets: 0 };
+        },
+        arrivedBefore: (times) => Promise.resolve(times.map(() => 0)),
+        destinations: () => each<DestinationState>(),
+        list: () => each<QueueEntry>(),
+      },
+      clock: () => NOW,
+      inFlight: () => looks,
+    });
+    await Promise.all([metrics.text(), metrics.text(), metrics.text()]);
+    expect(await lines(metrics)).toContain('danelaw_queue_messages 1');
+    now += 19_999;
+    expect(await lines(metrics)).toEqual(
+      expect.arrayContaining(['danelaw_queue_messages 1', 'danelaw_claims 1']),
+    );
+    now += 1;
+    expect(await lines(metrics)).toContain('danelaw_queue_messages 2');
+  });
+
+  it('try again at once where the queue could not be read', async () => {
+    const failing = new RelayMetrics();
+    failing.watch({
+      queue: {
+        counts: () => Promise.reject(new Error('the database is away')),
+        arrivedBefore: (times) => Promise.resolve(times.map(() => 0)),
+        destinations: () => each<DestinationState>(),
+        list: () => each<QueueEntry>(),
+      },
+      clock: () => NOW,
+      inFlight: () => 0,
+    });
+    await expect(failing.text()).rejects.toThrow('the database is away');
+    await expect(failing.text()).rejects.toThrow('the database is away');
+  });
+
+  it('sum up look-ups of all threads, by status and by whether the cache had the answer', async () => {
+    const metrics = new RelayMetrics();
+    metrics.lookups([
+      { status: 'secure', cached: false, count: 2 },
+      { status: 'secure', cached: true, count: 5 },
+    ]);
+    metrics.lookups([
+      { status: 'secure', cached: false, count: 1 },
+      { status: 'bogus', cached: false, count: 1 },
+    ]);
+    expect(await lines(metrics)).toEqual(
+      expect.arrayContaining([
+        'danelaw_dns_lookups_total{status="secure",source="network"} 3',
+        'danelaw_dns_lookups_total{status="secure",source="cache"} 5',
+        'danelaw_dns_lookups_total{status="bogus",source="network"} 1',
+      ]),
+    );
+  });
+
+  it('time handshakes, full and resumed ones apart, and count none where there was none', async () => {
+    const metrics = new RelayMetrics();
+    metrics.count([
+      { ...ATTEMPT, connection: 'new', handshake: 20 },
+      { ...ATTEMPT, connection: 'new', handshake: 40, status: 'failed' },
+      { ...ATTEMPT, connection: 'resumed', handshake: 4 },
+      { ...ATTEMPT, connection: 'shared', handshake: null },
+    ]);
+    expect(await lines(metrics)).toEqual(
+      expect.arrayContaining([
+        'danelaw_tls_handshake_seconds_bucket{le="0.025",kind="full"} 1',
+        'danelaw_tls_handshake_seconds_count{kind="full"} 2',
+        'danelaw_tls_handshake_seconds_sum{kind="resumed"} 0.004',
+        'danelaw_tls_handshake_seconds_count{kind="resumed"} 1',
+      ]),
+    );
   });
 
   it('count attempts, connections, failures, and each use of an exception or an audit', async () => {
@@ -201,8 +296,32 @@ describe('the metrics of the relay', () => {
       (line) => /^# TYPE (danelaw_\S+)/u.exec(line)?.[1] ?? [],
     );
     expect(told.sort()).toEqual(there.sort());
+  });
+
+  it('are all that the dashboard asks for, in a row for each thing that is watched', async () => {
     const dashboard = readFileSync(new URL('../../../../docs/grafana-danelaw.json', import.meta.url), 'utf8');
-    const asked = [...dashboard.matchAll(/danelaw_[a-z_]+/gu)].map(([name]) => name.replace(/_bucket$/u, ''));
-    expect(there).toEqual(expect.arrayContaining([...new Set(asked)]));
+    const { panels } = JSON.parse(dashboard);
+    const titles = panels.flatMap(({ type, title }: { type: string; title: string }) =>
+      type === 'row' ? [title] : [],
+    );
+    expect(titles).toEqual([
+      'Queue',
+      'Deliveries by protection',
+      'Deferrals',
+      'DNS',
+      'Handshakes',
+      'Latency',
+      'Process',
+    ]);
+    const there = (await lines(watched([]))).flatMap((line) => {
+      const [, name, kind] = /^# TYPE (\S+) (\S+)/u.exec(line) ?? [];
+      if (name === undefined) return [];
+      return kind === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name];
+    });
+    const asked = [...dashboard.matchAll(/\b(?:danelaw|process|nodejs)_[a-z0-9_]+/gu)].map(([name]) => name);
+    expect(asked.filter((name) => !there.includes(name))).toEqual([]);
+    // And whatever the relay tells of itself can be seen there.
+    const ours = there.filter((name) => name.startsWith('danelaw_') && !/_(?:count|sum)$/u.test(name));
+    expect(ours.filter((name) => !asked.includes(name))).toEqual([]);
   });
 });

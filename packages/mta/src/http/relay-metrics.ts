@@ -10,16 +10,34 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { ListenerLog } from '../listener/listener-log.js';
 import type { RelayLog } from '../log/relay-log.js';
 import type { Queue } from '../queue/queue.js';
+import type { LookupCount } from '../relay/lookup-tally.js';
 
 /** Seconds from arrival to delivery: from "at once" over the pauses between tries to the five days of the end. */
 const DELAYS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400, 432_000];
+
+/** Seconds of a TLS handshake: two round trips, from loopback to the other side of the world; then the slow ones. */
+const HANDSHAKES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Ages up to which messages are counted together, in milliseconds; four hours is when senders hear of a delay. */
+const AGES = [
+  { age: '5m', upTo: 300_000 },
+  { age: '1h', upTo: 3_600_000 },
+  { age: '4h', upTo: 14_400_000 },
+  { age: '1d', upTo: 86_400_000 },
+] as const;
+
+/**
+ * What was looked up holds for so many times as long as the looking took: however large the queue is and however
+ * many ask, looking takes no more than this share of the time.
+ */
+const SHARE = 20;
 
 const OUTCOMES = new Set(['delivered', 'deferred', 'bounced']);
 /** By what a server was authenticated. */
 const PROOFS = new Set<unknown>(['dane', 'pkix', 'fingerprint']);
 
 export interface Watched {
-  readonly queue: Pick<Queue, 'counts' | 'destinations' | 'list'>;
+  readonly queue: Pick<Queue, 'counts' | 'arrivedBefore' | 'destinations' | 'list'>;
   readonly clock: () => number;
   /** Claims under way. */
   readonly inFlight: () => number;
@@ -56,15 +74,35 @@ export class RelayMetrics {
   readonly #refused = this.#counter('refused_commands', 'Commands and connections of clients refused.', [
     'code',
   ]);
+  readonly #lookups = this.#counter('dns_lookups', 'DNS look-ups, by how far the answer can be trusted.', [
+    'status',
+    'source',
+  ]);
   readonly #delay: Histogram;
+  readonly #handshakes: Histogram;
+  /** Looks at what costs nothing. */
+  #now: () => void = () => {};
   /** Looks up what is not counted. */
   #look: () => Promise<void> = () => Promise.resolve();
+  #looking: Promise<void> | undefined;
+  readonly #monotonic: () => number;
+  /** By the monotonic clock. */
+  #holdsUntil = Number.NEGATIVE_INFINITY;
 
-  constructor() {
+  /** @param monotonic milliseconds since whenever */
+  constructor(monotonic: () => number = () => performance.now()) {
+    this.#monotonic = monotonic;
     this.#delay = new Histogram({
       name: 'danelaw_delivery_delay_seconds',
       help: 'From the arrival of a message to its delivery, for each recipient.',
       buckets: DELAYS,
+      registers: [this.#registry],
+    });
+    this.#handshakes = new Histogram({
+      name: 'danelaw_tls_handshake_seconds',
+      help: 'TLS handshakes with mail servers that were completed, whatever the verdict on the certificate.',
+      labelNames: ['kind'],
+      buckets: HANDSHAKES,
       registers: [this.#registry],
     });
   }
@@ -77,26 +115,40 @@ export class RelayMetrics {
     const octets = this.#gauge('queue_octets', 'Octets of the messages in the queue.');
     const recipients = this.#gauge('queue_recipients', 'Recipients in the queue.', ['state']);
     const age = this.#gauge('queue_oldest_seconds', 'Age of the oldest message in the queue.');
+    const ages = this.#gauge('queue_messages_by_age', 'Messages in the queue, by age.', ['age']);
     const down = this.#gauge('destinations_down', 'Destinations that are tried as one after a pause.');
+    this.#now = () => claims.set(inFlight());
     this.#look = async () => {
       const counts = await queue.counts();
-      claims.set(inFlight());
       messages.set(counts.messages);
       octets.set(counts.octets);
       recipients.set({ state: 'held' }, counts.held);
       recipients.set({ state: 'queued' }, counts.recipients - counts.held);
       age.set(await oldest(queue, clock()));
+      for (const [name, number] of await byAge(queue, clock(), counts.messages))
+        ages.set({ age: name }, number);
       down.set(await count(queue.destinations()));
     };
   }
 
   count(attempts: readonly Attempt[]): void {
-    for (const { status, policy, connection, failureType, overlooked, exceptions } of attempts) {
+    for (const attempt of attempts) {
+      const { status, policy, connection, failureType, overlooked, exceptions, handshake } = attempt;
       this.#attempts.inc({ status, policy: policy?.level ?? 'undecided' });
       if (connection !== null) this.#connections.inc({ origin: connection });
+      if (handshake !== null) {
+        const kind = connection === 'resumed' ? 'resumed' : 'full';
+        this.#handshakes.observe({ kind }, handshake / 1000);
+      }
       if (failureType !== null) this.#failures.inc({ type: failureType });
       for (const { failureType: type } of overlooked) this.#overlooked.inc({ type });
       for (const { kind, rule } of exceptions) this.#exceptions.inc({ kind, rule: String(rule) });
+    }
+  }
+
+  lookups(counts: readonly LookupCount[]): void {
+    for (const { status, cached, count } of counts) {
+      this.#lookups.inc({ status, source: cached ? 'cache' : 'network' }, count);
     }
   }
 
@@ -136,8 +188,22 @@ export class RelayMetrics {
 
   /** @throws (rejects) where the queue can't be read */
   async text(): Promise<string> {
-    await this.#look();
+    this.#now();
+    // Who comes while somebody looks, waits for him.
+    if (this.#monotonic() >= this.#holdsUntil) this.#looking ??= this.#lookOnce();
+    await this.#looking;
     return await this.#registry.metrics();
+  }
+
+  async #lookOnce(): Promise<void> {
+    const begun = this.#monotonic();
+    try {
+      await this.#look();
+      const ended = this.#monotonic();
+      this.#holdsUntil = ended + SHARE * (ended - begun);
+    } finally {
+      this.#looking = undefined;
+    }
   }
 
   #settled(event: string, fields: Readonly<Record<string, unknown>>): void {
@@ -164,6 +230,21 @@ export class RelayMetrics {
 async function oldest(queue: Watched['queue'], now: number): Promise<number> {
   for await (const { envelope } of queue.list({})) return Math.max(0, now - envelope.arrived) / 1000;
   return 0;
+}
+
+async function byAge(
+  queue: Watched['queue'],
+  now: number,
+  messages: number,
+): Promise<readonly (readonly [age: string, messages: number])[]> {
+  // Ascending times are descending ages.
+  const ages = [...AGES].reverse();
+  const before = await queue.arrivedBefore(ages.map(({ upTo }) => now - upTo));
+  const names = ['older', ...ages.map(({ age }) => age)];
+  return names.map((age, place) => {
+    const upTo = before[place] ?? messages;
+    return [age, Math.max(0, upTo - (before[place - 1] ?? 0))];
+  });
 }
 
 async function count(values: AsyncIterable<unknown>): Promise<number> {

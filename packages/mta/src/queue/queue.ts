@@ -270,6 +270,11 @@ export interface Queue {
    */
   change(filter: QueueFilter, action: QueueAction, now: number): Promise<number>;
   counts(): Promise<QueueCounts>;
+  /**
+   * How many messages of the queue arrived before each of these times, which ascend. An engine may be wrong by
+   * those of five minutes, if that spares it from looking at every message.
+   */
+  arrivedBefore(times: readonly number[]): Promise<readonly number[]>;
   /** Resolves when everything is durable and nothing is open. Claims are given back. */
   close(): Promise<void>;
 }

@@ -678,6 +678,28 @@ export function describeQueue(engine: string, makeStore: () => Promise<QueueStor
       expect(await queue.counts()).toEqual({ messages: 3, recipients: 5, held: 3, octets });
     });
 
+    it('knows how many messages arrived before a time, to within five minutes', async () => {
+      const HOUR = 60 * MINUTE;
+      const arrivals = [NOW - 30 * HOUR, NOW - 2 * HOUR, NOW - 2 * HOUR + 1, NOW];
+      for (const arrived of arrivals) {
+        await queue.add(message(['a@one.example', 'b@two.example'], { arrived }));
+      }
+      const times = [NOW - 24 * HOUR, NOW - HOUR, NOW - 6 * MINUTE, NOW + 6 * MINUTE];
+      expect(await queue.arrivedBefore(times)).toEqual([1, 3, 3, 4]);
+      const claim = await claimOne({ max: 1 });
+      await queue.settle(claim, { recipients: allDone(claim), followUps: [] });
+      // One of its recipients is still there.
+      expect(await queue.arrivedBefore(times)).toEqual([1, 3, 3, 4]);
+      await queue.change({ id: claim.id }, 'delete', NOW);
+      await queue.change({ arrivedAfter: NOW - 1 }, 'delete', NOW);
+      const left = arrivals.filter((arrived) => arrived !== claim.envelope.arrived && arrived !== NOW);
+      const expected = times.map((time) => left.filter((arrived) => arrived < time).length);
+      await reopen();
+      expect(await queue.arrivedBefore(times)).toEqual(expected);
+      await queue.change({}, 'delete', NOW);
+      expect(await queue.arrivedBefore(times)).toEqual([0, 0, 0, 0]);
+    });
+
     it('does not try what is held until it is released', async () => {
       await queue.add(message(['a@one.example', 'b@one.example']));
       expect(await queue.change({ to: 'a@one.example' }, 'hold', NOW)).toBe(1);

@@ -7,6 +7,7 @@ import { Roots } from '@danelaw/dane';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { type Admit, connectFrom, type Permit, type StsFinding, type StsSource } from '@danelaw/smtp';
 import { JobRunner } from './job-runner.js';
+import { LookupTally } from './lookup-tally.js';
 import type { FromThread, ToThread } from './thread-messages.js';
 import type { WorkerSettings } from './worker-settings.js';
 
@@ -16,6 +17,8 @@ class DeliveryThread {
   #resolver: Resolver;
   /** Runners of configurations before: they still have jobs that are extended, and stopped. */
   readonly #retired = new Set<JobRunner>();
+  readonly #lookups = new LookupTally();
+  #telling: NodeJS.Timeout | undefined;
   #requests = 0;
   readonly #permits = new Map<number, (permit: Permit) => void>();
   readonly #findings = new Map<number, (finding: StsFinding) => void>();
@@ -83,8 +86,10 @@ class DeliveryThread {
       const result = await this.#runner.deliver(job, durable);
       // What was not tried has no outcome that could become durable.
       if (result.status === 'untried') this.#durable.delete(number);
+      this.#tellLookups();
       this.#say({ kind: 'result', number, result });
     } catch (error) {
+      this.#tellLookups();
       // How far it went is not known: what is written down of it is waited for, too.
       this.#say({ kind: 'broken', number, reason: error instanceof Error ? error.message : String(error) });
     }
@@ -111,6 +116,10 @@ class DeliveryThread {
       ...settings.resolver,
       clock,
       onNotice: ({ text }) => this.#say({ kind: 'notice', text }),
+      onLookup: (told) => {
+        this.#lookups.add(told);
+        this.#telling ??= setTimeout(() => this.#tellLookups(), TELL_AFTER).unref();
+      },
     });
     const {
       credentials,
@@ -142,6 +151,13 @@ class DeliveryThread {
       clock,
     });
     return [resolver, runner];
+  }
+
+  /** Before the result of the job that they were for, so that only jobs that break off lose any. */
+  #tellLookups(): void {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    if (!this.#lookups.isEmpty) this.#say({ kind: 'lookups', counts: this.#lookups.take() });
   }
 
   readonly #admit: Admit = (target, signal) => {
@@ -197,6 +213,8 @@ class DeliveryThread {
   }
 }
 
+/** Milliseconds until look-ups are told of whose jobs take longer. */
+const TELL_AFTER = 1000;
 /** Milliseconds. */
 const CLOSE_AFTER = 60_000;
 

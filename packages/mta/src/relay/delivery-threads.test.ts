@@ -41,6 +41,10 @@ const ACTOR = `
     if (message.kind === 'end') process.exit(0);
     const { number, claim } = message.job ?? {};
     const destination = claim?.destination ?? '';
+    if (destination.startsWith('look')) {
+      say({ kind: 'lookups', counts: [{ status: 'secure', cached: false, count: 2 }] });
+      if (destination.startsWith('look-and-die')) throw new Error('I die of this');
+    }
     if (destination.startsWith('deadly')) throw new Error('I die of this');
     if (destination.startsWith('never')) return;
     if (destination.startsWith('admit')) {
@@ -86,6 +90,7 @@ function make(program: string, options: Partial<DeliveryThreadsOptions> = {}): D
     limits: new HostLimits({ perHost: 10, total: 10 }),
     sts: (domain) => Promise.resolve({ status: 'none', domain, reason: '', problems: [] }),
     log,
+    onLookups: () => {},
     entry: entry(program),
     ...options,
   });
@@ -141,6 +146,21 @@ const deaths = (): unknown[] => logged.flatMap(({ event, reason }) => (event ===
 const DOMAINS = Array.from({ length: 40 }, (_, i) => `d${i}.example`);
 
 describe('the threads that deliver', () => {
+  it('tell of look-ups, each once; what a thread told that died stays told', async () => {
+    let total = 0;
+    const onLookups: DeliveryThreadsOptions['onLookups'] = (counts) => {
+      for (const { count } of counts) total += count;
+    };
+    await make(ACTOR, { threads: 2, onLookups }).ready();
+    await Promise.all(['look.example', 'look.example.net', 'look.example.org'].map(ask));
+    expect(total).toBe(6);
+    await expect(threads.deliver(jobTo('look-and-die.example'), NEVER)).rejects.toThrow('I die of this');
+    expect(total).toBe(8);
+    await threads.ready();
+    await ask('look.example');
+    expect(total).toBe(10);
+  });
+
   it('share the destinations, and each destination has always the same one', async () => {
     await make(ACTOR, { threads: 3 }).ready();
     const once = await Promise.all(DOMAINS.map(ask));

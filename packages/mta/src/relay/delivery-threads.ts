@@ -10,6 +10,7 @@ import type { StsFinding } from '@danelaw/smtp';
 import type { RelayLog } from '../log/relay-log.js';
 import type { HostLimits, HostPermit } from './host-limits.js';
 import type { Deliverer, Job, JobResult } from './job.js';
+import type { LookupCount } from './lookup-tally.js';
 import { unstarted } from './own-outcomes.js';
 import type { FromThread, ToThread } from './thread-messages.js';
 import type { WorkerSettings } from './worker-settings.js';
@@ -21,6 +22,8 @@ export interface DeliveryThreadsOptions {
   /** Who knows MTA-STS policies. */
   readonly sts: (domain: string) => Promise<StsFinding>;
   readonly log: RelayLog;
+  /** Hears of the look-ups in all threads, some at a time. */
+  readonly onLookups: (counts: readonly LookupCount[]) => void;
   /** The program of a thread. */
   readonly entry?: URL;
 }
@@ -141,7 +144,7 @@ export class DeliveryThreads implements Deliverer {
   }
 
   #fill(place: Place): void {
-    const { limits, sts, log, entry = DELIVERY_THREAD } = this.#options;
+    const { limits, sts, log, onLookups, entry = DELIVERY_THREAD } = this.#options;
     const born = performance.now();
     const onDeath = (reason: string): void => {
       place.thread = undefined;
@@ -153,7 +156,7 @@ export class DeliveryThreads implements Deliverer {
       place.revival = setTimeout(() => this.#fill(place), pause).unref();
     };
     try {
-      place.thread = new Thread({ limits, sts, log, entry, settings: this.#settings }, onDeath);
+      place.thread = new Thread({ limits, sts, log, onLookups, entry, settings: this.#settings }, onDeath);
     } catch (error) {
       // The system has no room for another thread.
       onDeath(error instanceof Error ? error.message : String(error));
@@ -283,6 +286,9 @@ class Thread {
         return;
       case 'notice':
         this.#options.log.warn('resolver', { reason: message.text });
+        return;
+      case 'lookups':
+        this.#options.onLookups(message.counts);
         return;
       default:
         message satisfies never;

@@ -1,17 +1,28 @@
 /** The resolver of the main thread, which a reload replaces under those who hold it. */
-import { createResolver, type Lookup, type ResolveOptions, type Resolver } from '@danelaw/dns';
+import {
+  createResolver,
+  type Lookup,
+  type LookupTold,
+  type ResolveOptions,
+  type Resolver,
+} from '@danelaw/dns';
 import type { WorkerSettings } from './worker-settings.js';
 
 /** Milliseconds: look-ups that are under way end first. */
 const CLOSE_AFTER = 60_000;
 
+interface Hears {
+  readonly onNotice: (text: string) => void;
+  readonly onLookup: (told: LookupTold) => void;
+}
+
 export class LiveResolver implements Resolver {
-  readonly #onNotice: (text: string) => void;
+  readonly #hears: Hears;
   readonly #retired = new Map<Resolver, NodeJS.Timeout>();
   #current: Resolver;
 
-  constructor(options: WorkerSettings['resolver'], onNotice: (text: string) => void) {
-    this.#onNotice = onNotice;
+  constructor(options: WorkerSettings['resolver'], hears: Hears) {
+    this.#hears = hears;
     this.#current = this.#make(options);
   }
 
@@ -37,6 +48,7 @@ export class LiveResolver implements Resolver {
   }
 
   #make(options: WorkerSettings['resolver']): Resolver {
-    return createResolver({ ...options, onNotice: ({ text }) => this.#onNotice(text) });
+    const { onNotice, onLookup } = this.#hears;
+    return createResolver({ ...options, onNotice: ({ text }) => onNotice(text), onLookup });
   }
 }

@@ -84,7 +84,11 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const queue = await openQueue(relay, 'owner', (reason) => log.warn('queue', { reason }));
   opened.push(() => queue.close());
   await mkdir(relay.state, { recursive: true, mode: 0o700 });
-  const resolver = new LiveResolver(settings.resolver, (reason) => log.warn('resolver', { reason }));
+  const metrics = await openMetrics(relay);
+  const resolver = new LiveResolver(settings.resolver, {
+    onNotice: (reason) => log.warn('resolver', { reason }),
+    onLookup: (told) => metrics?.lookups([{ ...told, count: 1 }]),
+  });
   opened.push(() => resolver.close());
   const policies = new LivePolicies(
     () => openPolicies(relay, settings, clock, log),
@@ -100,12 +104,12 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     limits,
     sts: (domain) => policies.policyFor(domain, { resolver, now: clock(), signal: ended.signal }),
     log,
+    onLookups: (counts) => metrics?.lookups(counts),
   });
   opened.push(() => threads.end());
   const surroundings = { resolver, dkim, clock, log };
   const reports = new LiveReports(openReports(config, { ...surroundings, settings }), log);
   opened.push(() => reports.end());
-  const metrics = await openMetrics(relay);
   const past = await openPast(relay, clock, log);
   opened.push(async () => await past?.close());
   const known = past?.history.hearing(log) ?? log;

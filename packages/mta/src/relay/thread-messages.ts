@@ -2,6 +2,7 @@
 import type { StsFinding } from '@danelaw/smtp';
 import type { Ending } from './host-limits.js';
 import type { Job, JobResult } from './job.js';
+import type { LookupCount } from './lookup-tally.js';
 import type { WorkerSettings } from './worker-settings.js';
 
 export type ToThread =
@@ -35,4 +36,6 @@ export type FromThread =
   | { readonly kind: 'withdraw'; readonly request: number }
   | { readonly kind: 'release'; readonly request: number; readonly ending: Ending }
   | { readonly kind: 'sts'; readonly request: number; readonly domain: string }
-  | { readonly kind: 'notice'; readonly text: string };
+  | { readonly kind: 'notice'; readonly text: string }
+  /** Look-ups since the last such message. */
+  | { readonly kind: 'lookups'; readonly counts: readonly LookupCount[] };

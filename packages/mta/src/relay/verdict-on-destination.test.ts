@@ -27,6 +27,7 @@ const BASE: Attempt = {
   policy: { level: 'may', source: 'default' },
   connection: null,
   tls: null,
+  handshake: null,
   stage: 'connect',
   reply: null,
   enhancedStatus: '4.4.1',

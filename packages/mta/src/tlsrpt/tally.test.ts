@@ -34,6 +34,7 @@ const BASE: Attempt = {
   address: '192.0.2.1',
   tlsa: NONE,
   policy: { level: 'may', source: '' },
+  handshake: null,
   connection: 'new',
   tls,
   stage: null,

@@ -29,6 +29,7 @@ const attempt: Attempt = {
   tlsa: null,
   policy: { level: 'may', source: '' },
   connection: 'new',
+  handshake: null,
   tls: { protocol: 'TLSv1.3', cipher: '', serverName: null, authenticated: null, reason: '' },
   stage: null,
   reply: null,

@@ -12,6 +12,7 @@ import type {
   RecipientSettlement,
   Settled,
 } from '../queue.js';
+import { Arrivals } from './arrivals.js';
 import type { BodyPlace } from './body-file.js';
 import type { Draft } from './draft.js';
 import {
@@ -64,6 +65,7 @@ export class DuplicateMessageError extends Error {
 export class QueueChanges {
   readonly #draft: Draft;
   readonly #counts: { messages: number; recipients: number; held: number; octets: number };
+  readonly #arrivals = new Arrivals();
   /** Destinations whose earliest work may be another now. */
   readonly touched = new Set<string>();
   /** Files of which nothing is in the queue any more. */
@@ -100,6 +102,7 @@ export class QueueChanges {
     for (const [destination, work] of works) this.#setWork(id, destination, { envelope, place }, [], work);
     this.#joinFile(place);
     this.#counts.messages++;
+    this.#arrivals.add(envelope.arrived, 1);
     this.#counts.octets += place.size;
   }
 
@@ -166,6 +169,7 @@ export class QueueChanges {
   finish(): void {
     for (const destination of this.touched) this.#setHead(destination);
     this.#draft.put('state', 'counts', encodeCounts(this.#counts));
+    this.#arrivals.write(this.#draft);
     for (const file of [...this.emptied]) {
       if (this.#draft.get('files', file) !== undefined) this.emptied.delete(file);
       else this.#draft.put('spent', file, '');
@@ -202,10 +206,11 @@ export class QueueChanges {
     }
   }
 
-  #forgetWhenDone(id: string, { place }: MessageEntry): void {
+  #forgetWhenDone(id: string, { envelope, place }: MessageEntry): void {
     if (this.#draft.firstUnder('works', id) !== undefined) return;
     this.#draft.remove('messages', id);
     this.#counts.messages--;
+    this.#arrivals.add(envelope.arrived, -1);
     this.#counts.octets -= place.size;
     this.#leaveFile(place);
   }

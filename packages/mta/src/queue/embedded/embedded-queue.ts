@@ -26,6 +26,7 @@ import {
   type Slot,
 } from '../queue.js';
 import { mustBeMessage, mustBeSettlement } from './arguments.js';
+import { arrivedBefore } from './arrivals.js';
 import { BodyCache } from './body-cache.js';
 import type { BodyStore } from './body-store.js';
 import type { PlacedMessage } from './changes.js';
@@ -224,6 +225,11 @@ export class EmbeddedQueue implements Queue {
   async counts(): Promise<QueueCounts> {
     this.#parts.index.refresh();
     return decodeCounts(this.#parts.index.table('state').get('counts'));
+  }
+
+  async arrivedBefore(times: readonly number[]): Promise<readonly number[]> {
+    this.#parts.index.refresh();
+    return arrivedBefore(this.#parts.index.table('state'), times);
   }
 
   close(): Promise<void> {

@@ -12,6 +12,7 @@
  *     spent          body file                  -          nothing of it is in the queue; to be removed
  *     folders        folder of body files       -          where files may be that no message names yet
  *     state          name                       counts, epoch, next folder, changes
+ *     state          arrived time               messages that arrived within five minutes from then
  *
  * The order of keys is the order in which work is handed out, so that nobody walks over a million recipients to
  * find the one that is due. Times have a fixed number of digits, so that they sort as text.

@@ -184,6 +184,22 @@ const COUNTS: Statement = {
       (select count(*)::float8 as recipients, count(*) filter (where held)::float8 as held from recipient) r`,
 };
 
+/** The number of messages between each two times: what is before the first has number 0. */
+const BY_ARRIVAL: Statement = {
+  name: '',
+  text: `select width_bucket(arrived, $1::float8[]) as bucket, count(*)::float8 as messages
+    from message group by 1`,
+};
+
+/** Reads the index of the arrivals: a third of a second, with a million messages. */
+export async function countBefore(session: Session, times: readonly number[]): Promise<readonly number[]> {
+  await session.query(ANY_PLAN, []);
+  const rows = await session.query<{ bucket: number; messages: number }>(BY_ARRIVAL, [times]);
+  return times.map((_, place) =>
+    rows.filter(({ bucket }) => bucket <= place).reduce((sum, { messages }) => sum + messages, 0),
+  );
+}
+
 /** Reads all of both tables: a second, with a million recipients. */
 export async function count(session: Session): Promise<QueueCounts> {
   await session.query(ANY_PLAN, []);

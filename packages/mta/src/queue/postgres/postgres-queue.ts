@@ -38,7 +38,7 @@ import { claim, glance } from './claim.js';
 import { Database, PATIENCE, type Session, type Statement, type Value, writerName } from './database.js';
 import { FORGET_STATE, give, KNOWN, type KnownRow, SET_STATE, SWEEP, stateValues } from './destination.js';
 import { isCorruption } from './failure.js';
-import { changePage, count, findPage, type Place, readEntry, START } from './find.js';
+import { changePage, count, countBefore, findPage, type Place, readEntry, START } from './find.js';
 import { GroupCommit } from './group-commit.js';
 import { keep } from './keep.js';
 import { Leases, RENEW } from './lease.js';
@@ -331,6 +331,11 @@ class PostgresQueue implements Queue {
   async counts(): Promise<QueueCounts> {
     this.#mustBeOpen();
     return this.#look(count);
+  }
+
+  async arrivedBefore(times: readonly number[]): Promise<readonly number[]> {
+    this.#mustBeOpen();
+    return this.#look((session) => countBefore(session, times));
   }
 
   close(): Promise<void> {
