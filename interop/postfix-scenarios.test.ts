@@ -18,7 +18,11 @@ import {
   startInternet,
 } from '@danelaw/lab';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import { type DemoOptions, type DemoRow, runDemo } from '../packages/mta/src/cli/demo-run.js';
+import {
+  type DeliveredRow,
+  type DeliverOptions,
+  deliverScenarios,
+} from '../packages/mta/test/deliver-scenarios.js';
 import { makeFolder, removeFolder } from './folder.js';
 import { startIteratingUnbound } from './iterating-unbound.js';
 import { withNeighbours } from './neighbours.js';
@@ -41,7 +45,7 @@ withNeighbours('every scenario of the lab', () => {
   const open: (() => Promise<void>)[] = [];
   let internet: Internet;
   const fates = new Map<Level, ReadonlyMap<string, Fate>>();
-  const ours = new Map<Level | 'ad', readonly DemoRow[]>();
+  const ours = new Map<Level | 'ad', readonly DeliveredRow[]>();
 
   beforeAll(async () => {
     const folder = await makeFolder('scenarios');
@@ -84,19 +88,22 @@ withNeighbours('every scenario of the lab', () => {
   }
 
   /** As `danelaw demo` does, but that everybody is at the ports of the Internet. */
-  async function sendOurs(options: DemoOptions, trust: 'validate' | 'ad' = 'validate'): Promise<DemoRow[]> {
+  async function sendOurs(
+    options: DeliverOptions,
+    trust: 'validate' | 'ad' = 'validate',
+  ): Promise<DeliveredRow[]> {
     const { rootHints, trustAnchors } = internet;
     const resolver = createResolver(
       trust === 'ad' ? { upstream: RESOLVER, trust } : { upstream: 'iterate', rootHints, trustAnchors },
     );
     try {
-      return await runDemo(internet, new AbortController().signal, { ...options, resolver });
+      return await deliverScenarios(internet, new AbortController().signal, { ...options, resolver });
     } finally {
       await resolver.close();
     }
   }
 
-  const oursOf = (domain: string, run: Level | 'ad'): DemoRow => {
+  const oursOf = (domain: string, run: Level | 'ad'): DeliveredRow => {
     const row = ours.get(run)?.find(({ scenario }) => scenario.domain === domain);
     if (row === undefined) throw new Error(`nothing was sent to ${domain}`);
     return row;

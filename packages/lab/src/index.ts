@@ -55,6 +55,7 @@ export type { Nsec3Options } from './nsec3-chain.js';
 export { RecursiveFace, type RecursiveOptions } from './recursive.js';
 export {
   type Authenticated,
+  type Evidence,
   type Expected,
   type ExpectedDelivery,
   type ExpectedRefusal,

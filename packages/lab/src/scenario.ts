@@ -104,6 +104,18 @@ export interface ExpectedRefusal {
   readonly status: 'deferred' | 'failed';
   /** Which rule stops it, for people. */
   readonly because: string;
+  /** How a sender that obeys that rule tells of it; not looked at where it is left out. */
+  readonly evidence?: Evidence;
+}
+
+/** What a sender says of a message that it did not deliver. */
+export interface Evidence {
+  /** RFC 3463. */
+  readonly enhancedStatus: string;
+  /** The result type of RFC 8460 section 4.3; null where a TLS report would not mention it. */
+  readonly failure: string | null;
+  /** The step of the session that failed; null where there was no session, or nothing of it failed. */
+  readonly stage: string | null;
 }
 
 /**

@@ -56,6 +56,7 @@ async function start(options: Partial<DeliveryThreadsOptions> = {}): Promise<voi
     limits,
     sts: () => NEVER_FOUND,
     log: SILENT,
+    onLookups: () => {},
     entry: ENTRY,
     ...options,
   });

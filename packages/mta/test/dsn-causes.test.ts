@@ -4,8 +4,8 @@
  */
 import { type Internet, SCENARIOS, STS_SCENARIOS, startInternet } from '@danelaw/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DemoRow, runDemo } from '../src/cli/demo-run.js';
 import { type Cause, causeOf } from '../src/dsn/cause.js';
+import { type DeliveredRow, deliverScenarios } from './deliver-scenarios.js';
 
 const CAUSES: Readonly<Record<string, Cause>> = {
   'swapped-certificate.example': 'dane',
@@ -35,10 +35,10 @@ const CAUSES: Readonly<Record<string, Cause>> = {
 const scenarios = [...SCENARIOS, ...STS_SCENARIOS].filter(({ domain }) => domain in CAUSES);
 
 let internet: Internet;
-let rows: DemoRow[];
+let rows: DeliveredRow[];
 beforeAll(async () => {
   internet = await startInternet(scenarios);
-  rows = await runDemo(internet, new AbortController().signal);
+  rows = await deliverScenarios(internet, new AbortController().signal);
 });
 afterAll(() => internet.close());
 

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Internet, STS_SCENARIOS, startInternet } from '@danelaw/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DemoRow, runDemo } from '../src/cli/demo-run.js';
+import { type DeliveredRow, deliverScenarios } from './deliver-scenarios.js';
 import { dnsOptions, run } from './program.js';
 
 let internet: Internet;
 let directory: string;
 let options: string[];
-let rows: DemoRow[];
+let rows: DeliveredRow[];
 
 beforeAll(async () => {
   internet = await startInternet(STS_SCENARIOS);
@@ -23,7 +23,7 @@ beforeAll(async () => {
   await writeFile(roots, internet.web?.roots.join('\n') ?? '');
   options = [...dnsOptions(internet, anchor), '--smtp-port', String(internet.smtpPort), '--timeout', '5'];
   options.push('--web-roots', roots, '--sts-port', String(internet.web?.port));
-  rows = await runDemo(internet, new AbortController().signal);
+  rows = await deliverScenarios(internet, new AbortController().signal);
 });
 
 afterAll(async () => {

@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { createResolver, isAnswered } from '@danelaw/dns';
 import { type Internet, SCENARIOS, type Scenario, STS_SCENARIOS, startInternet } from '@danelaw/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runDemo } from '../src/cli/demo-run.js';
 import { keyRecordText } from '../src/dkim/key-record.js';
 import { verifyDkim } from '../src/testing/dkim-verifier.js';
 import type { DayCounters } from '../src/tlsrpt/counters.js';
@@ -17,6 +16,7 @@ import { findReports } from '../src/tlsrpt/report-input.js';
 import { readReport } from '../src/tlsrpt/report-reader.js';
 import { State } from '../src/tlsrpt/state.js';
 import { TlsReports } from '../src/tlsrpt/tls-reports.js';
+import { deliverScenarios } from './deliver-scenarios.js';
 import { dnsOptions, run } from './program.js';
 
 const KEY = generateKeyPairSync('ed25519').privateKey;
@@ -98,7 +98,7 @@ beforeAll(async () => {
 
   const state = join(directory, 'counted');
   const reports = new TlsReports({ state, clock: () => today });
-  for (const { delivery } of await runDemo(internet, new AbortController().signal)) {
+  for (const { delivery } of await deliverScenarios(internet, new AbortController().signal)) {
     reports.count(delivery.attempts, { unrouted: delivery.unrouted });
   }
   await reports.close();

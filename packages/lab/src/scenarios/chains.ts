@@ -2,6 +2,7 @@
 import type { AuthoritySpec, CertificateSpec, TlsaSpec } from '../mail-habits.js';
 import type { Scenario } from '../scenario.js';
 import { AUTHORITIES, authenticated, deferred, oneHost } from './one-host.js';
+import type { Refusal } from './refusals.js';
 
 interface Chain {
   readonly certificate?: CertificateSpec;
@@ -14,7 +15,7 @@ interface Chain {
 
 const ROOT: TlsaSpec = { parameters: '2 0 1', of: 'Root' };
 
-function chain(domain: string, spec: Chain, because?: string): Scenario {
+function chain(domain: string, spec: Chain, because?: Refusal): Scenario {
   const {
     certificate = {},
     authorities = AUTHORITIES,

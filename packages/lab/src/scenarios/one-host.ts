@@ -1,5 +1,6 @@
 /** The commonest shape of a scenario: a domain with one MX host, `mx`, in its own zone. */
 import type { HostSpec, Scenario, ZoneSpec } from '../scenario.js';
+import { REFUSALS, type Refusal } from './refusals.js';
 
 export interface OneHost extends Pick<ZoneSpec, 'signing' | 'habits' | 'withoutDs'> {
   readonly host: HostSpec;
@@ -36,12 +37,12 @@ export function unauthenticated(
   return { status: 'delivered', host: `mx.${domain}`, mx, tls };
 }
 
-export function deferred(because: string): Scenario['expected'] {
-  return { status: 'deferred', because };
+export function deferred(because: Refusal): Scenario['expected'] {
+  return { status: 'deferred', because, evidence: REFUSALS[because] };
 }
 
-export function failed(because: string): Scenario['expected'] {
-  return { status: 'failed', because };
+export function failed(because: Refusal): Scenario['expected'] {
+  return { status: 'failed', because, evidence: REFUSALS[because] };
 }
 
 /** A hosting company's certification authorities. */

@@ -1,16 +1,35 @@
 /**
- * Did a delivery come to what RFC 7672 asks for? Judged from both ends: by what danelaw says, and by what the
- * mail servers of the lab saw. A sender that only claims to have refused is found out.
+ * Did a delivery come to what RFC 7672 asks for, and for the right reason? Judged from both ends: by what danelaw
+ * says, and by what the mail servers of the lab saw. A sender that only claims to have refused is found out, and so
+ * is one that refused by chance.
  */
 import type {
   CommandRecord,
+  Evidence,
   Expected,
   ExpectedDelivery,
   MailServer,
   ReceivedMessage,
   Scenario,
 } from '@danelaw/lab';
-import type { Delivery, RecipientOutcome, TlsFacts } from '@danelaw/smtp';
+import type { OutcomeStatus } from '@danelaw/smtp';
+
+/** What danelaw says of one message, whichever way it tells: by the log of the relay, or as `send` does. */
+export interface Came extends Omit<Evidence, 'enhancedStatus'> {
+  readonly enhancedStatus: string | null;
+  readonly status: OutcomeStatus;
+  readonly host: string | null;
+  readonly address: string | null;
+  readonly mx: 'secure' | 'insecure' | null;
+  /** No scenario has fingerprints: they differ from everything that is expected. */
+  readonly tls: ExpectedDelivery['tls'] | 'fingerprint';
+}
+
+/**
+ * Who stands between: a relay adds a Received field, and reports failures to the sender; but where it did not take the
+ * message (`refusal`), its client knows.
+ */
+export type Through = 'nobody' | 'relay' | 'refusal';
 
 export interface JudgeInput {
   readonly scenario: Scenario;
@@ -19,7 +38,9 @@ export interface JudgeInput {
   readonly recipient: string;
   /** The message as it was sent, with CRLF line ends. */
   readonly octets: Uint8Array;
-  readonly delivery: Delivery;
+  /** Undefined where nothing became of it. */
+  readonly came: Came | undefined;
+  readonly through: Through;
   /** All servers of the lab, by host name; their records must be complete. */
   readonly servers: ReadonlyMap<string, ServerRecord>;
 }
@@ -28,31 +49,34 @@ export type ServerRecord = Pick<MailServer, 'host' | 'addresses' | 'tlsa' | 'rec
 
 /** @returns what is not as it should be, a sentence each; nothing where all is well */
 export function judge(input: JudgeInput): string[] {
-  const { expected, delivery, recipient, servers } = input;
-  const outcome = delivery.recipients.find((each) => each.recipient === recipient);
-  if (outcome === undefined) return [`there is no outcome for ${recipient}`];
+  const { expected, came, recipient, servers } = input;
+  if (came === undefined) return [`nothing became of the message to ${recipient}`];
   return [
-    ...wrongOutcome(expected, outcome, servers),
-    ...wrongArrivals(input, outcome),
+    ...wrongOutcome(expected, came, servers),
+    ...wrongArrivals(input, came),
     ...sentInClear(input),
+    ...unreported(input),
   ];
 }
 
-function wrongOutcome(
-  expected: Expected,
-  outcome: RecipientOutcome,
-  servers: JudgeInput['servers'],
-): string[] {
-  if (outcome.status !== expected.status) return [`${outcome.status}, and should be ${expected.status}`];
+function wrongOutcome(expected: Expected, came: Came, servers: JudgeInput['servers']): string[] {
+  if (came.status !== expected.status) return [`${came.status}, and should be ${expected.status}`];
   switch (expected.status) {
     case 'deferred':
-    case 'failed':
-      return [];
+    case 'failed': {
+      const { evidence } = expected;
+      if (evidence === undefined) return [];
+      return [
+        ...differs('enhanced status', came.enhancedStatus, evidence.enhancedStatus),
+        ...differs('failure type', came.failure, evidence.failure),
+        ...differs('step that failed', came.stage, evidence.stage),
+      ];
+    }
     case 'delivered':
       return [
-        ...differs('host', outcome.host, expectedHost(expected, servers)),
-        ...differs('MX', outcome.mx, expected.mx),
-        ...differs('TLS', tlsText(outcome.tls), expectedTlsText(expected.tls)),
+        ...differs('host', came.host, expectedHost(expected, servers)),
+        ...differs('MX', came.mx, expected.mx),
+        ...differs('TLS', tlsText(came.tls), tlsText(expected.tls)),
       ];
     default: {
       const never: never = expected;
@@ -61,8 +85,8 @@ function wrongOutcome(
   }
 }
 
-function differs(what: string, is: string | null, should: string): string[] {
-  return is === should ? [] : [`the ${what} is ${is}, and should be ${should}`];
+function differs(what: string, is: string | null, should: string | null): string[] {
+  return is === should ? [] : [`the ${what} is ${is ?? 'none'}, and should be ${should ?? 'none'}`];
 }
 
 /** The address of a host in the place of `{address HOST}`. */
@@ -71,17 +95,7 @@ function expectedHost({ host }: ExpectedDelivery, servers: JudgeInput['servers']
   return named === undefined ? host : (servers.get(named)?.addresses[0] ?? host);
 }
 
-function tlsText(tls: TlsFacts | null): string {
-  if (tls === null) return 'none';
-  if (tls.authenticated === null) return 'unauthenticated';
-  if (tls.authenticated.by === 'pkix') return 'trusted';
-  // No scenario has fingerprints: they differ from everything that is expected.
-  if (tls.authenticated.by === 'fingerprint') return 'authenticated by a fingerprint';
-  const [usage, selector, matchingType] = tls.authenticated.record.split(' ');
-  return `authenticated by ${usage} ${selector} ${matchingType} of ${tls.authenticated.baseDomain}`;
-}
-
-function expectedTlsText(tls: ExpectedDelivery['tls']): string {
+function tlsText(tls: Came['tls']): string {
   return typeof tls === 'string' ? tls : `authenticated by ${tls.by} of ${tls.baseDomain}`;
 }
 
@@ -89,10 +103,8 @@ function expectedTlsText(tls: ExpectedDelivery['tls']): string {
  * A delivered message lies at the server that danelaw names, once, octet for octet; a refused one lies
  * nowhere.
  */
-function wrongArrivals(
-  { expected, recipient, octets, servers }: JudgeInput,
-  outcome: RecipientOutcome,
-): string[] {
+function wrongArrivals(input: JudgeInput, came: Came): string[] {
+  const { expected, recipient, servers } = input;
   const arrived: { server: ServerRecord; message: ReceivedMessage }[] = [];
   for (const server of servers.values()) {
     for (const message of server.received.messages) {
@@ -107,13 +119,39 @@ function wrongArrivals(
   }
   // By its address: where the MX host is an alias, the server has another name.
   return arrived.flatMap(({ server, message }) => [
-    ...(server.addresses.includes(outcome.address ?? '')
+    ...(server.addresses.includes(came.address ?? '')
       ? []
       : [`it arrived at ${server.host}, which nobody said`]),
-    ...(Buffer.compare(message.content, octets) === 0
-      ? []
-      : [`the message arrived changed at ${server.host}`]),
+    ...(isUnchanged(message.content, input) ? [] : [`the message arrived changed at ${server.host}`]),
   ]);
+}
+
+/** One field, which may be folded (RFC 5321 section 4.4). */
+const RECEIVED = /^Received: [^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*$/u;
+
+function isUnchanged(content: Uint8Array, { octets, through }: JudgeInput): boolean {
+  const added = content.length - octets.length;
+  if (added < 0 || Buffer.compare(content.subarray(added), octets) !== 0) return false;
+  const words = Buffer.from(content.subarray(0, added)).toString('latin1');
+  return through === 'nobody' ? words === '' : RECEIVED.test(words);
+}
+
+/** Whoever sent what failed for good hears of it (RFC 5321 section 6.1), and nobody else of anything. */
+function unreported({ expected, recipient, servers, through }: JudgeInput): string[] {
+  if (through === 'nobody') return [];
+  const about = `Final-Recipient: rfc822; ${recipient}\r\n`.toLowerCase();
+  const reports = [...servers.values()].flatMap(({ received }) =>
+    received.messages.filter(
+      ({ from, accepted, content }) =>
+        accepted && from === '' && Buffer.from(content).toString('latin1').toLowerCase().includes(about),
+    ),
+  );
+  const shouldBe = expected.status === 'failed' && through === 'relay' ? 1 : 0;
+  return reports.length === shouldBe
+    ? []
+    : [
+        `its sender was told ${reports.length} times that it failed, and should have been told ${shouldBe} times`,
+      ];
 }
 
 const ENVELOPE = /^(?:MAIL|RCPT|DATA|BDAT)\b/i;

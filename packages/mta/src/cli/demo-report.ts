@@ -1,8 +1,10 @@
 /** The table of the demonstration: domain, outcome, and what was proved or which rule stopped it. */
 import type { Internet } from '@danelaw/lab';
-import type { Delivery, RecipientOutcome } from '@danelaw/smtp';
-import { statusPaint, verdictSentence } from './delivery-report.js';
+import { statusPaint } from './delivery-report.js';
 import type { LabFiles } from './demo-files.js';
+import type { Came } from './demo-judge.js';
+import { DEMO_SENDER } from './demo-message.js';
+import type { DemoRelay } from './demo-relay.js';
 import type { DemoRow } from './demo-run.js';
 import { printable } from './printable.js';
 import { type Palette, wrap } from './terminal.js';
@@ -23,16 +25,18 @@ export function describeDemo({ rows, seconds, verbose }: DemoTable, paint: Palet
   const header = [...names, 'what was proved, or which rule stopped it'].join('  ');
   const line = paint.faint('-'.repeat(width));
   const table = rows.flatMap((row) => describeRow(row, columns, verbose, paint));
-  return [paint.strong(header), line, ...table, line, summaryOf(rows, seconds, paint)];
+  return [paint.strong(header), line, ...table, line, ...summaryOf(rows, seconds, paint, width)];
 }
 
-function summaryOf(rows: readonly DemoRow[], seconds: number, paint: Palette): string {
-  const count = (status: string) => rows.filter((row) => outcomeOf(row)?.status === status).length;
+function summaryOf(rows: readonly DemoRow[], seconds: number, paint: Palette, width: number): string[] {
+  const count = (event: string) => rows.filter(({ story }) => story?.outcome.event === event).length;
   const faulty = rows.filter(({ faults }) => faults.length > 0).length;
-  const counts = `${count('delivered')} delivered, ${count('deferred')} deferred, ${count('failed')} failed`;
+  const events = ['delivered', 'deferred', 'bounced', 'refused'];
+  const counts = events.map((event) => `${count(event)} ${event}`).join(', ');
+  const time = seconds.toFixed(1);
   return faulty === 0
-    ? paint.good(`${counts}: all as RFC 7672 asks, and the mail servers agree (${seconds.toFixed(1)} s).`)
-    : paint.bad(`${counts}: ${faulty} of ${rows.length} not as they should be.`);
+    ? wrap(`${counts}: all as RFC 7672 asks, and the mail servers agree (${time} s).`, width).map(paint.good)
+    : wrap(`${counts}: ${faulty} of ${rows.length} not as they should be.`, width).map(paint.bad);
 }
 
 interface Columns {
@@ -42,104 +46,137 @@ interface Columns {
 }
 
 function describeRow(row: DemoRow, columns: Columns, verbose: boolean, paint: Palette): string[] {
-  const { scenario, delivery, faults } = row;
-  const outcome = outcomeOf(row);
-  const status = outcome?.status ?? 'failed';
-  const word = statusPaint(status, paint)(status.padEnd(STATUS_WIDTH));
+  const { scenario, story, came, faults } = row;
+  const word = story?.outcome.event ?? 'nothing';
+  const status = statusPaint(came?.status ?? 'failed', paint)(word.padEnd(STATUS_WIDTH));
   const { indent, width } = columns;
   const below = (text: string) => wrap(printable(text), width - indent.length).map((each) => indent + each);
-  const [first = '', ...rest] = below(outcome === undefined ? 'no outcome' : shortWords(row, outcome));
+  const [first = '', ...rest] = below(came === undefined ? 'see below' : shortWords(row, came));
   const mark = faults.length === 0 ? ' ' : paint.bad('!');
-  const full =
-    outcome !== undefined && (verbose || faults.length > 0) ? below(verdictSentence(outcome, delivery)) : [];
+  const full = verbose || faults.length > 0 ? fullWords(row).flatMap(below) : [];
   return [
-    `${mark} ${scenario.domain.padEnd(columns.domain)}  ${word}  ${first.slice(indent.length)}`,
+    `${mark} ${scenario.domain.padEnd(columns.domain)}  ${status}  ${first.slice(indent.length)}`,
     ...rest,
     ...full.map(paint.faint),
     ...faults.flatMap((fault) => below(`WRONG: ${fault}`)).map(paint.bad),
   ];
 }
 
-function outcomeOf({ delivery, recipient }: DemoRow): RecipientOutcome | undefined {
-  return delivery.recipients.find((each) => each.recipient === recipient);
+/** As the log of the relay has it: each step, and the outcome. */
+function fullWords({ story }: DemoRow): string[] {
+  if (story === undefined) return [];
+  const reasons = [...story.steps, story.outcome].map(({ event, reason }) => `${event}: ${String(reason)}`);
+  return [...new Set(reasons)];
 }
 
 /**
  * What danelaw says was proved; for a refusal that was judged right, the rule in the words of the scenario.
  */
-function shortWords({ scenario, faults, delivery }: DemoRow, outcome: RecipientOutcome): string {
-  if (outcome.status === 'delivered') return provedWords(outcome, delivery);
-  const { expected, rule } = scenario;
+function shortWords({ scenario, expected, faults, story }: DemoRow, came: Came): string {
+  if (came.status === 'delivered') return provedWords(came, whyNotMore(scenario, story));
   return expected.status === 'delivered' || faults.length > 0
     ? 'see below'
-    : `${expected.because} (${rule.replace(' section ', ' §')})`;
+    : `${expected.because} (${scenario.rule.replace(' section ', ' §')})`;
 }
 
-function provedWords({ tls, mx, host, address }: RecipientOutcome, { attempts }: Delivery): string {
-  const decisive = attempts.find((attempt) => attempt.host === host && attempt.address === address);
-  const why = decisive?.tlsa?.status === 'unusable' ? 'only unusable TLSA records' : 'no secure TLSA records';
-  if (tls === null) return `clear text: ${why}, and no TLS`;
-  if (tls.authenticated === null) return `TLS, not authenticated: ${why}`;
-  if (tls.authenticated.by !== 'dane') return `authenticated by ${tls.authenticated.by}`;
-  const [usage, selector, matchingType] = tls.authenticated.record.split(' ');
-  const kind = tls.authenticated.usage === 3 ? 'DANE-EE' : 'DANE-TA';
-  return (
-    `${kind} ${usage} ${selector} ${matchingType}, ` +
-    `${mx === 'secure' ? 'signed MX' : 'but unsigned MX: the host, not the domain'}`
-  );
+function provedWords({ tls, mx }: Came, why: string): string {
+  switch (tls) {
+    case 'none':
+      return `clear text: ${why}, and no TLS`;
+    case 'unauthenticated':
+      return `TLS, not authenticated: ${why}`;
+    case 'trusted':
+      return 'authenticated by a public authority, as MTA-STS asks';
+    case 'fingerprint':
+      return 'authenticated by a fingerprint';
+    default: {
+      const kind = tls.by.startsWith('3 ') ? 'DANE-EE' : 'DANE-TA';
+      const how = mx === 'secure' ? 'signed MX' : 'but unsigned MX: the host, not the domain';
+      return `${kind} ${tls.by}, ${how}`;
+    }
+  }
+}
+
+function whyNotMore({ local }: DemoRow['scenario'], story: DemoRow['story']): string {
+  if (local?.audit !== undefined) return 'local policy only audits';
+  if (local?.level === 'may') return 'local policy asks for no more';
+  const policy = story?.steps.findLast(({ event }) => event === 'tls')?.['policy'];
+  return policy === 'encrypt' ? 'only unusable TLSA records' : 'no secure TLSA records';
 }
 
 /** What a person needs to go on alone. */
-export function describeLab(internet: Internet, files: LabFiles): string[] {
+export function describeLab(internet: Internet, relay: DemoRelay, files: LabFiles): string[] {
   const options = labOptions(internet, files).join(' ');
   const [first] = internet.scenarios;
   const domain = first?.domain ?? 'example';
+  const smtp = `${relay.smtp.host}:${relay.smtp.port}`;
   return [
-    'The private Internet goes on until you press Ctrl-C. Try in another terminal:',
+    'The relay and the private Internet go on until you press Ctrl-C.',
+    '',
+    `  page         ${pageOf(relay)}`,
+    `  metrics      ${pageOf(relay)}metrics`,
+    `  SMTP         ${smtp}`,
+    '',
+    'Send through the relay, in another terminal, and look what becomes of it:',
+    '',
+    `  danelaw sendmail --relay ${smtp} -f ${DEMO_SENDER} you@${domain} \\`,
+    `    < ${files.message}`,
+    `  swaks --server ${smtp} --from ${DEMO_SENDER} --to you@${domain}`,
+    `  danelaw queue list --config ${files.config}`,
+    '',
+    'Or ask, and send, without it:',
     '',
     `  LAB="${options}"`,
     `  danelaw check $LAB --smtp-port ${internet.smtpPort} ${domain}`,
-    `  danelaw send $LAB --smtp-port ${internet.smtpPort} -f me@home.example -t you@${domain} \\`,
+    `  danelaw send $LAB --smtp-port ${internet.smtpPort} -f ${DEMO_SENDER} -t you@${domain} \\`,
     `    ${files.message}`,
     `  danelaw resolve $LAB _${internet.smtpPort}._tcp.mx.${domain} TLSA`,
     '',
     `Name servers: port ${internet.dnsPort} (root hints: ${files.rootHints})`,
-    `Local rules that some domains are about: --config ${files.config}`,
+    `Configuration of the relay, with local rules that some domains are about: ${files.config}`,
   ];
 }
+
+const pageOf = ({ http }: DemoRelay): string => `http://${http.host}:${http.port}/`;
 
 function labOptions({ resolver }: Internet, { trustAnchor }: LabFiles): string[] {
   return ['--resolver', `${resolver.address}#${resolver.port}`, '--trust-anchor', trustAnchor];
 }
 
+/** @param kept what goes on; undefined where nothing does */
 export function demoJson(
   rows: readonly DemoRow[],
   internet: Internet,
-  files: LabFiles | undefined,
+  kept: { readonly relay: DemoRelay; readonly files: LabFiles } | undefined,
 ): Record<string, unknown> {
   const { resolver, dnsPort, smtpPort } = internet;
   return {
     ok: rows.every(({ faults }) => faults.length === 0),
-    domains: rows.map(({ scenario, recipient, delivery, faults }) => ({
+    domains: rows.map(({ scenario, expected, story, came, faults }) => ({
       domain: scenario.domain,
       shows: scenario.shows,
       rule: scenario.rule,
-      expected: scenario.expected,
-      outcome: delivery.recipients.find((each) => each.recipient === recipient) ?? null,
-      attempts: delivery.attempts,
+      expected,
+      came: came ?? null,
+      outcome: story?.outcome ?? null,
+      steps: story?.steps ?? [],
       faults,
     })),
+    relay:
+      kept === undefined
+        ? null
+        : { smtp: kept.relay.smtp, page: pageOf(kept.relay), metrics: `${pageOf(kept.relay)}metrics` },
     lab:
-      files === undefined
+      kept === undefined
         ? null
         : {
             resolver: `${resolver.address}#${resolver.port}`,
             dnsPort,
             smtpPort,
-            trustAnchor: files.trustAnchor,
-            rootHints: files.rootHints,
-            config: files.config,
-            message: files.message,
+            trustAnchor: kept.files.trustAnchor,
+            rootHints: kept.files.rootHints,
+            config: kept.files.config,
+            message: kept.files.message,
           },
   };
 }

@@ -1,10 +1,11 @@
 /**
- * `danelaw demo`: a private Internet in this process, one message to each of its domains, and a table that is
- * checked.
+ * `danelaw demo`: a private Internet in this process, a relay in another one in front of it, one message to each of
+ * its domains through that relay, and a table that is checked.
  */
-import { type Internet, LabError, SCENARIOS, startInternet } from '@danelaw/lab';
+import { type Internet, LabError, SCENARIOS, STS_SCENARIOS, startInternet } from '@danelaw/lab';
 import type { Command } from 'commander';
-import { type LabFiles, removeLabFiles, writeLabFiles } from './demo-files.js';
+import { removeLabFiles, writeLabFiles } from './demo-files.js';
+import { HOME } from './demo-message.js';
 import { demoJson, describeDemo, describeLab } from './demo-report.js';
 import { runDemo } from './demo-run.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
@@ -19,33 +20,32 @@ interface DemoOptions {
   readonly verbose?: true;
 }
 
-const DESCRIPTION = `Starts a private Internet on this machine's loopback addresses: a signed root, top-level
-domains, name servers and
-mail servers, good ones, broken ones and attacked ones. Sends one message to each domain as "danelaw send"
-does, and
-shows what came of it: what was proved, or which rule stopped it. Each outcome is compared with the one that
-RFC 7672
-asks for, and with what the mail servers received. Nothing leaves this machine, and no privileges are
-needed.`;
+const DESCRIPTION = `Starts a private Internet on this machine's loopback addresses - a signed root, top-level
+domains, name servers and mail servers, good ones, broken ones and attacked ones - and a relay ("danelaw serve")
+with a queue of its own in front of it. Hands one message for each domain to the relay over SMTP, and shows what
+came of its first try: what was proved, or which rule stopped it. Each outcome is compared with the one that RFC
+7672 asks for, with the reason that should have led to it, and with what the mail servers received. Nothing leaves
+this machine, and no privileges are needed.`;
 
 const EXAMPLES = `
 Examples:
   $ danelaw demo
   $ danelaw demo --keep
   ...
-  The private Internet goes on until you press Ctrl-C. Try in another terminal:
+  The relay and the private Internet go on until you press Ctrl-C.
 
-    LAB="--resolver 127.0.0.1#40123 --trust-anchor /tmp/danelaw-Xy1/root.ds"
-    danelaw check $LAB --smtp-port 40125 good-3-1-1.example
+    page         http://127.0.0.1:40127/
+    metrics      http://127.0.0.1:40127/metrics
+    SMTP         127.0.0.1:40126
 
 Exit codes: 0 every outcome is as it should be
-            69 one is not, or the private Internet could not be started`;
+            69 one is not, or the private Internet or its relay could not be started`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
     .description(prose(DESCRIPTION))
     .optionsGroup('Demonstration:')
-    .option('--keep', 'let the private Internet go on, and tell how to use it')
+    .option('--keep', 'let the relay and the private Internet go on, and tell how to use them')
     .option('-v, --verbose', "show danelaw's own words on each domain too")
     .option('--json', 'one JSON object on standard output, for machines')
     .helpOption('-h, --help', 'show this help')
@@ -56,32 +56,39 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
 async function demo(options: DemoOptions, io: Io): Promise<ExitCode> {
   const begun = performance.now();
   const internet = await start();
-  let files: LabFiles | undefined;
+  const level = 'dane';
+  const files = await writeLabFiles(internet, level);
   try {
-    const rows = await withProgress(io, `sending to ${SCENARIOS.length} domains ...`, () =>
-      runDemo(internet, io.signal),
+    const { relay, rows } = await withProgress(io, 'starting the relay ...', (tell) =>
+      runDemo(internet, files, { level, signal: io.signal, tell }),
     );
-    const seconds = (performance.now() - begun) / 1000;
-    files = options.keep ? await writeLabFiles(internet) : undefined;
-    if (options.json) {
-      io.stdout.write(`${printableJson(demoJson(rows, internet, files))}\n`);
-    } else {
-      const paint = paletteFor(io.stdout, io.env);
-      const table = { rows, seconds, verbose: options.verbose ?? false };
-      io.stdout.write(`${describeDemo(table, paint, widthOf(io.stdout)).join('\n')}\n`);
-      if (files !== undefined) io.stdout.write(`\n${describeLab(internet, files).join('\n')}\n`);
+    try {
+      const seconds = (performance.now() - begun) / 1000;
+      if (options.json) {
+        const kept = options.keep ? { relay, files } : undefined;
+        io.stdout.write(`${printableJson(demoJson(rows, internet, kept))}\n`);
+      } else {
+        const paint = paletteFor(io.stdout, io.env);
+        const table = { rows, seconds, verbose: options.verbose ?? false };
+        const last = options.keep
+          ? ['', ...describeLab(internet, relay, files)]
+          : [paint.faint('With --keep the relay goes on, and its page shows all of it in a browser.')];
+        io.stdout.write(`${[...describeDemo(table, paint, widthOf(io.stdout)), ...last].join('\n')}\n`);
+      }
+      if (options.keep) await Promise.race([interrupted(io.signal), relay.ended]);
+      return rows.every(({ faults }) => faults.length === 0) ? EXIT.OK : EXIT.UNAVAILABLE;
+    } finally {
+      await relay.stop();
     }
-    if (files !== undefined) await interrupted(io.signal);
-    return rows.every(({ faults }) => faults.length === 0) ? EXIT.OK : EXIT.UNAVAILABLE;
   } finally {
-    if (files !== undefined) await removeLabFiles(files);
+    await removeLabFiles(files);
     await internet.close();
   }
 }
 
 async function start(): Promise<Internet> {
   try {
-    return await startInternet(SCENARIOS);
+    return await startInternet([...SCENARIOS, ...STS_SCENARIOS, HOME]);
   } catch (error) {
     if (error instanceof LabError) throw new CommandError(EXIT.UNAVAILABLE, error.message);
     throw error;

@@ -9,15 +9,25 @@ const PATIENCE = 1000;
 
 export const ERASE_LINE = '\r\u001b[2K';
 
-export async function withProgress<T>(io: Io, text: string, work: () => Promise<T>): Promise<T> {
-  if (io.stderr.isTTY !== true) return await work();
+/** @param work may tell how far it has come */
+export async function withProgress<T>(
+  io: Io,
+  text: string,
+  work: (tell: (text: string) => void) => Promise<T>,
+): Promise<T> {
+  if (io.stderr.isTTY !== true) return await work(() => {});
+  let latest = text;
   let shown = false;
-  const timer = setTimeout(() => {
+  const show = (): void => {
+    io.stderr.write(`${shown ? ERASE_LINE : ''}${printableWithin(latest, widthOf(io.stderr) - 1)}`);
     shown = true;
-    io.stderr.write(printableWithin(text, widthOf(io.stderr) - 1));
-  }, PATIENCE);
+  };
+  const timer = setTimeout(show, PATIENCE);
   try {
-    return await work();
+    return await work((words) => {
+      latest = words;
+      if (shown) show();
+    });
   } finally {
     clearTimeout(timer);
     if (shown) io.stderr.write(ERASE_LINE);

@@ -180,6 +180,7 @@ describe('the metrics of the relay', () => {
   it('count attempts, connections, failures, and each use of an exception or an audit', async () => {
     const metrics = new RelayMetrics();
     const exception = { rule: 4, pattern: 'secret.example', reason: 'secret', expires: '2099-01-01' };
+    metrics.count([], [{ domain: 'secret.example', failureType: 'dnssec-invalid', reason: 'secret' }]);
     metrics.count([
       {
         ...ATTEMPT,
@@ -203,6 +204,7 @@ describe('the metrics of the relay', () => {
         'danelaw_attempts_total{status="skipped",policy="undecided"} 1',
         'danelaw_connections_total{origin="shared"} 2',
         'danelaw_attempt_failures_total{type="validation-failure"} 1',
+        'danelaw_attempt_failures_total{type="dnssec-invalid"} 1',
         'danelaw_overlooked_failures_total{type="tlsa-invalid"} 1',
         'danelaw_policy_exception_uses_total{kind="exception",rule="4"} 1',
         'danelaw_policy_exception_uses_total{kind="audit",rule="4"} 1',

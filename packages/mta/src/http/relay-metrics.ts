@@ -5,7 +5,7 @@
  * when somebody asks. Labels are fixed words, reply codes and numbers of rules: never a domain or an address, so
  * that nobody outside can add a series, and nobody who reads them learns who writes to whom.
  */
-import type { Attempt } from '@danelaw/smtp';
+import type { Attempt, Unrouted } from '@danelaw/smtp';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ListenerLog } from '../listener/listener-log.js';
 import type { RelayLog } from '../log/relay-log.js';
@@ -131,7 +131,9 @@ export class RelayMetrics {
     };
   }
 
-  count(attempts: readonly Attempt[]): void {
+  /** @param unrouted destinations whose MX records are bogus, so that there was no host to try */
+  count(attempts: readonly Attempt[], unrouted: readonly Unrouted[] = []): void {
+    for (const { failureType: type } of unrouted) this.#failures.inc({ type });
     for (const attempt of attempts) {
       const { status, policy, connection, failureType, overlooked, exceptions, handshake } = attempt;
       this.#attempts.inc({ status, policy: policy?.level ?? 'undecided' });

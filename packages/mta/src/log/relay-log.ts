@@ -12,7 +12,7 @@
  * | `destination` | a destination is down, or up again |
  * | `refused` | a client was refused |
  */
-import type { Attempt } from '@danelaw/smtp';
+import type { Attempt, Unrouted } from '@danelaw/smtp';
 import type { Claim } from '../queue/queue.js';
 import type { RecipientEvent } from '../relay/settlement.js';
 
@@ -25,7 +25,18 @@ export interface RelayLog {
 export const SILENT: RelayLog = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** One line for each attempt that carried nothing, and one for each TLS session that did. */
-export function logAttempts(log: RelayLog, claim: Claim, attempts: readonly Attempt[]): void {
+export function logAttempts(
+  log: RelayLog,
+  claim: Claim,
+  { attempts, unrouted }: { readonly attempts: readonly Attempt[]; readonly unrouted: readonly Unrouted[] },
+): void {
+  for (const { domain, failureType, reason } of unrouted) {
+    // A bogus MX RRset is what a forgery looks like, and names nobody who could be tried.
+    const nobody = { host: null, address: null, port: null, mx: null, policy: null };
+    const nothing = { stage: null, reply: null, enhancedStatus: null };
+    const skipped = { status: 'skipped', ...nothing, failure: failureType, reason };
+    log.warn('attempt', { id: claim.id, domain, ...nobody, ...skipped });
+  }
   for (const attempt of attempts) {
     const where = {
       id: claim.id,

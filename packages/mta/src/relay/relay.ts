@@ -124,7 +124,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     log: metrics?.counted(known) ?? known,
     onOutcome: (claim, outcome, message) => {
       const { attempts, unrouted } = outcome;
-      metrics?.count(attempts);
+      metrics?.count(attempts, unrouted);
       past?.history.count(claim, outcome);
       // A report's own sessions are not counted (RFC 8460 section 3).
       reports.count(attempts, { unrouted, ...(message === undefined ? {} : { message }) });
@@ -160,19 +160,21 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   maildrop?.start();
   opened.push(async () => await maildrop?.stop());
   let inForce = settings;
+  let http: HttpServer | undefined;
   if (metrics !== undefined) {
     const inFlight = (): number => scheduler.inFlight;
     const trouble = (): string | undefined => threads.trouble;
     const sts: StsSource = { policyFor: (domain, asked) => policies.policyFor(domain, asked) };
     const checkContext = (): CheckContext => checking(inForce, { resolver, sts, clock });
     const page = past && { history: past.history, checkContext };
-    const http = await openHttp(relay, { queue, resolver, metrics, inFlight, trouble, clock, log, page });
+    http = await openHttp(relay, { queue, resolver, metrics, inFlight, trouble, clock, log, page });
     opened.push(async () => await http?.close());
   }
   log.info('started', {
     hostname: relay.hostname,
     listen: addresses.map(({ host, port }) => ({ host, port })),
     threads: relay.delivery.workers ?? availableParallelism(),
+    ...(http === undefined ? {} : { http: { host: relay.http?.address, port: http.port } }),
   });
   return {
     addresses,

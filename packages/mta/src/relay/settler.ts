@@ -44,7 +44,7 @@ export class Settler {
     // What could not be told is not over: it is tried, and told, once more. What was delivered is.
     const recipients = followUps === undefined ? untoldAgain(concluded, schedule, now) : concluded.recipients;
     const settled = await this.#settleSurely(claim, { recipients, followUps: followUps ?? [] });
-    logAttempts(log, claim, outcome.attempts);
+    logAttempts(log, claim, outcome);
     onOutcome?.(claim, outcome, tried);
     if (settled.status === 'lost') {
       log.warn('claim-lost', { id: claim.id, destination: claim.destination, reason: settled.reason });
