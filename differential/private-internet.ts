@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, removeFolder } from '../interop/folder.js';
-import { freePort } from '../interop/free-port.js';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { ADDRESSES, preparePowerDns, type ServedFile, startAuthority } from './authorities.js';
 import { breakZone, publishedDs } from './breakage.js';
 import { SERVERS_ZONE } from './internet-plan.js';

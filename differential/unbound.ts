@@ -2,9 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePort } from '../interop/free-port.js';
 import { dnsPrograms } from '../interop/neighbours.js';
 import { type ServerProcess, startServer } from '../interop/server-process.js';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { ask, type ServerAt } from './ask.js';
 
 export interface Unbound extends ServerProcess, ServerAt {

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type HostSpec, type Internet, type Scenario, startInternet, type ZoneSpec } from '@danelaw/lab';
 import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { makeFolder, removeFolder } from './folder.js';
-import { freePort } from './free-port.js';
 import { type HarakaServer, haraka, type Sighting, startHaraka } from './haraka.js';
 import { withNeighbours } from './neighbours.js';
 

@@ -3,10 +3,10 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { issuedLeaf, type ServerCertificate, selfSignedLeaf } from './certificates.js';
 import { startExim } from './exim.js';
 import { makeFolder, removeFolder } from './folder.js';
-import { freePort } from './free-port.js';
 import type { MailServer } from './mail-server.js';
 import { startPostfix } from './postfix.js';
 

@@ -1,8 +1,8 @@
 /** NSD (NLnet Labs): the authoritative name server of every zone, on one loopback port. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { answers } from './dig.js';
-import { freePort } from './free-port.js';
 import { programs } from './neighbours.js';
 import { type ServerProcess, startServer } from './server-process.js';
 import type { ServedZone } from './signed-zone.js';

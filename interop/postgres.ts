@@ -2,7 +2,7 @@
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { freePort } from './free-port.js';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { run, runOk } from './run.js';
 import { type ServerProcess, startServer } from './server-process.js';
 

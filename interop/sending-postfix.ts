@@ -10,7 +10,7 @@ import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from './free-port.js';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { greets } from './mail-server.js';
 import { programs } from './neighbours.js';
 import { runOk } from './run.js';

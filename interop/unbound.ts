@@ -1,8 +1,8 @@
 /** Unbound (NLnet Labs): the validating recursive resolver between danelaw and NSD. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePort } from '../packages/mta/test/free-port.js';
 import { answers } from './dig.js';
-import { freePort } from './free-port.js';
 import { programs } from './neighbours.js';
 import { type ServerProcess, startServer } from './server-process.js';
 

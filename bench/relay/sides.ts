@@ -4,9 +4,9 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../../interop/free-port.js';
 import { startIteratingUnbound } from '../../interop/iterating-unbound.js';
 import { startSendingPostfix } from '../../interop/sending-postfix.js';
+import { freePort } from '../../packages/mta/test/free-port.js';
 import type { MailInternet } from './mail-internet.js';
 
 /** A side that takes mail. */

@@ -3,10 +3,10 @@
  * test wants said: parameters of MAIL and RCPT word for word.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Internet, ReceivedMessage } from '@danelaw/lab';
+import { freePort } from './free-port.js';
 import { makeCertificate, WireClient } from './listener-lab.js';
 import { type Ended, run } from './program.js';
 import { type LogEvent, RelayProcess } from './relay-process.js';
@@ -164,13 +164,3 @@ ${more}`;
 /** The content of a message, in UTF-8. */
 export const textOf = ({ content }: Pick<ReceivedMessage, 'content'>): string =>
   Buffer.from(content).toString('utf8');
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { selfSigned } from '@danelaw/lab';
 import { createTransport } from 'nodemailer';
+import { freePort } from './free-port.js';
 import { run } from './program.js';
 import { RecordingServer, type RecordingServerOptions } from './recording-server.js';
 import { RelayProcess } from './relay-process.js';
@@ -129,13 +129,4 @@ ${rules.join('\n')}`;
     await this.closeServers();
     await rm(this.folder, { recursive: true });
   }
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Internet, SCENARIOS, startInternet } from '@danelaw/lab';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from './free-port.js';
 import { run } from './program.js';
 import { RecordingServer } from './recording-server.js';
 import { RelayProcess } from './relay-process.js';
@@ -159,13 +160,4 @@ async function greeting(line: string): Promise<Server> {
   const server = createServer((socket) => socket.on('error', () => {}).end(`${line}\r\n`));
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return server;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

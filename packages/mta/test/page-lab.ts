@@ -3,13 +3,13 @@
  * shared by the tests that ask for pages, and by those that look at them in a browser.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Internet, SCENARIOS, type Scenario, STS_SCENARIOS, startInternet } from '@danelaw/lab';
 import { createTransport } from 'nodemailer';
 import { HOUR, KEPT_HOURS } from '../src/page/protection-history.js';
 import { RelayHistory } from '../src/page/relay-history.js';
+import { freePort } from './free-port.js';
 import { RelayProcess } from './relay-process.js';
 
 export const TOKEN = 'the-token-of-this-page';
@@ -131,13 +131,4 @@ function seeded(now: number): RelayHistory {
     if (hour % 6 === 0) protection.count('plain.unsigned', 'deferred', time, 2);
   }
   return history;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

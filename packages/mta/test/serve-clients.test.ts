@@ -4,7 +4,6 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -20,6 +19,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { keyRecordText } from '../src/dkim/key-record.js';
 import { hashPassword } from '../src/listener/password.js';
 import { verifyDkim } from '../src/testing/dkim-verifier.js';
+import { freePort } from './free-port.js';
 import { run } from './program.js';
 import { RelayProcess } from './relay-process.js';
 
@@ -289,12 +289,3 @@ describe('TLS reports', () => {
     expect(await counted()).toBe(1);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

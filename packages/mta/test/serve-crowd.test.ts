@@ -3,7 +3,8 @@
  * not, what an administrator can do meanwhile, and what a stop in the middle of it leaves.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { certificateFor, freePort, LoadedRelay, type Route } from './loaded-relay.js';
+import { freePort } from './free-port.js';
+import { certificateFor, LoadedRelay, type Route } from './loaded-relay.js';
 import type { Habit, RecordingServer } from './recording-server.js';
 
 let lab: LoadedRelay;

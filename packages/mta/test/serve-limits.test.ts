@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from './lab-relay.js';
+import { freePort } from './free-port.js';
 import { WireClient } from './listener-lab.js';
 import { run } from './program.js';
 import { RelayProcess } from './relay-process.js';

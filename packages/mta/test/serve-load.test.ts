@@ -3,11 +3,11 @@
  * messages for them. No DNS: rules of the policy table lead to servers of the test.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from './free-port.js';
 import { type Habit, RecordingServer } from './recording-server.js';
 import { RelayProcess } from './relay-process.js';
 
@@ -227,12 +227,3 @@ describe('bounds of the queue', () => {
     await expect(submitAll(['d@down.example'])).rejects.toThrow(/452 4\.3\.1/u);
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

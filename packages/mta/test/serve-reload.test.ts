@@ -1,13 +1,14 @@
 /** SIGHUP: what a running relay takes up of a new configuration. No DNS: rules lead to servers of the test. */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keyRecordText } from '../src/dkim/key-record.js';
 import { verifyDkim } from '../src/testing/dkim-verifier.js';
+import { freePort } from './free-port.js';
 import { run } from './program.js';
 import { RecordingServer } from './recording-server.js';
 import { RelayProcess } from './relay-process.js';
@@ -157,12 +158,3 @@ describe('from SIGHUP on', () => {
     expect(await greeting()).toMatch(/^220 old\.example /u);
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

@@ -3,12 +3,12 @@
  * Internet. Mail is handed in by Nodemailer, over SMTP.
  */
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SCENARIOS as ALL, type Internet, STS_SCENARIOS, startInternet } from '@danelaw/lab';
 import { createTransport } from 'nodemailer';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from './free-port.js';
 import { run } from './program.js';
 import { RecordingServer } from './recording-server.js';
 import { RelayProcess } from './relay-process.js';
@@ -261,12 +261,3 @@ exception = { reason = "their key changed", expires = 2099-01-01 }
     expect(open.out).toContain('0.0.0.0/0');
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

@@ -1,11 +1,11 @@
 /** The relay as Prometheus sees it: mail goes to the lab's Internet, and the counters say what became of it. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Internet, SCENARIOS, startInternet } from '@danelaw/lab';
 import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from './free-port.js';
 import { RelayProcess } from './relay-process.js';
 
 const DOMAINS = ['good-3-1-1.example', 'swapped-certificate.example', 'null-mx.example'];
@@ -110,13 +110,4 @@ describe('a relay that is watched', () => {
 function seriesOf(text: string, series: string): number | undefined {
   const line = text.split('\n').find((each) => each.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

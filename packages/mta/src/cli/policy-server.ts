@@ -11,6 +11,7 @@ import { type Listen, PolicyServer } from '../postfix/policy-server.js';
 import { PolicyService } from '../postfix/policy-service.js';
 import type { Answer } from '../postfix/tls-level.js';
 import { StsPolicies } from '../sts-policies.js';
+import { wordsOf } from '../words-of.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { addDnsOptions, addOutputOptions, type DnsOptions, readConfiguration } from './network-options.js';
 import { withResolver } from './open-resolver.js';
@@ -158,8 +159,6 @@ async function openPolicies(
     throw new CommandError(EXIT.CONFIG, `--sts-cache: can't read ${file}: ${wordsOf(error)}`);
   }
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const describeUse = ({ kind, rule, pattern, expires, reason }: ExceptionUse): string =>
   `${kind} by rule ${rule} (${pattern}) until ${expires}: ${reason}`;

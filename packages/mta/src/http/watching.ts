@@ -9,6 +9,7 @@ import { Checker } from '../page/checker.js';
 import { type PageOptions, pageRoutes } from '../page/page-routes.js';
 import type { RelayHistory } from '../page/relay-history.js';
 import type { Queue } from '../queue/queue.js';
+import { wordsOf } from '../words-of.js';
 import { type Health, type HttpServer, type PageRoutes, startHttpServer } from './http-server.js';
 import type { RelayMetrics } from './relay-metrics.js';
 
@@ -126,5 +127,3 @@ export async function healthOf(
   const checks = { queue: queueSays, resolver: resolverSays, delivery: trouble() ?? 'ok' };
   return { ok: Object.values(checks).every((said) => said === 'ok'), checks };
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -7,6 +7,7 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import type { RelayLog } from '../log/relay-log.js';
 import type { Claim } from '../queue/queue.js';
 import type { JobOutcome } from '../relay/job.js';
+import { wordsOf } from '../words-of.js';
 import { protectionOf } from './protection.js';
 import { ProtectionHistory } from './protection-history.js';
 import { StoryBook, type StoryEvent, storyFields } from './story-book.js';
@@ -130,5 +131,3 @@ export async function openHistory(
     },
   };
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

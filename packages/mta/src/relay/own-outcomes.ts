@@ -1,5 +1,6 @@
 /** Outcomes that no server had a part in: a shared fate, a lost body, a thread that died. */
 import type { BodyLostError, Claim } from '../queue/queue.js';
+import { wordsOf } from '../words-of.js';
 import type { Fate } from './destination-health.js';
 import type { JobOutcome } from './job.js';
 import { deferredOutcome } from './settlement.js';
@@ -41,5 +42,3 @@ export function brokenOff(claim: Claim, error: unknown): JobOutcome {
   const recipients = claim.recipients.map(({ address }) => deferredOutcome(address, '4.3.0', reason));
   return { recipients, attempts: [], unrouted: [], ours: true };
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -31,6 +31,7 @@ import type { OpenHistory } from '../page/relay-history.js';
 import { openQueue } from '../queue/open-queue.js';
 import type { Queue } from '../queue/queue.js';
 import { StsPolicies } from '../sts-policies.js';
+import { wordsOf } from '../words-of.js';
 import { checking } from './checking.js';
 import { closeAll } from './close-all.js';
 import { DeliveryThreads } from './delivery-threads.js';
@@ -364,5 +365,3 @@ function hostLimits(
   });
   return limits;
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

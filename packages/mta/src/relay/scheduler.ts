@@ -9,6 +9,7 @@
  * A crash anywhere before the settlement repeats a try at most.
  */
 import { BodyLostError, type Claim } from '../queue/queue.js';
+import { wordsOf } from '../words-of.js';
 import { Crowd } from './crowd.js';
 import { DestinationHealth } from './destination-health.js';
 import { Gate } from './gate.js';
@@ -347,5 +348,3 @@ function promiseWithResolvers(): {
   });
   return { promise, resolve, reject };
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

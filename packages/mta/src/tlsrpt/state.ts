@@ -16,6 +16,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { wordsOf } from '../words-of.js';
 import { cellLine, readCellLine } from './cell-record.js';
 import { type Cell, DayCounters, policyKey } from './counters.js';
 import { appendLines, FILE_MODE, FORMAT, readLines, writeLines } from './journal.js';
@@ -192,4 +193,3 @@ async function list(folder: string): Promise<string[]> {
 
 const codeOf = (error: unknown): unknown =>
   error instanceof Error && 'code' in error ? error.code : undefined;
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

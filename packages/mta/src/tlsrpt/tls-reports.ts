@@ -19,6 +19,7 @@
  * A crash loses the sessions of the last seconds, which RFC 8460 can live with, and nothing else.
  */
 import type { Attempt, Unrouted } from '@danelaw/smtp';
+import { wordsOf } from '../words-of.js';
 import { DayCounters } from './counters.js';
 import { type Day, dayOf } from './policy-domain.js';
 import { isTlsReport } from './report-mail.js';
@@ -167,5 +168,3 @@ export class TlsReports {
     }
   }
 }
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
