@@ -39,9 +39,25 @@ export {
   type Trust,
 } from './secure-socket.js';
 export { MAX_CHAIN_CERTIFICATES, takeChain } from './sent-chain.js';
+export {
+  type AskCertificateOptions,
+  type AskedCertificate,
+  askCertificate,
+  type HandshakeOffer,
+  type ProbedVersion,
+  type SignatureKind,
+} from './served-certificates.js';
 export type { StartTls } from './start-tls.js';
 export { type DaneTlsOptions, daneTlsOptions, type VerifiedServer } from './tls-options.js';
 export { abbreviateTlsa, formatTlsa, type TlsaRecord } from './tlsa.js';
+export {
+  type CertificationRequest,
+  publicKeyOf,
+  readCertificationRequest,
+  type TlsaParameters,
+  tlsaRecordFor,
+  tlsaRecordForKey,
+} from './tlsa-for.js';
 export { judgeTlsa } from './usable.js';
 export {
   type Authenticated,

@@ -29,11 +29,14 @@ interface Step {
   readonly more?: RegExp;
 }
 
+/** Stands for what is said in EHLO. */
+const HELO_NAME = '<name>';
+
 const DIALOGUES: Readonly<Record<'smtp' | 'imap' | 'pop3', readonly Step[]>> = {
   /** RFC 3207. The name is a formality: it is said again inside TLS, with the truth, by whoever goes on. */
   smtp: [
     { expect: /^220(?: |$)/u, more: /^220-/u },
-    { say: 'EHLO [127.0.0.1]', expect: /^250(?: |$)/u, more: /^250-/u },
+    { say: `EHLO ${HELO_NAME}`, expect: /^250(?: |$)/u, more: /^250-/u },
     { say: 'STARTTLS', expect: /^220(?: |$)/u, more: /^220-/u },
   ],
   /** RFC 9051 section 6.2.1. Untagged lines may stand anywhere. */
@@ -47,14 +50,22 @@ const MAX_LINE_OCTETS = 8192;
 /** Lines in one answer. */
 const MAX_LINES = 100;
 
-/** @throws (rejects) DaneConnectError `starttls`; the signal's reason on abort */
-export async function startTls(plain: Duplex, how: StartTls, signal: AbortSignal): Promise<void> {
+/**
+ * @param heloName said in EHLO
+ * @throws (rejects) DaneConnectError `starttls`; the signal's reason on abort
+ */
+export async function startTls(
+  plain: Duplex,
+  how: StartTls,
+  signal: AbortSignal,
+  heloName = '[127.0.0.1]',
+): Promise<void> {
   if (how === 'none') return;
   if (typeof how === 'function') return await how(plain, signal);
   const lines = new Lines(plain, signal);
   try {
     for (const step of DIALOGUES[how]) {
-      if (step.say !== undefined) plain.write(`${step.say}\r\n`);
+      if (step.say !== undefined) plain.write(`${step.say.replace(HELO_NAME, heloName)}\r\n`);
       await answer(lines, step);
     }
     if (lines.hasRest)

@@ -37,6 +37,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'say which rule of the policy table decides about a domain',
     load: () => import('./policy.js'),
   },
+  tlsa: {
+    summary: "make TLSA records for a server's keys, and compare what is published with what it shows",
+    load: () => import('./tlsa.js'),
+  },
   tlsrpt: {
     summary: 'read TLS reports about a domain, and send our own',
     load: () => import('./tlsrpt.js'),

@@ -21,6 +21,18 @@ export async function readPassword(io: Io): Promise<string> {
   return password;
 }
 
+/** One that is known already, and so is typed once: from a terminal. */
+export async function askPassword(io: Io, prompt: string): Promise<string> {
+  const keys = keysOf(io);
+  io.stdin.setRawMode?.(true);
+  try {
+    return await oneLine(io, keys, prompt);
+  } finally {
+    io.stdin.setRawMode?.(false);
+    await keys.return(undefined);
+  }
+}
+
 async function firstLine(io: Io): Promise<string> {
   const parts: Buffer[] = [];
   let octets = 0;

@@ -1,0 +1,166 @@
+/** `danelaw tlsa`: for those who receive - records made from keys, and compared with what servers show. */
+
+import type { TlsaParameters } from '@danelaw/dane';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ExitCode } from './exit.js';
+import { addDnsOptions, addOutputOptions, type DnsOptions } from './network-options.js';
+import { oneOf, portValue, secondsValue } from './option-values.js';
+import { prose } from './prose.js';
+import type { Io } from './terminal.js';
+
+export const STARTTLS = ['smtp', 'imap', 'pop3', 'none'] as const;
+export const FORMATS = ['zone', 'generic', 'nsupdate', 'json'] as const;
+
+/** As commander gives them. */
+export interface ServerOptions extends DnsOptions {
+  readonly port?: number;
+  readonly starttls?: (typeof STARTTLS)[number];
+  readonly helo?: string;
+  /** Milliseconds. */
+  readonly timeout?: number;
+  readonly passwordFile?: string;
+}
+
+export interface CreateOptions extends ServerOptions {
+  readonly record?: readonly TlsaParameters[];
+  readonly depth?: number;
+  /** Seconds. */
+  readonly ttl?: number;
+  readonly format?: (typeof FORMATS)[number];
+}
+
+const DESCRIPTION = `TLSA records (RFC 6698, RFC 7671) for those who receive mail: made from certificates and keys, and
+compared with what name servers publish and mail servers show.`;
+
+const CREATE = `Prints the TLSA records for a server's certificates and keys, to be put into the zone of HOST. Each
+FILE is a certificate, a chain, a key or a certification request, in PEM, DER or PKCS #12; several belong to one server. Without a
+FILE the server itself is asked, at every address and for every kind of certificate that it has. What may break
+later is told on standard error, with the rule and the remedy.`;
+
+const CREATE_EXAMPLES = `
+Which records: "3 1 1" names the server's public key and stays right over renewals with the same key: the right
+choice for nearly everyone (RFC 7672 section 3.1.1). "2 1 1" names the key of the authority that issued the
+certificate, which the server must send along; good as a second record, for the day on which the server's key
+changes by accident. Full data (matching type 0), whole certificates (3 0 1) and public authorities (usages
+0 and 1) break easily, or are not used for mail at all.
+
+Examples:
+  $ danelaw tlsa create mx.example.org /etc/letsencrypt/live/mx.example.org/cert.pem
+  _25._tcp.mx.example.org. IN TLSA 3 1 1 8d02536c887482bc34ff54e41d2ba659bf85b341a0a20afadb5813dcfbcf286d
+
+  $ danelaw tlsa create mx.example.org fullchain.pem --record '3 1 1' --record '2 1 1'
+  $ danelaw tlsa create mx.example.org current.pem next.csr         # both, before the key changes
+  $ danelaw tlsa create mx.example.org cert.pem --format nsupdate | nsupdate -k update.key
+  $ danelaw tlsa create mx.example.org                              # from the server that runs
+
+Exit codes: 0 done    64 usage    65 a file holds nothing of use, or what does not belong together
+            66 unreadable file    69 the server shows no certificate    75 it could not be asked
+            78 unusable trust anchors or hints`;
+
+export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
+  command.description(prose(DESCRIPTION));
+  defineCreate(command, io, finish);
+}
+
+function defineCreate(command: Command, io: Io, finish: (code: ExitCode) => void): void {
+  const create = command
+    .command('create')
+    .summary("print the TLSA records for a server's certificates and keys")
+    .description(prose(CREATE))
+    .argument('<host>', 'the mail host, as its MX record names it')
+    .argument('[file...]', 'certificates, keys or certification requests')
+    .optionsGroup('Records:')
+    .addOption(
+      new Option(
+        '--record <parameters>',
+        'usage, selector and matching type, as in "3 1 1"; may be several (default: "3 1 1")',
+      ).argParser(parametersValue),
+    )
+    .addOption(
+      new Option(
+        '--depth <n>',
+        "which certificate above the server's usages 0 and 2 name; 1 is its issuer (default: 1)",
+      ).argParser(depthValue),
+    )
+    .addOption(
+      new Option('--ttl <seconds>', "time to live of the records (default: the zone's own)").argParser(
+        ttlValue,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--format <format>',
+        'zone: lines of a zone file; generic: the same for software that does not know TLSA (RFC 3597); ' +
+          'nsupdate: a script for it (RFC 2136); json (default: zone)',
+      ).argParser(oneOf(FORMATS)),
+    );
+  addServerOptions(create).addHelpText('after', CREATE_EXAMPLES);
+  addDnsOptions(create);
+  addOutputOptions(create);
+  create.action(async (host: string, files: string[], options: CreateOptions) => {
+    const module = await import('./tlsa-create.js');
+    finish(await module.create(host, files, options, io));
+  });
+}
+
+function addServerOptions(command: Command): Command {
+  return command
+    .optionsGroup('Server:')
+    .addOption(new Option('--port <n>', 'port of the service (default: 25)').argParser(portValue))
+    .addOption(
+      new Option(
+        '--starttls <protocol>',
+        'how TLS begins: smtp, imap, pop3, or none (at once) (default: by the port; else smtp)',
+      ).argParser(oneOf(STARTTLS)),
+    )
+    .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)")
+    .addOption(
+      new Option('--timeout <seconds>', 'longest wait for a server, at each step (default: 30)').argParser(
+        secondsValue,
+      ),
+    )
+    .option(
+      '--password-file <file>',
+      'its first line opens encrypted keys and PKCS #12 (default: asks at a terminal)',
+    );
+}
+
+/** `3 1 1`, and what people write for it. */
+export function parametersValue(
+  text: string,
+  others: readonly TlsaParameters[] = [],
+): readonly TlsaParameters[] {
+  const match = /^([0-9]+)[ ,._-]?([0-9]+)[ ,._-]?([0-9]+)$/u.exec(text.trim());
+  const [, usageText = '', selectorText = '', matchingText = ''] = match ?? [];
+  const usage = one(usageText, [0, 1, 2, 3]);
+  const selector = one(selectorText, [0, 1]);
+  const matchingType = one(matchingText, [0, 1, 2]);
+  if (usage === undefined || selector === undefined || matchingType === undefined) {
+    throw new InvalidArgumentError(
+      'Expected three numbers, as in "3 1 1": usage 0 to 3 (3: the server itself, 2: an authority above it), selector ' +
+        '0 (certificate) or 1 (public key), matching type 0 (in full), 1 (SHA2-256) or 2 (SHA2-512).',
+    );
+  }
+  return [...others, { usage, selector, matchingType }];
+}
+
+function one<T extends number>(text: string, values: readonly T[]): T | undefined {
+  return values.find((value) => String(value) === text);
+}
+
+function depthValue(text: string): number {
+  const depth = /^[1-9]$/u.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(depth)) throw new InvalidArgumentError('A depth is a number from 1 to 9.');
+  return depth;
+}
+
+/** RFC 2181 section 8. */
+const MAX_TTL = 2 ** 31 - 1;
+
+export function ttlValue(text: string): number {
+  const ttl = /^[0-9]{1,10}$/u.test(text) ? Number(text) : Number.NaN;
+  if (ttl <= MAX_TTL) return ttl;
+  throw new InvalidArgumentError(
+    `A time to live is a number of seconds from 0 to ${MAX_TTL} (RFC 2181 section 8).`,
+  );
+}
