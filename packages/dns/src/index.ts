@@ -1,4 +1,13 @@
 /** @danelaw/dns: asks DNS a question and says how far the answer can be trusted. */
+
+export {
+  type Authorities,
+  type AuthoritiesOptions,
+  type Authority,
+  type AuthorityAnswer,
+  type AuthorityRecord,
+  askAuthorities,
+} from './authorities.js';
 export { formatBase32hex } from './base32hex.js';
 export type { CacheCounters } from './cache.js';
 export type { CachedResolver, LookupTold } from './caching-resolver.js';

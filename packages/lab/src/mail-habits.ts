@@ -19,6 +19,8 @@ export interface MailHostSpec {
   readonly certificate?: CertificateSpec;
   /** Where there are several certificates, the one for each name in SNI; `certificate` is for all others. */
   readonly certificatesByName?: Readonly<Record<string, CertificateSpec>>;
+  /** A second one of another kind of key, for the clients that offer that kind of signature alone. */
+  readonly secondCertificate?: CertificateSpec;
   readonly tlsa?: readonly TlsaSpec[];
   readonly habits?: MailHabits;
 }
@@ -70,7 +72,8 @@ export type TlsaParameters = `${number} ${number} ${number}`;
 
 /**
  * A TLSA record of the host. Parameters alone speak of the usual certificate: the leaf for usages 1 and 3,
- * its issuer for 0 and 2. `of` names an authority, `leaf`, or `stranger` (a key that no server has).
+ * its issuer for 0 and 2. `of` names an authority, `leaf`, `second` (the second certificate), or `stranger` (a key that no
+ * server has).
  */
 export type TlsaSpec =
   | TlsaParameters

@@ -33,6 +33,8 @@ export interface Presentation {
   readonly leaf: Certificate;
   /** On the wire, leaf first. */
   readonly sent: readonly Certificate[];
+  /** Shown to those who offer no kind of signature that the leaf can make. */
+  readonly second?: Presentation;
 }
 
 export interface MailIdentity {
@@ -80,7 +82,8 @@ export function makeMailIdentity(
 ): MailIdentity {
   const present = (certificate: CertificateSpec, name: string) =>
     presentation(certificate, name, authorities, now);
-  const own = present(spec.certificate ?? {}, host);
+  const second = spec.secondCertificate === undefined ? undefined : present(spec.secondCertificate, host);
+  const own = { ...present(spec.certificate ?? {}, host), ...(second === undefined ? {} : { second }) };
   const byName = Object.entries(spec.certificatesByName ?? {}).map(
     ([name, certificate]) => [name.toLowerCase(), present(certificate, name)] as const,
   );
@@ -90,7 +93,7 @@ export function makeMailIdentity(
     own,
     byName: new Map(byName),
     ...(instead === undefined ? {} : { instead: present(instead, host) }),
-    tlsa: (spec.tlsa ?? []).map((record) => tlsaRecord(record, own.leaf, authorities)),
+    tlsa: (spec.tlsa ?? []).map((record) => tlsaRecord(record, own, authorities)),
   };
 }
 
@@ -179,7 +182,8 @@ function authorityNamed(name: string, authorities: Authorities): Authority {
   );
 }
 
-function tlsaRecord(spec: TlsaSpec, leaf: Certificate, authorities: Authorities): TlsaRecord {
+function tlsaRecord(spec: TlsaSpec, own: Presentation, authorities: Authorities): TlsaRecord {
+  const { leaf } = own;
   if (typeof spec === 'string') {
     const [usage, selector, matchingType] = tlsaParameters(spec);
     const issuer = leaf.chain[1] ?? leaf;
@@ -189,16 +193,17 @@ function tlsaRecord(spec: TlsaSpec, leaf: Certificate, authorities: Authorities)
     const [usage, selector, matchingType] = tlsaParameters(spec.parameters);
     return { usage, selector, matchingType, data: Buffer.from(spec.hex, 'hex') };
   }
-  if ('of' in spec) return tlsaFor(subjectOf(spec.of, leaf, authorities), ...tlsaParameters(spec.parameters));
+  if ('of' in spec) return tlsaFor(subjectOf(spec.of, own, authorities), ...tlsaParameters(spec.parameters));
   return spec;
 }
 
 function subjectOf(
   of: string,
-  leaf: Certificate,
+  { leaf, second }: Presentation,
   authorities: Authorities,
 ): Pick<Certificate, 'der' | 'key'> {
   if (of === 'leaf') return leaf;
+  if (of === 'second' && second !== undefined) return second.leaf;
   // Its dates are of no account: no server ever presents it.
   if (of === 'stranger') return makeStranger(0);
   return authorityNamed(of, authorities);

@@ -58,15 +58,17 @@ export class TlsFace {
    * `socket` is paused, the ClientHello back in it. Fulfils in any case: at the latest when the socket is
    * closed.
    */
-  handshake(socket: Socket, hello: ClientHello, { leaf, sent }: Presentation): Promise<HandshakeResult> {
+  handshake(socket: Socket, hello: ClientHello, presentation: Presentation): Promise<HandshakeResult> {
     const { minVersion, maxVersion } = this.#habits;
+    const { second } = presentation;
+    const presented = second === undefined ? [presentation] : [presentation, second];
     return new Promise((resolve) => {
       const fail = (reason: string) => resolve({ status: 'failed', reason });
       // A server of its own for each connection: it is the documented way to a handshake on a socket that is
       // open already, and so its errors need no matching to connections.
       const server = createServer({
-        cert: sent.map(({ pem }) => pem).join(''),
-        key: leaf.keyPem,
+        cert: presented.map(({ sent }) => sent.map(({ pem }) => pem).join('')),
+        key: presented.map(({ leaf }) => leaf.keyPem),
         ciphers: CIPHERS,
         ticketKeys: this.#ticketKeys,
         ...(minVersion === undefined ? {} : { minVersion }),

@@ -64,7 +64,7 @@ function describeAddress(address: AddressProbe, paint: Palette, width: number): 
   );
 }
 
-function describeFinding(finding: Finding, paint: Palette, width: number): string[] {
+export function describeFinding(finding: Finding, paint: Palette, width: number): string[] {
   const { severity, host, address } = finding;
   const where = [host, address].filter((each) => each !== null).join(' ');
   const rule = finding.text.includes(finding.rule) ? '' : ` (${finding.rule})`;

@@ -29,6 +29,12 @@ export interface CreateOptions extends ServerOptions {
   readonly format?: (typeof FORMATS)[number];
 }
 
+export interface VerifyOptions extends ServerOptions {
+  readonly certificate?: readonly string[];
+  /** False with `--no-server`. */
+  readonly server?: boolean;
+}
+
 const DESCRIPTION = `TLSA records (RFC 6698, RFC 7671) for those who receive mail: made from certificates and keys, and
 compared with what name servers publish and mail servers show.`;
 
@@ -57,9 +63,25 @@ Exit codes: 0 done    64 usage    65 a file holds nothing of use, or what does n
             66 unreadable file    69 the server shows no certificate    75 it could not be asked
             78 unusable trust anchors or hints`;
 
+const VERIFY = `Compares the TLSA records of HOST with what the server shows: the records as our own resolver validates them
+and as each authoritative name server has them (with the serial of its zone), against the certificates that every address shows for
+RSA, ECDSA and EdDSA signatures, in TLS 1.3 and 1.2, with SNI and without. With --certificate also against one that is about to be
+deployed: that is safe when every name server publishes a record for it.`;
+
+const VERIFY_EXAMPLES = `
+Examples:
+  $ danelaw tlsa verify mx.example.org
+  $ danelaw tlsa verify mx.example.org --certificate next.pem       # may the server be switched to it?
+  $ danelaw tlsa verify mx.example.org --certificate next.csr --no-server && systemctl reload postfix
+
+Exit codes: 0 all of it matches    64 usage    65 a file holds nothing of use, or what does not belong
+            together    66 unreadable file    69 something does not match, or is not published
+            75 not all could be asked    78 unusable trust anchors or hints`;
+
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command.description(prose(DESCRIPTION));
   defineCreate(command, io, finish);
+  defineVerify(command, io, finish);
 }
 
 function defineCreate(command: Command, io: Io, finish: (code: ExitCode) => void): void {
@@ -100,6 +122,29 @@ function defineCreate(command: Command, io: Io, finish: (code: ExitCode) => void
   create.action(async (host: string, files: string[], options: CreateOptions) => {
     const module = await import('./tlsa-create.js');
     finish(await module.create(host, files, options, io));
+  });
+}
+
+function defineVerify(command: Command, io: Io, finish: (code: ExitCode) => void): void {
+  const verify = command
+    .command('verify')
+    .summary('compare what is published with what the server shows')
+    .description(prose(VERIFY))
+    .argument('<host>', 'the mail host, as its MX record names it')
+    .optionsGroup('Certificates:')
+    .addOption(
+      new Option(
+        '--certificate <file>',
+        'about to be deployed: a certificate with its chain, a request or a key; may be several',
+      ).argParser((file: string, others: readonly string[] = []) => [...others, file]),
+    )
+    .option('--no-server', 'look at DNS and the files alone');
+  addServerOptions(verify).addHelpText('after', VERIFY_EXAMPLES);
+  addDnsOptions(verify);
+  addOutputOptions(verify);
+  verify.action(async (host: string, options: VerifyOptions) => {
+    const module = await import('./tlsa-verify.js');
+    finish(await module.verify(host, options, io));
   });
 }
 

@@ -214,10 +214,11 @@ function read(der: Uint8Array): { readonly x509: X509Certificate; readonly title
   return { x509, title: titleOf(x509) };
 }
 
-/** The last line of the subject, which has its common name where there is one. */
-export function titleOf(x509: X509Certificate): string {
-  const lines = (x509.subject ?? '').split('\n').filter((line) => line !== '');
-  return lines.find((line) => line.startsWith('CN=')) ?? lines.at(-1) ?? 'a certificate without a subject';
+/** The common name, where there is one; else a name that it is for, as OpenSSL prints it; for people alone. */
+export function titleOf({ subject, subjectAltName }: X509Certificate): string {
+  const lines = (subject ?? '').split('\n').filter((line) => line !== '');
+  const [name] = (subjectAltName ?? '').split(', ').filter((each) => each !== '');
+  return lines.find((line) => line.startsWith('CN=')) ?? name ?? lines.at(-1) ?? 'without a name';
 }
 
 function datesOf(der: Uint8Array): { readonly from: number; readonly to: number } {
