@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Internet, SCENARIOS, startInternet } from '@danelaw/lab';
@@ -80,6 +80,10 @@ describe('danelaw check', () => {
         domain: 'good-3-1-1.example',
         status: 'fine',
         verdict: expect.any(String),
+        senders: [
+          { sender: 'mta-sts', status: 'fine', verdict: expect.stringContaining('find no policy') },
+          { sender: 'opportunistic', status: 'fine', verdict: expect.stringContaining('under TLS') },
+        ],
         route: { status: 'hosts', via: 'mx', mx: 'secure', reason: null },
         sts: { status: 'none', reason: 'good-3-1-1.example has no MTA-STS record' },
         hosts: [
@@ -117,6 +121,32 @@ describe('danelaw check', () => {
         findings: [],
       },
     ]);
+  });
+
+  it.each<[domain: string, sender: string, status: string, words: string]>([
+    ['swapped-certificate.example', 'opportunistic', 'fine', 'under TLS, to whoever answers'],
+    ['stripped-starttls.example', 'opportunistic', 'fine', 'in clear text'],
+    ['wrong-signer.example', 'opportunistic', 'refused', 'whose resolver validates keep the mail back'],
+  ])('%s: says what senders of the kind %s do', async (domain, sender, status, words) => {
+    const { domains } = await checkJson(domain);
+    const view = domains[0].senders.find((each: { sender: string }) => each.sender === sender);
+    expect(view).toMatchObject({ status, verdict: expect.stringContaining(words) });
+  });
+
+  it('writes a page that needs nothing else, with the chain of trust and the servers', async () => {
+    const page = join(directory, 'check.html');
+    const { code } = await run(['check', ...options, '--html', page, 'swapped-certificate.example']);
+    const text = await readFile(page, 'utf8');
+    expect(code).toBe(69);
+    expect(text.match(/<(?:script|link|img|iframe)|url\(|@import| (?:src|href)="(?!#)/gu)).toBeNull();
+    for (const words of [
+      '. (the root)',
+      'DS ',
+      'A of mx.swapped-certificate.example: signed',
+      'certificate does not match',
+    ]) {
+      expect(text).toContain(words);
+    }
   });
 
   it('sends no mail: no server ever sees MAIL FROM', async () => {

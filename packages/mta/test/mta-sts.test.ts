@@ -87,6 +87,19 @@ describe('danelaw, with MTA-STS', () => {
     });
   });
 
+  it.each<[domain: string, status: string, words: string]>([
+    ['sts-enforce.unsigned', 'fine', 'to all of them'],
+    ['sts-testing.unsigned', 'fine', 'mode testing'],
+    ['sts-no-starttls.unsigned', 'refused', 'use none of the servers'],
+  ])('check says what senders with MTA-STS do: %s', async (domain, status, words) => {
+    const { out } = await run(['check', ...options, '--json', domain]);
+    expect(JSON.parse(out).domains[0].senders[0]).toMatchObject({
+      sender: 'mta-sts',
+      status,
+      verdict: expect.stringContaining(words),
+    });
+  });
+
   it('check shows the policy, and what is wrong with it', async () => {
     const { out } = await run(['check', ...options, 'sts-enforce.unsigned', 'sts-other-host.unsigned']);
     expect(out).toContain('MTA-STS  enforce, for mx.sts-enforce.unsigned (version 20261124, 604800 s)');

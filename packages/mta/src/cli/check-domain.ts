@@ -3,15 +3,17 @@ import type { Resolver } from '@danelaw/dns';
 import { type HostProbe, probe } from '@danelaw/smtp';
 import { findingsOf } from './check-findings.js';
 import type { Check } from './check-report.js';
+import { otherSenders } from './check-senders.js';
 import { statusOf, verdictOf } from './check-verdict.js';
 
 export type CheckContext = Omit<Parameters<typeof probe>[0], 'domain'>;
 
 /** @throws (rejects) only when the signal aborts */
 export async function checkDomain(domain: string, context: CheckContext): Promise<Check> {
-  const report = await probe({ domain, ...context });
+  const [report, senders] = await Promise.all([probe({ domain, ...context }), otherSenders(domain, context)]);
   const findings = findingsOf(report, await bogusHosts(report.hosts, context.resolver));
-  return { domain, report, findings, status: statusOf(findings), verdict: verdictOf(report, findings) };
+  const [status, verdict] = [statusOf(findings), verdictOf(report, findings)];
+  return { domain, report, findings, status, verdict, senders };
 }
 
 /**

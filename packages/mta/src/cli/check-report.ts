@@ -1,5 +1,6 @@
 /** A check in words and in JSON. */
 import type { AddressProbe, HostProbe, ProbeReport } from '@danelaw/smtp';
+import type { SenderView } from './check-senders.js';
 import type { CheckStatus } from './check-verdict.js';
 import { describeTls, describeTlsa } from './delivery-report.js';
 import type { Finding, Severity } from './finding.js';
@@ -12,6 +13,8 @@ export interface Check {
   readonly findings: readonly Finding[];
   readonly status: CheckStatus;
   readonly verdict: string;
+  /** What other senders do than those with DANE. */
+  readonly senders: readonly SenderView[];
 }
 
 export function describeCheck(check: Check, paint: Palette, width: number): string[] {
@@ -22,6 +25,11 @@ export function describeCheck(check: Check, paint: Palette, width: number): stri
     ...report.hosts.flatMap((host) => describeHost(host, paint, width)),
     ...(report.hosts.length > 0 ? [''] : []),
     ...hanging('  ', printable(check.verdict), width).map(statusPaint(check.status, paint)),
+    ...check.senders.flatMap(({ verdict, status }) =>
+      hanging('  ', printable(verdict), width).map(
+        status === 'fine' ? paint.faint : statusPaint(status, paint),
+      ),
+    ),
     ...findings.flatMap((finding) => ['', ...describeFinding(finding, paint, width)]),
   ];
 }
@@ -111,7 +119,14 @@ function severityPaint(severity: Severity, paint: Palette): Paint {
   }
 }
 
-export function checkJson({ domain, report, findings, status, verdict }: Check): Record<string, unknown> {
+export function checkJson({
+  domain,
+  report,
+  findings,
+  status,
+  verdict,
+  senders,
+}: Check): Record<string, unknown> {
   const { route, hosts } = report;
   const mx = 'mx' in route ? route.mx : null;
   const reason = 'reason' in route ? route.reason : null;
@@ -119,6 +134,7 @@ export function checkJson({ domain, report, findings, status, verdict }: Check):
     domain,
     status,
     verdict,
+    senders,
     route: { status: route.status, via: route.status === 'hosts' ? route.via : null, mx, reason },
     sts: stsJson(report),
     hosts: hosts.map(hostJson),

@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import { parseMailDomain } from '../address.js';
+import { type CheckedDomain, explained } from '../page/checker.js';
 import { checkDomain } from './check-domain.js';
 import { type Check, checkJson, describeCheck } from './check-report.js';
 import { ehloName } from './ehlo-name.js';
@@ -21,6 +22,7 @@ import { withProgress } from './progress.js';
 import { prose } from './prose.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
+import { writeWhole } from './write-whole.js';
 
 /** Seconds that each step of a server may take: somebody is waiting in front of the screen. */
 const DEFAULT_TIMEOUT_SECONDS = 30;
@@ -45,6 +47,8 @@ Examples:
 
     Senders with DANE deliver to servers that DNSSEC names and DANE authenticates, and to no others.
 
+  $ danelaw check --html example.html example.org
+
   $ danelaw check --json example.org example.net | jq '.domains[].status'
   "fine"
   "refused"
@@ -62,13 +66,20 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
     .addHelpText('after', EXAMPLES);
   addMailOptions(command, String(DEFAULT_TIMEOUT_SECONDS));
   addDnsOptions(command);
-  addOutputOptions(command);
-  command.action(async (domains: string[], options: MailOptions) =>
+  addOutputOptions(command).option(
+    '--html <file>',
+    'write a page with the chain of trust and the servers as pictures',
+  );
+  command.action(async (domains: string[], options: CheckOptions) =>
     finish(await checkAll(domains, options, io)),
   );
 }
 
-async function checkAll(texts: readonly string[], options: MailOptions, io: Io): Promise<ExitCode> {
+interface CheckOptions extends MailOptions {
+  readonly html?: string;
+}
+
+async function checkAll(texts: readonly string[], options: CheckOptions, io: Io): Promise<ExitCode> {
   const domains = texts.map(domainArgument);
   const context = {
     heloName: ehloName(options.helo),
@@ -80,6 +91,7 @@ async function checkAll(texts: readonly string[], options: MailOptions, io: Io):
   };
   const paint = paletteFor(io.stdout, io.env);
   const checks: Check[] = [];
+  const pages: CheckedDomain[] = [];
   await withResolver(options, context.clock, io, async (resolver) => {
     for (let start = 0; start < domains.length; start += CHECKED_AT_ONCE) {
       const some = domains.slice(start, start + CHECKED_AT_ONCE);
@@ -92,9 +104,15 @@ async function checkAll(texts: readonly string[], options: MailOptions, io: Io):
           io.stdout.write(`${between}${describeCheck(each, paint, widthOf(io.stdout)).join('\n')}\n`);
         }
         checks.push(each);
+        if (options.html === undefined) continue;
+        pages.push({ check: each, lookups: await explained(each, resolver, io.signal) });
       }
     }
   });
+  if (options.html !== undefined) {
+    const { checkHtml } = await import('./check-html.js');
+    await writeWhole(options.html, await checkHtml(pages, context.clock()));
+  }
   if (options.json) io.stdout.write(`${printableJson({ domains: checks.map(checkJson) })}\n`);
   return worstOf(checks.map(({ status }) => SEVERITY[status]));
 }

@@ -7,6 +7,7 @@ import { politeTransport } from '../survey/polite-transport.js';
 import { ResultFile, ResultFileError, readResults } from '../survey/result-file.js';
 import { runSurvey } from '../survey/run-survey.js';
 import { ServersTurn } from '../survey/servers-turn.js';
+import { summaryHtml } from '../survey/summary-html.js';
 import { describeSummary } from '../survey/summary-text.js';
 import { surveyDomain } from '../survey/survey-domain.js';
 import type { SurveyResult } from '../survey/survey-result.js';
@@ -30,6 +31,7 @@ import { ProgressBar } from './progress-bar.js';
 import { prose } from './prose.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
+import { writeWhole } from './write-whole.js';
 
 /** Domains at a time: most of their time is waiting for name servers. */
 const AT_ONCE = 200;
@@ -51,6 +53,7 @@ where it was when the same command is given again.`;
 const EXAMPLES = `
 Examples:
   $ danelaw survey -o results.jsonl domains.txt
+  $ danelaw survey -o results.jsonl --html survey.html domains.txt
   $ danelaw survey --summary results.jsonl                              the summary of results that are there
   $ danelaw survey domains.txt | jq -r 'select(.status == "broken").domain'
 
@@ -63,6 +66,7 @@ interface SurveyCommandOptions extends Omit<MailOptions, 'policy'> {
   readonly concurrency: number;
   readonly connect?: true;
   readonly summary?: true;
+  readonly html?: string;
 }
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
@@ -80,7 +84,8 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
       '--connect',
       'talk to the mail servers as well, each a little at a time, and compare their certificates',
     )
-    .option('--summary', 'FILE has results: sum them up, and ask nobody');
+    .option('--summary', 'FILE has results: sum them up, and ask nobody')
+    .option('--html <file>', 'write the summary as a page with charts, too');
 
   addServerOptions(command, String(TIMEOUT_SECONDS));
   addDnsOptions(command);
@@ -218,10 +223,11 @@ function sayMalformed({ malformed, malformedCount, domains }: WorkList, { stderr
 
 async function tell(
   summary: SurveySummary,
-  { json }: SurveyCommandOptions,
+  { json, html, at }: SurveyCommandOptions,
   io: Io,
   to: Io['stdout'],
 ): Promise<void> {
+  if (html !== undefined) await writeWhole(html, await summaryHtml(summary, clockFrom(at)()));
   const text = json
     ? printableJson(summary)
     : describeSummary(summary, paletteFor(to, io.env), widthOf(to)).join('\n');

@@ -44,10 +44,11 @@ function resultOf(result: CheckResult): Markup {
 
 const STATUS_TONES = { fine: 'good', refused: 'bad', unclear: 'warn' } as const;
 
-function checkedView({ check, lookups }: CheckedDomain): Markup {
-  const { domain, status, verdict, findings } = check;
+export function checkedView({ check, lookups }: CheckedDomain): Markup {
+  const { domain, status, verdict, findings, senders } = check;
   const trust = trustTree(lookups);
   return html`<p class="health tone-${STATUS_TONES[status]}" role="status"><strong>${verdict}</strong></p>
+${senders.length > 0 && card('Other senders', html`<ul class="findings">${senders.map((each) => html`<li class="tone-${STATUS_TONES[each.status]}"><p>${each.verdict}</p></li>`)}</ul>`)}
 ${card(
   'Servers',
   picture(

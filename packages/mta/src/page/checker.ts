@@ -72,7 +72,8 @@ export class Checker {
   }
 }
 
-async function explained(
+/** What a check rests on, for the picture. @throws (rejects) only when the signal aborts */
+export async function explained(
   { domain, report }: Check,
   resolver: Pick<Resolver, 'resolve'>,
   signal: AbortSignal,

@@ -2,13 +2,13 @@
  * The routes of the page. Each gives HTML, or the data behind it as JSON to those who accept that and not HTML.
  * Nothing here changes the queue: it is looked at, and domains are checked.
  */
-import { readFile } from 'node:fs/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { printableJson } from '../cli/printable.js';
 import { isToken, localPath, noCookie, sessionCookie } from '../http/access.js';
 import { type Health, LOOK_TIME, type PageRoutes } from '../http/http-server.js';
 import type { Queue } from '../queue/queue.js';
 import { isQueueId } from '../queue/queue-id.js';
+import { readAsset } from './asset.js';
 import { checkPage, checkResultJson } from './check-page.js';
 import { CHECK_TIME, type Checker } from './checker.js';
 import { deferralsPage } from './deferrals-page.js';
@@ -48,7 +48,7 @@ const ASSETS = [
 export async function pageRoutes(options: PageOptions): Promise<PageRoutes> {
   const assets = await Promise.all(
     ASSETS.map(async ({ path, file, type }) => {
-      return { path, type, text: await readFile(new URL(`../../assets/${file}`, import.meta.url), 'utf8') };
+      return { path, type, text: await readAsset(file) };
     }),
   );
   return {

@@ -4,7 +4,7 @@ import { hanging, type Paint, type Palette } from '../cli/terminal.js';
 import { reasonWords, SURVEY_STATUSES, type SurveyStatus } from './survey-result.js';
 import type { SurveySummary } from './survey-summary.js';
 
-const STATUS_WORDS: Readonly<Record<SurveyStatus, string>> = {
+export const STATUS_WORDS: Readonly<Record<SurveyStatus, string>> = {
   dane: 'protected: signed MX records, and usable TLSA records for every host',
   partial: 'in part: some hosts, or hosts that unsigned MX records name',
   none: 'not protected by DANE',

@@ -126,6 +126,25 @@ describe('a run', () => {
     expect([most, results.sort()]).toEqual([4, domains.sort()]);
   });
 
+  it('asks once more about what was unclear, at the end and with more calm', async () => {
+    const asked: string[] = [];
+    const results: string[] = [];
+    await runSurvey({
+      domains: ['slow.example', 'dead.example', 'good.example'],
+      atOnce: 1,
+      survey: async (domain) => {
+        const again = asked.includes(domain);
+        asked.push(domain);
+        const isUnclear = domain === 'dead.example' || (domain === 'slow.example' && !again);
+        return { ...GOOD, domain, status: isUnclear ? 'unclear' : 'dane' };
+      },
+      onResult: ({ domain, status }) => void results.push(`${domain} ${status}`),
+      signal: new AbortController().signal,
+    });
+    expect(results).toEqual(['good.example dane', 'slow.example dane', 'dead.example unclear']);
+    expect(asked).toHaveLength(5);
+  });
+
   it('ends with the first error, and not with those of an abort', async () => {
     const stop = new AbortController();
     const run = (signal: AbortSignal) =>
