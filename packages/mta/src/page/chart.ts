@@ -62,7 +62,8 @@ function bar({ title, tally }: ChartStep, { x, pitch, floor, scale }: Place): Ma
   const pieces = PROTECTIONS.filter((each) => tally[each] > 0).map((each) => {
     const height = Math.max(THINNEST, tally[each] * scale);
     y -= height;
-    return html`<rect class="of-${each}" x="${round(x + gap / 2)}" y="${round(y)}" width="${round(pitch - gap)}" height="${round(height)}"/>`;
+    return html`<rect class="of-${each}" x="${round(x + gap / 2)}" y="${round(y)}"
+width="${round(pitch - gap)}" height="${round(height)}"/>`;
   });
   return html`<g><title>${title}: ${tallyWords(tally)}</title>
 <rect class="reach" x="${round(x)}" y="0" width="${round(pitch)}" height="${floor}"/>${pieces}</g>`;
@@ -78,7 +79,9 @@ export function shareBar(tally: Tally): Markup {
     x += width;
     return piece;
   });
-  return html`<svg class="share" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="${tallyWords(tally)}"><title>${tallyWords(tally)}</title><rect class="none" x="0" y="0" width="100" height="10"/>${pieces}</svg>`;
+  const words = tallyWords(tally);
+  return html`<svg class="share" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="${words}">
+<title>${words}</title><rect class="none" x="0" y="0" width="100" height="10"/>${pieces}</svg>`;
 }
 
 /** `12 DANE, 1 in clear` */

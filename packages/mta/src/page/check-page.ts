@@ -1,4 +1,4 @@
-/** The form that checks a domain, and what came of it: verdict, chain of trust and servers as pictures, findings. */
+/** The form that checks a domain, and what came of it: verdict, servers and chain of trust as pictures, findings. */
 import { checkJson } from '../cli/check-report.js';
 import type { Finding } from '../cli/finding.js';
 import { lookupJson } from '../cli/resolve-report.js';
@@ -22,8 +22,10 @@ export function checkPage(text: string, result: CheckResult | undefined): PageVi
 function form(text: string): Markup {
   return html`<form class="card ask" method="post" action="/check">
 <label for="domain">Domain, as it stands behind the @ of an address</label>
-<div class="row"><input id="domain" name="domain" value="${text}" required maxlength="253" autocomplete="off" autocapitalize="none" spellcheck="false" inputmode="url"><button>Check</button></div>
-<p class="note">Asks DNS and every mail server of the domain as a delivery does, short of handing a message over. It takes some seconds; silent servers take up to a minute.</p>
+<div class="row"><input id="domain" name="domain" value="${text}" required maxlength="253" inputmode="url"
+autocomplete="off" autocapitalize="none" spellcheck="false"><button>Check</button></div>
+<p class="note">Asks DNS and every mail server of the domain as a delivery does, short of handing a message over.
+It takes some seconds; silent servers take up to a minute.</p>
 </form>`;
 }
 
@@ -60,7 +62,8 @@ ${findings.length > 0 && card('Findings', html`<ul class="findings">${findings.m
 ${card(
   'Chain of trust',
   trust.length === 0
-    ? html`<p>There is no chain to draw: nothing was asked of DNS, or this relay believes its resolver (trust = "ad").</p>`
+    ? html`<p>There is no chain to draw: nothing was asked of DNS, or the relay believes its resolver
+(dns.trust = "ad").</p>`
     : picture(
         trust,
         `The zones from the root of DNS down to ${domain} and its servers, with who vouches for each`,
@@ -74,13 +77,18 @@ function picture(tree: readonly TreeNode[], label: string): Markup {
 <figcaption><details><summary>The same in words</summary>${listOf(tree)}</details></figcaption></figure>`;
 }
 
-const TONE_WORDS: Readonly<Record<Tone, string>> = { good: 'good', warn: 'warning', bad: 'fault', plain: '' };
+const TONE_WORDS: Readonly<Record<Tone, string>> = {
+  good: ' (good)',
+  warn: ' (warning)',
+  bad: ' (fault)',
+  plain: '',
+};
 
 function listOf(nodes: readonly TreeNode[]): Markup {
   if (nodes.length === 0) return NOTHING;
   return html`<ul>${nodes.map(
     ({ title, details, tone, children }) =>
-      html`<li><b>${title}</b>${TONE_WORDS[tone] !== '' && ` (${TONE_WORDS[tone]})`}${details.map((each) => `; ${each}`)}${listOf(children)}</li>`,
+      html`<li><b>${title}</b>${TONE_WORDS[tone]}${details.map((each) => `; ${each}`)}${listOf(children)}</li>`,
   )}</ul>`;
 }
 
@@ -88,7 +96,10 @@ const SEVERITY_TONES = { error: 'bad', unclear: 'warn', warning: 'warn', note: '
 
 function findingItem({ severity, host, address, text, rule, remedy }: Finding): Markup {
   const where = [host, address].filter((each) => each !== null).join(' ');
-  return html`<li class="tone-${SEVERITY_TONES[severity]}"><p><span class="tag">${severity}</span> ${where !== '' && html`<b>${where}:</b> `}${text}${!text.includes(rule) && html` <span class="note">(${rule})</span>`}</p>
+  const place = where !== '' && html`<b>${where}:</b> `;
+  const named = !text.includes(rule) && html` <span class="note">(${rule})</span>`;
+  return html`<li class="tone-${SEVERITY_TONES[severity]}">
+<p><span class="tag">${severity}</span> ${place}${text}${named}</p>
 <p class="note">${remedy}</p></li>`;
 }
 

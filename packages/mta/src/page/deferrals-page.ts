@@ -1,6 +1,6 @@
 /** What waits, by cause: what is the matter, what can be done about it here, and whom it concerns. */
 import { adviceFor } from './deferral-advice.js';
-import { counted, destinationPath, messagePath, type PageView, spanOf } from './layout.js';
+import { checkButton, counted, destinationPath, messagePath, type PageView, spanOf } from './layout.js';
 import { html, type Markup } from './markup.js';
 import { partWords } from './overview-page.js';
 import type { DeferralGroup, QueueSurvey } from './queue-survey.js';
@@ -10,11 +10,12 @@ export function deferralsPage(survey: QueueSurvey, now: number): PageView {
   return {
     title: 'Deferrals',
     section: 'deferrals',
-    body: html`${deferrals.length === 0 && html`<p class="health tone-good">Nothing waits after a try that failed.</p>`}
-${partWords(survey)}
+    body: html`${deferrals.length === 0 && NONE}${partWords(survey)}
 ${deferrals.map((group) => groupCard(group, now))}`,
   };
 }
+
+const NONE = html`<p class="health tone-good">Nothing waits after a try that failed.</p>`;
 
 function groupCard(
   { cause, recipients, oldest, destinations, moreDestinations }: DeferralGroup,
@@ -26,10 +27,11 @@ function groupCard(
 <p>${advice}</p>
 <ul class="said-list">${destinations.map(
     ({ destination, recipients: number, reason, id }) =>
-      html`<li><p><a href="${destinationPath(destination)}">${destination}</a> <span class="note">${counted(number, 'recipient')}</span></p>
+      html`<li><p><a href="${destinationPath(destination)}">${destination}</a>
+<span class="note">${counted(number, 'recipient')}</span></p>
 <p class="said">${reason}</p>
 <div class="actions"><a href="${messagePath(id)}">One of the messages</a>
-<form class="inline" method="post" action="/check"><input type="hidden" name="domain" value="${destination}"><button class="link">Check the domain</button></form></div></li>`,
+${checkButton(destination, 'Check the domain', 'link')}</div></li>`,
   )}</ul>
 ${moreDestinations > 0 && html`<p class="note">and ${counted(moreDestinations, 'destination')} more</p>`}
 </section>`;

@@ -5,6 +5,7 @@ import { adviceFor } from './deferral-advice.js';
 import {
   breakable,
   card,
+  checkButton,
   destinationPath,
   messagePath,
   type PageView,
@@ -100,7 +101,8 @@ ${card(
   legend(),
   forBoth((width) => spanChart(series, span, now, width)),
   spanTable(series, span, now),
-  html`<p>${delivered(tally)} recipients delivered to, ${tally.deferred} tries deferred, ${tally.failed} recipients returned to their senders.</p>`,
+  html`<p>${delivered(tally)} recipients delivered to, ${tally.deferred} tries deferred,
+${tally.failed} recipients returned to their senders.</p>`,
   legendWords(),
 )}
 ${
@@ -109,24 +111,27 @@ ${
     'What waits for it',
     waiting.map(
       ({ cause, recipients, reason, id }) => html`<h3>${adviceFor(cause).title}: ${recipients}</h3>
-<p class="said">${reason}</p><p>${adviceFor(cause).advice}</p><p><a href="${messagePath(id)}">One of the messages</a></p>`,
+<p class="said">${reason}</p><p>${adviceFor(cause).advice}</p>
+<p><a href="${messagePath(id)}">One of the messages</a></p>`,
     ),
   )
 }
-<form method="post" action="/check"><input type="hidden" name="domain" value="${destination}"><button>Check ${destination} now</button></form>
+${checkButton(destination, `Check ${destination} now`, 'button')}
 <p><a href="/messages?q=${encodeURIComponent(`@${destination}`)}">Its messages</a></p>`,
   };
 }
 
 function downNote({ failures, notBefore, reason }: DestinationState, now: number): Markup {
   const often = failures === 1 ? 'once' : `${failures} times in a row`;
-  return html`<div class="health tone-warn"><strong>It failed ${often}.</strong> The next try is in ${spanOf(notBefore - now)}, at ${timeOf(notBefore)}.
+  return html`<div class="health tone-warn"><strong>It failed ${often}.</strong>
+The next try is in ${spanOf(notBefore - now)}, at ${timeOf(notBefore)}.
 <p class="said">${reason}</p></div>`;
 }
 
 function spanLinks(path: string, current: Span): Markup {
+  const isCurrent = (name: Span['name']): Markup | false =>
+    name === current.name && html` aria-current="true"`;
   return html`<ul class="choice">${Object.values(SPANS).map(
-    ({ name, words }) =>
-      html`<li><a href="${path}?span=${name}"${name === current.name && html` aria-current="true"`}>${words}</a></li>`,
+    ({ name, words }) => html`<li><a href="${path}?span=${name}"${isCurrent(name)}>${words}</a></li>`,
   )}</ul>`;
 }

@@ -1,4 +1,4 @@
-/** A domain's mail servers as a tree: each with its TLSA records, and each address with the session that was had there. */
+/** A domain's mail servers as a tree: each with its TLSA records, and each address with the session there. */
 import type { AddressProbe, HostProbe } from '@danelaw/smtp';
 import type { Check } from '../cli/check-report.js';
 import { type HostStanding, standingOf } from '../cli/check-verdict.js';

@@ -26,6 +26,9 @@ export interface Frame {
   readonly canLogOut: boolean;
 }
 
+const LOG_OUT = html`<form class="inline" method="post" action="/logout">
+<button class="link">Log out</button></form>`;
+
 export function documentOf({ title, section, body }: PageView, { hostname, now, canLogOut }: Frame): string {
   const document = html`<!doctype html>
 <html lang="en">
@@ -49,7 +52,7 @@ ${section === undefined ? NOTHING : navigation(section)}
 ${body}
 </main>
 <footer>
-As of ${timeOf(now)}.${canLogOut && html` <form class="inline" method="post" action="/logout"><button class="link">Log out</button></form>`}
+As of ${timeOf(now)}. ${canLogOut && LOG_OUT}
 </footer>
 </body>
 </html>
@@ -90,9 +93,16 @@ export function table(
 <thead><tr>${columns.map(({ name }, i) => html`<th scope="col"${kindOf(i)}>${name}</th>`)}</tr></thead>
 <tbody>${rows.map(
     ([first, ...others]) =>
-      html`<tr><th scope="row"${kindOf(0)}>${first}</th>${others.map((part, i) => html`<td${kindOf(i + 1)}>${part}</td>`)}</tr>
+      html`<tr><th scope="row"${kindOf(0)}>${first}</th>
+${others.map((part, i) => html`<td${kindOf(i + 1)}>${part}</td>`)}</tr>
 `,
   )}</tbody></table>`;
+}
+
+/** A button that checks a domain now. @param kind `link`: as one among words */
+export function checkButton(domain: string, words: string, kind: 'button' | 'link'): Markup {
+  return html`<form class="inline" method="post" action="/check">
+<input type="hidden" name="domain" value="${domain}"><button class="${kind}">${words}</button></form>`;
 }
 
 /** `2026-11-25 21:40:02 UTC` */

@@ -1,4 +1,4 @@
-/** Messages: those in the queue, and those that were heard of lately; and one message with all that is known of it. */
+/** Messages: those in the queue, and those heard of lately; and one message with all that is known of it. */
 import type { DestinationState, QueuedRecipient, QueueEntry } from '../queue/queue.js';
 import { adviceFor, deferralCauseOf } from './deferral-advice.js';
 import {
@@ -38,8 +38,9 @@ export function messagesPage({ now, query, isHeldOnly, entries, hasMore, stories
     section: 'messages',
     body: html`<form class="card ask" method="get" action="/messages" role="search">
 <label for="q">Id, address or domain</label>
-<div class="row"><input id="q" name="q" value="${query}" maxlength="320" autocomplete="off" autocapitalize="none" spellcheck="false"><button>Find</button></div>
-<p><label class="tick"><input type="checkbox" name="held" value="1"${isHeldOnly && html` checked`}> held ones only</label></p>
+<div class="row"><input id="q" name="q" value="${query}" maxlength="320"
+autocomplete="off" autocapitalize="none" spellcheck="false"><button>Find</button></div>
+<label><input type="checkbox" name="held" value="1"${isHeldOnly && html` checked`}> held ones only</label>
 </form>
 ${card(
   'In the queue',
@@ -51,7 +52,8 @@ ${card(
         entries.map(({ id, envelope, recipients }) => [
           idLink(id, `${spanOf(now - envelope.arrived)} old`),
           breakable(senderOf(envelope.from)),
-          html`${addresses(recipients)}<br><small>${recipients[0] !== undefined && stateOf(recipients[0], now)}</small>`,
+          html`${addresses(recipients)}<br>
+<small>${recipients[0] !== undefined && stateOf(recipients[0], now)}</small>`,
         ]),
       ),
   hasMore && html`<p class="note">There are more; search for the one that you mean.</p>`,
@@ -83,6 +85,10 @@ ${card(
   };
 }
 
+function wordList(facts: readonly (readonly [name: string, value: Part])[]): Markup {
+  return html`<dl class="words">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+}
+
 function idLink(id: string, more: string): Markup {
   return html`<a href="${messagePath(id)}"><code>${id}</code></a><br><small>${more}</small>`;
 }
@@ -108,12 +114,14 @@ export function messagePage({ now, id, entry, story, down }: OneMessage): PageVi
     section: 'messages',
     body: html`${
       entry === undefined
-        ? html`<p class="health tone-plain">It is not in the queue any more: delivered, returned or deleted. The story says which.</p>`
+        ? html`<p class="health">It is not in the queue any more: the story says what became of it.</p>`
         : html`${envelopeCard(entry, now)}${recipientsCard(entry, down, now)}`
     }
-${card('Its story', story === undefined ? html`<p>Nothing was heard of it since this relay keeps stories.</p>` : storyList(story))}`,
+${card('Its story', story === undefined ? NO_STORY : storyList(story))}`,
   };
 }
+
+const NO_STORY = html`<p>Nothing is kept of it: the story is older than those that there is room for.</p>`;
 
 function envelopeCard({ envelope, size }: QueueEntry, now: number): Markup {
   const { origin } = envelope;
@@ -131,16 +139,14 @@ function envelopeCard({ envelope, size }: QueueEntry, now: number): Markup {
     ['Size', octetsOf(size)],
     ...(traits.length === 0 ? [] : [['Asks for', traits.join(', ')] as const]),
   ];
-  return card(
-    'In the queue',
-    html`<dl class="words">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`,
-  );
+  return card('In the queue', wordList(facts));
 }
 
 function recipientsCard({ recipients }: QueueEntry, down: readonly DestinationState[], now: number): Markup {
   return card(
     'Recipients that wait',
-    html`<ul class="said-list">${recipients.slice(0, MAX_RECIPIENTS).map((recipient) => recipientItem(recipient, down, now))}</ul>`,
+    html`<ul class="said-list">
+${recipients.slice(0, MAX_RECIPIENTS).map((recipient) => recipientItem(recipient, down, now))}</ul>`,
     recipients.length > MAX_RECIPIENTS &&
       html`<p class="note">and ${recipients.length - MAX_RECIPIENTS} more</p>`,
   );
@@ -152,13 +158,18 @@ function recipientItem(recipient: QueuedRecipient, down: readonly DestinationSta
   const pause = down.find((each) => each.destination === destination && each.notBefore > state.due);
   const known = last === undefined ? NOTHING : lastTry(state.attempts, last);
   return html`<li><p><b>${address}</b> <span class="note">${stateOf(recipient, now)}</span></p>
-${pause !== undefined && html`<p><a href="${destinationPath(destination)}">${destination}</a> is down; the next try there is in ${spanOf(pause.notBefore - now)}.</p>`}
-${known}</li>`;
+${pause !== undefined && paused(pause, now)}${known}</li>`;
+}
+
+function paused({ destination, notBefore }: DestinationState, now: number): Markup {
+  const link = html`<a href="${destinationPath(destination)}">${destination}</a>`;
+  return html`<p>${link} is down; the next try there is in ${spanOf(notBefore - now)}.</p>`;
 }
 
 function lastTry(attempts: number, last: NonNullable<QueuedRecipient['state']['last']>): Markup {
   const { title, advice } = adviceFor(deferralCauseOf(last));
-  return html`<p>Tried ${attempts === 1 ? 'once' : `${attempts} times`}, last ${timeOf(last.time)}: ${title}.</p>
+  const often = attempts === 1 ? 'once' : `${attempts} times`;
+  return html`<p>Tried ${often}, last ${timeOf(last.time)}: ${title}.</p>
 <p class="said">${last.reason}</p><p class="note">${advice}</p>`;
 }
 
@@ -175,9 +186,10 @@ function storyList({ events, leftOut }: Story): Markup {
 }
 
 function storyItem({ time, tone, title, said, facts, link }: StoryLine): Markup {
-  return html`<li class="tone-${tone}"><p><small>${timeOf(time)}</small><br><strong>${title}</strong>${link !== undefined && html` (<a href="${messagePath(link)}"><code>${link}</code></a>)`}</p>
+  const other = link !== undefined && html` (<a href="${messagePath(link)}"><code>${link}</code></a>)`;
+  return html`<li class="tone-${tone}"><p><small>${timeOf(time)}</small><br><strong>${title}</strong>${other}</p>
 ${said !== undefined && html`<p class="said">${said}</p>`}
-${facts.length > 0 && html`<details><summary>Details</summary><dl class="words">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></details>`}</li>`;
+${facts.length > 0 && html`<details><summary>Details</summary>${wordList(facts)}</details>`}</li>`;
 }
 
 const senderOf = (from: string): string => (from === '' ? '<>' : from);

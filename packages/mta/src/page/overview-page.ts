@@ -1,4 +1,4 @@
-/** The first page: is all well, what is in the queue, how was mail protected today, and what keeps some of it back. */
+/** The first page: is all well, what is in the queue, how was mail protected, and what keeps some of it back. */
 import type { Health } from '../http/http-server.js';
 import { forBoth } from './chart.js';
 import { adviceFor } from './deferral-advice.js';
@@ -47,7 +47,9 @@ export function overviewPage({ now, health, survey, inFlight, series }: Overview
     body: html`${healthLine(health)}
 ${card(
   'The queue now',
-  html`<dl class="facts">${facts.map(([name, value, more]) => html`<div><dt>${name}</dt><dd>${value} <small>${more}</small></dd></div>`)}</dl>`,
+  html`<dl class="facts">${facts.map(
+    ([name, value, more]) => html`<div><dt>${name}</dt><dd>${value} <small>${more}</small></dd></div>`,
+  )}</dl>`,
 )}
 ${card(
   'How delivered mail was protected, last 24 hours',
@@ -96,7 +98,8 @@ ${
 
 function healthLine({ ok, checks }: Health): Markup {
   if (ok)
-    return html`<p class="health tone-good"><strong>All is well:</strong> the queue takes mail, DNS can be trusted, and mail goes out.</p>`;
+    return html`<p class="health tone-good"><strong>All is well:</strong>
+the queue takes mail, DNS can be trusted, and mail goes out.</p>`;
   const wrong = Object.entries(checks).filter(([, words]) => words !== 'ok');
   return html`<div class="health tone-bad" role="alert"><strong>Something is wrong.</strong>
 <ul>${wrong.map(([name, words]) => html`<li>${name}: ${words}</li>`)}</ul></div>`;
@@ -104,5 +107,6 @@ function healthLine({ ok, checks }: Health): Markup {
 
 export function partWords({ isPart, read, counts }: QueueSurvey): Markup | undefined {
   if (!isPart) return undefined;
-  return html`<p class="note">Of the ${counted(read, 'message')} that arrived first; the queue has ${counts.messages}.</p>`;
+  return html`<p class="note">Of the ${counted(read, 'message')} that arrived first; the queue has
+${counts.messages.toLocaleString('en-US')}.</p>`;
 }

@@ -56,7 +56,8 @@ const rangeOf = (from: number, { step }: Span): string =>
 export function legend(): Markup {
   return html`<ul class="legend">${PROTECTIONS.map(
     (each) =>
-      html`<li><svg class="swatch" viewBox="0 0 12 12" aria-hidden="true"><rect class="of-${each}" width="12" height="12" rx="2"/></svg>${PROTECTION_WORDS[each].short}</li>`,
+      html`<li><svg class="swatch" viewBox="0 0 12 12" aria-hidden="true">
+<rect class="of-${each}" width="12" height="12" rx="2"/></svg>${PROTECTION_WORDS[each].short}</li>`,
   )}</ul>`;
 }
 

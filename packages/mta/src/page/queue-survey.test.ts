@@ -113,6 +113,23 @@ describe('a survey of the queue', () => {
     expect(queue.asked).toBe(2);
   });
 
+  it('serves for longer where it took long', async () => {
+    let now = 0;
+    const queue = queueOf();
+    const counts = (): ReturnType<SurveyedQueue['counts']> => {
+      now += 1000;
+      return queue.counts();
+    };
+    const survey = surveyor({ ...queue, counts }, () => now);
+    await survey();
+    now = 19_000;
+    await survey();
+    expect(queue.asked).toBe(1);
+    now = 22_000;
+    await survey();
+    expect(queue.asked).toBe(2);
+  });
+
   it('is made anew after one that failed', async () => {
     const queue = queueOf();
     let isBroken = true;

@@ -1,8 +1,8 @@
 /**
  * The queue at a glance: counts, the oldest message, destinations that are down, and what waits, grouped by cause.
  *
- * It is read through, up to a bound and for a time, and the result serves whoever asks in the next seconds: a page that
- * somebody reloads all the time must not slow the mail down.
+ * It is read through, up to a bound and for a time, and the result serves whoever asks in the next seconds, or for twenty
+ * times as long as it took: a page that somebody reloads all the time must not slow the mail down.
  */
 import type { DestinationState, Queue, QueueCounts, QueueEntry } from '../queue/queue.js';
 import { type DeferralCause, deferralCauseOf } from './deferral-advice.js';
@@ -46,8 +46,9 @@ export interface DeferredDestination {
 export const MAX_READ = 20_000;
 /** Milliseconds for it. */
 const READ_TIME = 3000;
-/** Milliseconds that a survey is as good as a new one. */
+/** Milliseconds that a survey is as good as a new one; and how many times as long as it took. */
 const FRESH = 5000;
+const FRESH_TIMES = 20;
 /** Destinations that a group names. */
 const MAX_NAMED = 20;
 /** Destinations that are down and named. */
@@ -57,15 +58,17 @@ export type SurveyedQueue = Pick<Queue, 'counts' | 'destinations' | 'list'>;
 
 /** Gives a survey; those who ask at the same time, and soon after, get the same one. */
 export function surveyor(queue: SurveyedQueue, clock: () => number): () => Promise<QueueSurvey> {
-  let latest: { readonly time: number; readonly survey: Promise<QueueSurvey> } | undefined;
+  let latest: { readonly time: number; readonly survey: Promise<QueueSurvey>; fresh: number } | undefined;
   return () => {
     const now = clock();
-    if (latest === undefined || Math.abs(now - latest.time) > FRESH) {
-      const survey = surveyQueue(queue, clock);
-      latest = { time: now, survey };
-      survey.catch(() => (latest = undefined));
-    }
-    return latest.survey;
+    if (latest !== undefined && Math.abs(now - latest.time) <= latest.fresh) return latest.survey;
+    const made = { time: now, survey: surveyQueue(queue, clock), fresh: Number.POSITIVE_INFINITY };
+    latest = made;
+    made.survey.then(
+      () => (made.fresh = Math.max(FRESH, FRESH_TIMES * (clock() - now))),
+      () => (latest = undefined),
+    );
+    return made.survey;
   };
 }
 

@@ -81,7 +81,9 @@ export function storyLine({ time, event, fields, level }: StoryEvent): StoryLine
     case 'bounced':
       return line(
         'bad',
-        `Returned to the sender: ${word('to')}${fields['expired'] === true ? ', as the time for tries is over' : ' was refused'}`,
+        fields['expired'] === true
+          ? `Returned to the sender, as the time for tries is over: ${word('to')}`
+          : `Returned to the sender, as it was refused: ${word('to')}`,
       );
     case 'refused':
       return line('bad', `Refused: ${word('to')}`);

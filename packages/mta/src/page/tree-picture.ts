@@ -76,12 +76,14 @@ function draw({ node, x, y, height, titles, details }: Placed, width: number): M
   const padding = isBox ? PADDING : 2;
   const textX = x + PADDING + SIGN;
   const firstY = y + padding + 14;
+  const below = firstY + titles.length * TITLE.height - 2;
+  const kind = isBox ? 'title' : 'leaf';
   const box = html`<rect class="box" x="${x}" y="${y}" width="${width - x - 1}" height="${height}" rx="7"/>`;
   return html`<g class="tone-${node.tone}"><title>${[node.title, ...node.details].join(' - ')}</title>
 ${isBox && box}
 <path class="sign" d="${SIGNS[node.tone]}" transform="translate(${x + PADDING} ${firstY - 11})"/>
-${titles.map((text, i) => html`<text class="${isBox ? 'title' : 'leaf'}" x="${textX}" y="${firstY + i * TITLE.height}">${text}</text>`)}
-${details.map((text, i) => html`<text class="detail" x="${textX}" y="${firstY + titles.length * TITLE.height - 2 + i * DETAIL.height}">${text}</text>`)}
+${titles.map((text, i) => html`<text class="${kind}" x="${textX}" y="${firstY + i * TITLE.height}">${text}</text>`)}
+${details.map((text, i) => html`<text class="detail" x="${textX}" y="${below + i * DETAIL.height}">${text}</text>`)}
 </g>`;
 }
 
