@@ -46,11 +46,20 @@ function resultOf(result: CheckResult): Markup {
 
 const STATUS_TONES = { fine: 'good', refused: 'bad', unclear: 'warn' } as const;
 
+/** Mail that flows without proof of whom it reaches is no reason for joy. */
+function toneOf({ status, findings }: CheckedDomain['check']): Tone {
+  const isWarned = status === 'fine' && findings.some(({ severity }) => severity === 'warning');
+  return isWarned ? 'warn' : STATUS_TONES[status];
+}
+
 export function checkedView({ check, lookups }: CheckedDomain): Markup {
-  const { domain, status, verdict, findings, senders } = check;
+  const { domain, verdict, findings, senders } = check;
   const trust = trustTree(lookups);
-  return html`<p class="health tone-${STATUS_TONES[status]}" role="status"><strong>${verdict}</strong></p>
-${senders.length > 0 && card('Other senders', html`<ul class="findings">${senders.map((each) => html`<li class="tone-${STATUS_TONES[each.status]}"><p>${each.verdict}</p></li>`)}</ul>`)}
+  const others = senders.map(
+    (each) => html`<li class="tone-${STATUS_TONES[each.status]}"><p>${each.verdict}</p></li>`,
+  );
+  return html`<p class="health tone-${toneOf(check)}" role="status"><strong>${verdict}</strong></p>
+${others.length > 0 && card('Other senders', html`<ul class="findings">${others}</ul>`)}
 ${card(
   'Servers',
   picture(

@@ -36,7 +36,7 @@ export function destinationsPage({ now, span, destinations, series }: Destinatio
       destination === OTHERS
         ? 'all others'
         : html`<a href="${destinationPath(destination)}">${breakable(destination)}</a>`,
-      delivered(tally) === 0 ? 'nothing delivered' : shareBar(tally),
+      delivered(tally) === 0 ? html`<span class="note">none</span>` : shareBar(tally),
       delivered(tally),
       tally.deferred,
       tally.failed,

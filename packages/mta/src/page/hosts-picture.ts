@@ -37,8 +37,9 @@ function hostNode(probe: HostProbe, standing: HostStanding): TreeNode {
   };
 }
 
-function tlsaLines({ tlsa }: HostProbe): string[] {
-  if (tlsa === null) return [];
+function tlsaLines({ tlsa, decision }: HostProbe): string[] {
+  // Why a host is not used says why its records could not be had.
+  if (tlsa === null || (tlsa.status === 'failed' && decision.action === 'skip')) return [];
   if (tlsa.records.length === 0)
     return [`TLSA: ${tlsa.status}${tlsa.reason === null ? '' : `, ${tlsa.reason}`}`];
   return tlsa.records.map(

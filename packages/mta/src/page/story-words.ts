@@ -1,5 +1,6 @@
 /** An event of a message's story in words: what happened, and what belongs to it. */
 import { shortTlsa } from '../cli/delivery-report.js';
+import { counted } from './layout.js';
 import type { StoryEvent, StoryValue } from './story-book.js';
 import type { Tone } from './tree-picture.js';
 
@@ -47,7 +48,7 @@ export function storyLine({ time, event, fields, level }: StoryEvent): StoryLine
       const by = fields['client'] === undefined ? `user ${word('uid')} by the maildrop` : word('client');
       return line(
         'plain',
-        `Taken from ${by}: from ${from}, for ${word('recipients')} recipient(s)${unheard}`,
+        `Taken from ${by}: from ${from}, for ${counted(Number(fields['recipients']), 'recipient')}${unheard}`,
       );
     }
     case 'queued':

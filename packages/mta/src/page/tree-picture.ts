@@ -87,12 +87,12 @@ ${details.map((text, i) => html`<text class="detail" x="${textX}" y="${below + i
 </g>`;
 }
 
-/** A tick, an exclamation mark, a cross, a dot: in a square of 13. */
+/** A tick, an exclamation mark, a cross, nothing: in a square of 13. */
 const SIGNS: Readonly<Record<Tone, string>> = {
   good: 'M1.5 7L5 10.5L12 2.5',
   warn: 'M6.5 1.5V8M6.5 10.8V11.6',
   bad: 'M2 2L11 11M11 2L2 11',
-  plain: 'M6 6.5H7',
+  plain: 'M0 0',
 };
 
 /** Breaks at blanks; and within words that have more than a line, behind dots and hyphens where there are some. */

@@ -29,7 +29,10 @@ export function trustTree(lookups: readonly Lookup[]): TreeNode[] {
     holder?.leaves.push(leaf);
   };
   for (const lookup of lookups) {
-    for (const step of lookup.proof ?? []) add(holderOf(step, all), stepLeaf(step));
+    for (const step of lookup.proof ?? []) {
+      const holder = holderOf(step, all);
+      add(holder, stepLeaf(step, holder?.link));
+    }
     const failure = failureLeaf(lookup);
     if (failure !== undefined) add(deepest(all.filter(({ zone }) => covers(zone, lookup.name))), failure);
   }
@@ -87,7 +90,8 @@ function zoneNode(link: TrustLink): Omit<TreeNode, 'children'> {
   }
 }
 
-function stepLeaf(step: ProofStep): TreeNode {
+/** @param zone whose word it is: what it says already is not said again */
+function stepLeaf(step: ProofStep, zone: TrustLink | undefined): TreeNode {
   const what = `${step.type} of ${step.name}`;
   const leaf = { shape: 'leaf', children: [] } as const;
   switch (step.kind) {
@@ -103,8 +107,10 @@ function stepLeaf(step: ProofStep): TreeNode {
         details: [`denied by signed ${step.by} records`],
         tone: 'good',
       };
-    case 'unproved':
-      return { ...leaf, title: `${what}: insecure`, details: [step.reason], tone: 'warn' };
+    case 'unproved': {
+      const isTold = zone?.status === 'insecure' && zone.reason === step.reason;
+      return { ...leaf, title: `${what}: insecure`, details: isTold ? [] : [step.reason], tone: 'warn' };
+    }
     default: {
       const never: never = step;
       return never;
