@@ -15,34 +15,50 @@ export type LoginOutcome =
   | { readonly status: 'right'; readonly user: string }
   | { readonly status: 'refused'; readonly answer: SmtpAnswer };
 
+type LoginRelay = Pick<RelayState, 'throttle' | 'log'> & {
+  readonly passwords: Pick<PasswordChecker, 'check'>;
+};
+
 /** Never rejects: nobody would hear it. */
 export async function checkLogin(
-  relay: Pick<RelayState, 'throttle' | 'log'> & { readonly passwords: Pick<PasswordChecker, 'check'> },
+  relay: LoginRelay,
   client: string,
   auth: SMTPServerAuthentication,
 ): Promise<LoginOutcome> {
   const key = clientKey(client);
-  if (!relay.throttle.begin(key)) return { status: 'refused', answer: LOGIN_THROTTLED };
+  switch (relay.throttle.begin(key)) {
+    case 'stop':
+      return { status: 'refused', answer: LOGIN_THROTTLED };
+    case 'wait':
+      return { status: 'refused', answer: LOGIN_BUSY };
+    case 'go':
+      break;
+  }
   const said = identityOf(auth);
-  if (said === undefined) return { status: 'refused', answer: BAD_LOGIN };
-  const result = await relay.passwords.check(said.user, said.password).catch((error: unknown) => {
-    // No memory for it, as things are: nobody's fault but ours.
-    relay.log.problem(`a password could not be checked: ${wordsOf(error)}`);
-    return 'busy' as const;
-  });
+  const result = said === undefined ? 'wrong' : await check(relay, said);
+  relay.throttle.end(key, result === 'wrong');
   switch (result) {
-    case 'right':
-      relay.throttle.takeBack(key);
-      return { status: 'right', user: said.user };
     case 'busy':
-      relay.throttle.takeBack(key);
       return { status: 'refused', answer: LOGIN_BUSY };
     case 'wrong':
       return { status: 'refused', answer: BAD_LOGIN };
-    default: {
-      const never: never = result;
-      return never;
-    }
+    default:
+      return { status: 'right', user: result.user };
+  }
+}
+
+/** Who it is, or that nobody is known so, or that it can't be told now. Never rejects. */
+async function check(
+  { passwords, log }: LoginRelay,
+  { user, password }: { user: string; password: string },
+): Promise<{ readonly user: string } | 'wrong' | 'busy'> {
+  try {
+    const result = await passwords.check(user, password);
+    return result === 'right' ? { user } : result;
+  } catch (error) {
+    // No memory for it, as things are: nobody's fault but ours.
+    log.problem(`a password could not be checked: ${wordsOf(error)}`);
+    return 'busy';
   }
 }
 

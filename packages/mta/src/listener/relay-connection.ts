@@ -344,7 +344,9 @@ export class RelayConnection extends SMTPConnection {
       this.#relay.log.authenticated(this.facts, outcome.user);
       return { user: outcome.user };
     }
-    const last = ++this.#failedLogins >= this.#relay.limits.failedLogins;
+    // Who is told to wait has not failed.
+    if (outcome.answer !== answers.LOGIN_BUSY) this.#failedLogins += 1;
+    const last = this.#failedLogins >= this.#relay.limits.failedLogins;
     const { code, enhanced, text } = last ? answers.TOO_MANY_LOGINS : outcome.answer;
     return { responseCode: code, message: `${enhanced} ${text}` };
   }
