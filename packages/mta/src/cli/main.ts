@@ -193,8 +193,10 @@ function processIo(): Io {
   process.once('SIGTERM', () => interrupted.abort());
   // `danelaw check ... | head` closes the pipe early; that is no error of anyone's.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT.OK);
+    if (error.code === 'EPIPE') process.exit(EXIT.OK);
+    // A full disk, most likely: what was to be kept is not whole.
+    process.stderr.write(`danelaw: the output can't be written: ${error.message}\n`);
+    process.exit(EXIT.CANT_CREATE);
   });
   const { stdout, stderr, env } = process;
   return {
