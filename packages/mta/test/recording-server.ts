@@ -167,6 +167,7 @@ class Conversation {
   #inData = false;
   #message: string[] = [];
   #secured = false;
+  #hasSender = false;
   /** It answers nothing any more. */
   #isHung = false;
 
@@ -225,13 +226,19 @@ class Conversation {
         if (!this.#hangs('hang-at-handshake')) this.#secure();
         return;
       case 'MAIL':
+        this.#hasSender = false;
         if (this.#hangs('hang-at-mail') || this.#refuses('MAIL')) return;
+        this.#hasSender = true;
         this.#say(this.#habit === 'garbage-at-mail' ? 'garbage' : '250 2.1.0 Ok');
         return;
       case 'RCPT':
-        this.#say('250 2.1.5 Ok');
+        this.#say(this.#hasSender ? '250 2.1.5 Ok' : '503 5.5.1 no sender');
         return;
       case 'DATA':
+        if (!this.#hasSender) {
+          this.#say('503 5.5.1 no sender');
+          return;
+        }
         if (this.#hangs('hang-at-data')) return;
         if (this.#habit === 'drop-at-data') {
           this.#socket.destroy();

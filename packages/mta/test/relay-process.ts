@@ -18,6 +18,8 @@ export class RelayProcess {
   #ended: Promise<number | null> = Promise.resolve(null);
   /** The last lines of the log, for a test that fails. */
   readonly lines: string[] = [];
+  /** Of the first of these lines: they are looked at again and again, and there are thousands. */
+  readonly #parsed: (LogEvent | undefined)[] = [];
 
   /** @param toml the whole configuration */
   constructor(config: string, toml: string, env: Readonly<Record<string, string>> = {}) {
@@ -49,7 +51,10 @@ export class RelayProcess {
     await new Promise<void>((resolve, reject) => {
       const lines = createInterface({ input: child.stdout ?? process.stdin });
       lines.on('line', (line) => {
-        if (this.lines.push(line) > 5000) this.lines.splice(0, 2500);
+        if (this.lines.push(line) > 5000) {
+          this.lines.splice(0, 2500);
+          this.#parsed.splice(0, 2500);
+        }
         if (line.includes('"event":"started"')) resolve();
       });
       child.once('error', reject);
@@ -61,10 +66,11 @@ export class RelayProcess {
 
   /** What the log has said so far. */
   get events(): LogEvent[] {
-    return this.lines.flatMap((line) => {
+    for (const line of this.lines.slice(this.#parsed.length)) {
       const event: unknown = JSON.parse(line);
-      return isEvent(event) ? [event] : [];
-    });
+      this.#parsed.push(isEvent(event) ? event : undefined);
+    }
+    return this.#parsed.flatMap((event) => event ?? []);
   }
 
   /** Resolves when the log has an event that is wanted; the test's own time-out ends the wait. */

@@ -2,90 +2,35 @@
  * The relay under conditions that are not a message's own: servers that are slow, few, down or strict, and many
  * messages for them. No DNS: rules of the policy table lead to servers of the test.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from './free-port.js';
-import { type Habit, RecordingServer } from './recording-server.js';
-import { RelayProcess } from './relay-process.js';
+import { LoadedRelay } from './loaded-relay.js';
+import type { Habit } from './recording-server.js';
+import type { RelayProcess } from './relay-process.js';
 
-let folder: string;
-let port: number;
+let lab: LoadedRelay;
 let relay: RelayProcess;
-const servers: RecordingServer[] = [];
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'danelaw-load-'));
-  port = await freePort();
+  lab = await LoadedRelay.open();
 });
-afterEach(async () => {
-  await relay.end('SIGKILL');
-  await Promise.all(servers.splice(0).map((server) => server.close()));
-  await rm(folder, { recursive: true });
-});
+afterEach(() => lab.close());
 
-async function server(habit?: Habit, delay = 0): Promise<RecordingServer & { readonly port: number }> {
-  const made = new RecordingServer({ habit: () => habit, delay: () => delay });
-  servers.push(made);
-  return Object.assign(made, { port: await made.listen() });
-}
+const server = (habit?: Habit, delay = 0) => lab.server({ habit: () => habit, delay: () => delay });
 
 /** @param routes domain to port */
 async function startRelay(routes: Readonly<Record<string, number>>, more = ''): Promise<void> {
-  const rules = Object.entries(routes).map(
-    ([domain, at]) =>
-      `[[policy]]\ndomain = "${domain}"\nlevel = "none"\nrelay = "[127.0.0.1]:${at}"\nsource_ipv4 = "127.0.0.1"\n`,
-  );
-  relay = new RelayProcess(
-    join(folder, 'danelaw.toml'),
-    `
-hostname = "relay.example"
-state = "${join(folder, 'state')}"
-[[listen]]
-address = "127.0.0.1:${port}"
-[dns]
-resolver = ["127.0.0.1#1"]
-[sts]
-enabled = false
-${more}
-${rules.join('\n')}`,
-  );
-  await relay.start();
+  relay = await lab.start(routes, more);
 }
 
-/** Over a few connections that are kept. */
-async function submitAll(recipients: readonly (string | string[])[], more: object = {}): Promise<void> {
-  const transport = createTransport({
-    host: '127.0.0.1',
-    port,
-    ignoreTLS: true,
-    pool: true,
-    maxConnections: 5,
-  });
-  await Promise.all(
-    recipients.map((to, i) =>
-      transport.sendMail({
-        from: 'sender@here.example',
-        to,
-        subject: `message ${i}`,
-        text: 'Hello.',
-        headers: { 'X-Number': String(i) },
-        ...more,
-      }),
-    ),
-  );
-  transport.close();
-}
-
-const count = (name: string) => relay.events.filter(({ event }) => event === name).length;
+const count = (name: string) => lab.count(name);
 
 describe('many messages for one server', () => {
   it('go over few connections, and never over more than the limit', async () => {
     const busy = await server(undefined, 5);
     await startRelay({ 'busy.example': busy.port }, '[delivery]\nconnections_per_host = 2');
-    await submitAll(Array.from({ length: 60 }, (_, i) => `you${i}@busy.example`));
+    await lab.submit(Array.from({ length: 60 }, (_, i) => `you${i}@busy.example`));
     await relay.event(() => count('delivered') === 60);
     expect(busy.receipts).toHaveLength(60);
     expect(busy.mostAtOnce).toBeLessThanOrEqual(2);
@@ -99,7 +44,7 @@ describe('many messages for one server', () => {
       Object.fromEntries(domains.map((domain) => [domain, busy.port])),
       '[delivery]\nconnections_per_host = 3\nworkers = 2',
     );
-    await submitAll(domains.flatMap((domain) => [`a@${domain}`, `b@${domain}`, `c@${domain}`]));
+    await lab.submit(domains.flatMap((domain) => [`a@${domain}`, `b@${domain}`, `c@${domain}`]));
     await relay.event(() => count('delivered') === 30);
     expect(busy.mostAtOnce).toBeLessThanOrEqual(3);
   });
@@ -107,28 +52,9 @@ describe('many messages for one server', () => {
   it('with several recipients of a message there: one transaction', async () => {
     const one = await server();
     await startRelay({ 'one.example': one.port });
-    await submitAll([['a@one.example', 'b@one.example', 'c@one.example']]);
+    await lab.submit([['a@one.example', 'b@one.example', 'c@one.example']]);
     await relay.event(() => count('delivered') === 3);
     expect(one.receipts).toHaveLength(1);
-  });
-});
-
-describe('servers that never answer', () => {
-  it.each<[string, Habit]>([
-    ['at the greeting', 'hang-at-greeting'],
-    ['to EHLO', 'hang-at-ehlo'],
-    ['to MAIL', 'hang-at-mail'],
-    ['to the final dot', 'hang-at-dot'],
-  ])('%s hold up nobody else', async (_, habit) => {
-    const hung = await server(habit);
-    const good = await server();
-    const domains = Array.from({ length: 40 }, (_, i) => `hung${i}.example`);
-    const routes = Object.fromEntries(domains.map((domain) => [domain, hung.port]));
-    await startRelay({ ...routes, 'good.example': good.port }, '[delivery]\nstop_within = "100ms"');
-    await submitAll(domains.map((domain) => `you@${domain}`));
-    await submitAll(['you@good.example']);
-    await relay.event(({ event, to }) => event === 'delivered' && to === 'you@good.example');
-    expect(count('deferred')).toBe(0); // they are still waited for
   });
 });
 
@@ -143,7 +69,7 @@ describe('servers that talk nonsense, or hang up', () => {
   ])('%s: the message waits, and the reason is told', async (_, habit, reason) => {
     const odd = await server(habit);
     await startRelay({ 'odd.example': odd.port });
-    await submitAll(['you@odd.example']);
+    await lab.submit(['you@odd.example']);
     const event = await relay.event(({ event: name }) => name === 'deferred');
     expect(event['reason']).toMatch(reason);
   });
@@ -153,11 +79,9 @@ describe('a destination that is down', () => {
   it('is tried as one, and gets everything when it is up again', async () => {
     const at = await freePort();
     await startRelay({ 'down.example': at }, '[retry]\nfirst = "1s"\nlongest = "1s"');
-    await submitAll(Array.from({ length: 50 }, (_, i) => `you${i}@down.example`));
+    await lab.submit(Array.from({ length: 50 }, (_, i) => `you${i}@down.example`));
     await relay.event(({ event, status }) => event === 'destination' && status === 'down');
-    const up = new RecordingServer();
-    servers.push(up);
-    await up.listen(at);
+    await lab.server({}, at);
     await relay.event(() => count('delivered') === 50);
     // Fifty messages that each tried for themselves would have failed fifty times.
     expect(count('attempt')).toBeLessThan(40);
@@ -170,7 +94,7 @@ describe('a destination that is down', () => {
       { 'down.example': await freePort(), 'here.example': home.port },
       '[retry]\nfirst = "200ms"\nlongest = "200ms"\nwarn = "300ms"\nexpire = "2s"',
     );
-    await submitAll(['you@down.example']);
+    await lab.submit(['you@down.example']);
     await relay.event(({ event, expired }) => event === 'bounced' && expired === true);
     await relay.event(
       () =>
@@ -188,7 +112,7 @@ describe('what a sender asks for', () => {
     const [there, home] = [await server(), await server()];
     await startRelay({ 'there.example': there.port, 'here.example': home.port });
     const dsn = { id: 'my-id', return: 'headers', notify: ['success'], recipient: 'sender@here.example' };
-    await submitAll(['you@there.example'], { dsn });
+    await lab.submit(['you@there.example'], { dsn });
     await relay.event(({ event, to }) => event === 'delivered' && to === 'sender@here.example');
     expect(home.texts[0]).toContain('Action: relayed');
     expect(home.texts[0]).toContain('Original-Envelope-Id: my-id');
@@ -200,14 +124,14 @@ describe('what a sender asks for', () => {
       { 'here.example': home.port },
       '[retry]\nfirst = "100ms"\nlongest = "100ms"\nexpire = "300ms"',
     );
-    await submitAll(['you@no-dns.example'], { dsn: { notify: 'never' } });
+    await lab.submit(['you@no-dns.example'], { dsn: { notify: 'never' } });
     await relay.event(({ event }) => event === 'bounced');
     expect(count('queued')).toBe(0);
   });
 
   it('REQUIRETLS is offered under TLS only', async () => {
     await startRelay({});
-    const transport = createTransport({ host: '127.0.0.1', port, ignoreTLS: true });
+    const transport = createTransport({ host: '127.0.0.1', port: lab.port, ignoreTLS: true });
     const requireTLSExtensionEnabled = true;
     await expect(
       transport.sendMail({
@@ -223,7 +147,7 @@ describe('what a sender asks for', () => {
 describe('bounds of the queue', () => {
   it('are told as a temporary refusal', async () => {
     await startRelay({ 'down.example': await freePort() }, '[queue]\nmax_messages = 3');
-    await submitAll(['a@down.example', 'b@down.example', 'c@down.example']);
-    await expect(submitAll(['d@down.example'])).rejects.toThrow(/452 4\.3\.1/u);
+    await lab.submit(['a@down.example', 'b@down.example', 'c@down.example']);
+    await expect(lab.submit(['d@down.example'])).rejects.toThrow(/452 4\.3\.1/u);
   });
 });

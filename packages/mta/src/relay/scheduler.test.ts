@@ -248,7 +248,7 @@ describe('the scheduler', () => {
   it.each([
     { what: 'places', total: 2, size: 10 },
     { what: 'memory for bodies', total: 100, size: 100 * 1024 * 1024 },
-  ])('gives the $what of messages that only wait to others', async ({ total, size }) => {
+  ])('gives the $what of messages that only wait to others', { timeout: 20_000 }, async ({ total, size }) => {
     const large = butFor({
       async claim(request) {
         const { claims, nextDue } = await queue.claim(request);
