@@ -65,8 +65,8 @@ describe('danelaw demo', () => {
     expect(said.filter((reason) => /proved to be a server for|secure delivery/u.test(reason))).toEqual([]);
   });
 
-  it('goes on with --keep: its relay takes mail, and shows its queue and metrics', async () => {
-    const { smtp, metrics } = demo.relay;
+  it('goes on with --keep: its relay takes mail, and shows its queue, metrics and page', async () => {
+    const { smtp, page, metrics } = demo.relay;
     const text = await (await fetch(metrics)).text();
     const handedIn = demo.domains.filter(({ outcome }) => outcome.event !== 'refused').length;
     expect(text).toContain(`danelaw_received_messages_total ${handedIn}\n`);
@@ -86,6 +86,9 @@ describe('danelaw demo', () => {
       code: 0,
       out: expect.stringContaining('you@swapped-certificate.example'),
     });
+    const told = await fetch(`${page}messages/${deferred?.outcome.id}`, { headers: { accept: 'text/html' } });
+    expect(told.status).toBe(200);
+    expect(await told.text()).toContain('you@swapped-certificate.example');
   });
 
   it('goes on with --keep: other commands can be tried', async () => {

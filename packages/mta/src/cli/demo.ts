@@ -4,7 +4,7 @@
  */
 import { type Internet, LabError, SCENARIOS, STS_SCENARIOS, startInternet } from '@danelaw/lab';
 import type { Command } from 'commander';
-import { removeLabFiles, writeLabFiles } from './demo-files.js';
+import { type LabFiles, removeLabFiles, writeLabFiles } from './demo-files.js';
 import { HOME } from './demo-message.js';
 import { demoJson, describeDemo, describeLab } from './demo-report.js';
 import { runDemo } from './demo-run.js';
@@ -56,33 +56,48 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
 async function demo(options: DemoOptions, io: Io): Promise<ExitCode> {
   const begun = performance.now();
   const internet = await start();
-  const level = 'dane';
-  const files = await writeLabFiles(internet, level);
   try {
-    const { relay, rows } = await withProgress(io, 'starting the relay ...', (tell) =>
-      runDemo(internet, files, { level, signal: io.signal, tell }),
-    );
+    const files = await writeLabFiles(internet, LEVEL);
     try {
-      const seconds = (performance.now() - begun) / 1000;
-      if (options.json) {
-        const kept = options.keep ? { relay, files } : undefined;
-        io.stdout.write(`${printableJson(demoJson(rows, internet, kept))}\n`);
-      } else {
-        const paint = paletteFor(io.stdout, io.env);
-        const table = { rows, seconds, verbose: options.verbose ?? false };
-        const last = options.keep
-          ? ['', ...describeLab(internet, relay, files)]
-          : [paint.faint('With --keep the relay goes on, and its page shows all of it in a browser.')];
-        io.stdout.write(`${[...describeDemo(table, paint, widthOf(io.stdout)), ...last].join('\n')}\n`);
-      }
-      if (options.keep) await Promise.race([interrupted(io.signal), relay.ended]);
-      return rows.every(({ faults }) => faults.length === 0) ? EXIT.OK : EXIT.UNAVAILABLE;
+      return await demoOn(internet, files, begun, options, io);
     } finally {
-      await relay.stop();
+      await removeLabFiles(files);
     }
   } finally {
-    await removeLabFiles(files);
     await internet.close();
+  }
+}
+
+/** The relay's policy, where no rule of its administrator says another one. */
+const LEVEL = 'dane';
+
+async function demoOn(
+  internet: Internet,
+  files: LabFiles,
+  begun: number,
+  options: DemoOptions,
+  io: Io,
+): Promise<ExitCode> {
+  const { relay, rows } = await withProgress(io, 'starting the relay ...', (tell) =>
+    runDemo(internet, files, { level: LEVEL, signal: io.signal, tell }),
+  );
+  try {
+    const seconds = (performance.now() - begun) / 1000;
+    if (options.json) {
+      const kept = options.keep ? { relay, files } : undefined;
+      io.stdout.write(`${printableJson(demoJson(rows, internet, kept))}\n`);
+    } else {
+      const paint = paletteFor(io.stdout, io.env);
+      const table = { rows, seconds, verbose: options.verbose ?? false };
+      const last = options.keep
+        ? ['', ...describeLab(internet, relay, files)]
+        : [paint.faint('With --keep the relay goes on, and its page shows all of it in a browser.')];
+      io.stdout.write(`${[...describeDemo(table, paint, widthOf(io.stdout)), ...last].join('\n')}\n`);
+    }
+    if (options.keep) await Promise.race([interrupted(io.signal), relay.ended]);
+    return rows.every(({ faults }) => faults.length === 0) ? EXIT.OK : EXIT.UNAVAILABLE;
+  } finally {
+    await relay.stop();
   }
 }
 
