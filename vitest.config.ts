@@ -21,12 +21,23 @@ export default defineConfig({
       // Each package alone, beside its code.
       {
         resolve: { alias },
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], testTimeout: 60_000 },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
       // Packages together, on the private Internet of the lab.
       {
         resolve: { alias },
-        test: { name: 'lab', include: ['packages/*/test/**/*.test.ts'], testTimeout: 60_000, globalSetup },
+        test: {
+          name: 'lab',
+          include: ['packages/*/test/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          globalSetup,
+        },
       },
       // Software that nobody here wrote, from Debian.
       {

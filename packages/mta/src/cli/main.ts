@@ -69,6 +69,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'show what waits to be delivered, and hold, release, retry or delete it',
     load: () => import('./queue.js'),
   },
+  completion: {
+    summary: 'print a script with which the shell completes commands and options',
+    load: () => import('./completion.js'),
+  },
   demo: {
     summary: 'start a private Internet and send to its good, broken and attacked domains',
     load: () => import('./demo.js'),
@@ -117,8 +121,14 @@ export async function main(argv: readonly string[], surroundings?: Io): Promise<
   }
 }
 
+/** With every command defined, and run by nobody: for what is made of the help. */
+export async function wholeProgram(io: Io): Promise<Command> {
+  return await createProgram('all', io, () => {});
+}
+
+/** @param argv loads the command that they name, and no other */
 async function createProgram(
-  argv: readonly string[],
+  argv: readonly string[] | 'all',
   io: Io,
   finish: (code: ExitCode) => void,
 ): Promise<Command> {
@@ -134,12 +144,13 @@ async function createProgram(
     .helpCommand('help [command]', 'show the help of a command')
     .addHelpText('after', EXAMPLES);
   hearErrors(program, io);
-  const named = argv[0] === 'help' ? argv[1] : argv[0];
+  const [first, second] = argv === 'all' ? [] : argv;
+  const named = first === 'help' ? second : first;
   // Its -V and -h are its own.
   if (named === 'sendmail') program.enablePositionalOptions();
   for (const [name, entry] of Object.entries(COMMANDS)) {
     const command = program.command(name).summary(entry.summary);
-    if (name !== named) continue;
+    if (name !== named && argv !== 'all') continue;
     hearErrors(command, io);
     command.showHelpAfterError(`"danelaw ${name} --help" explains the options.`);
     (await entry.load()).define(command, io, finish);
@@ -180,7 +191,7 @@ function explain(error: unknown, io: Io): ExitCode {
   return EXIT.SOFTWARE;
 }
 
-function version(): string {
+export function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const isManifest = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
   return isManifest ? String(manifest.version) : 'unknown';
