@@ -27,7 +27,7 @@ describe('manual pages', () => {
     expect(pages.map(({ file }) => file)).toEqual(['danelaw.1', ...names]);
     for (const { file, text } of pages) {
       for (const section of ['NAME', 'SYNOPSIS', 'DESCRIPTION', 'OPTIONS', 'EXIT STATUS', 'SEE ALSO']) {
-        expect(text, file).toContain(`\n.SH ${section}\n`);
+        expect(text, file).toMatch(new RegExp(`\n\\.S[HS] ${section}\n`, 'u'));
       }
       const requests = text.split('\n').filter((line) => /^[.']/u.test(line));
       expect(requests.filter((line) => !/^\.(?:TH|SH|SS|TP|PP|B|BR|I|nf|fi)\b/u.test(line))).toEqual([]);

@@ -34,7 +34,7 @@ function manPage(model: CommandModel, names: readonly string[], version: string)
     ...(model.arguments.length === 0 ? [] : ['.SH ARGUMENTS', ...terms(model.arguments)]),
     ...options(model.groups, '.SH OPTIONS'),
     ...(isProgram ? commandList(model) : model.commands.flatMap(subcommand)),
-    ...after(model.after),
+    ...after(model.after, '.SH'),
     '.SH SEE ALSO',
     others.map((each) => `.BR ${text(each)} (1)`).join(' ,\n'),
     '',
@@ -71,6 +71,7 @@ function subcommand(model: CommandModel): string[] {
     ...model.groups.flatMap(({ options: list }) =>
       list.flatMap(({ flags, description }) => ['.TP', `.B ${text(flags)}`, text(description)]),
     ),
+    ...after(model.after, '.SS'),
     ...model.commands.flatMap(subcommand),
   ];
 }
@@ -85,24 +86,26 @@ function paragraphs(prose: string): string[] {
 
 const HEADINGS: Readonly<Record<string, string>> = { Examples: 'EXAMPLES', 'Exit codes': 'EXIT STATUS' };
 
-/** Sections begin with a word and a colon at the left margin. */
-function after(block: string): string[] {
+/**
+ * Sections begin with a word and a colon at the left margin.
+ * @param level the request for a heading
+ */
+function after(block: string, level: '.SH' | '.SS'): string[] {
   if (block === '') return [];
   return block.split(/\n(?=[A-Z][a-z ]+:)|\n\n(?=\S)/u).flatMap((part) => {
-    const [, word = '', rest = part] = /^([A-Z][a-z ]+):\s*?(?:\n|(?= ))([\s\S]*)$/u.exec(part) ?? [];
+    const [, word = '', first = '', others = ''] = /^([A-Z][a-z ]+):(.*)\n?([\s\S]*)$/u.exec(part) ?? [];
     const heading = HEADINGS[word];
     if (heading === undefined) return ['.PP', ...asItIs(part)];
-    return [`.SH ${heading}`, ...asItIs(atMargin(rest))];
+    return [`${level} ${heading}`, ...asItIs(atMargin(first.trim(), others))];
   });
 }
 
-/** The first line stands behind the heading, or is none; the others are moved to the left together. */
-function atMargin(block: string): string {
-  const [first = '', ...others] = block.split('\n');
-  const depths = others.filter((line) => line.trim() !== '').map((line) => line.search(/\S/u));
-  const depth = Math.min(...depths);
-  const moved = others.map((line) => line.slice(depth));
-  return (first.trim() === '' ? moved : [first.trim(), ...moved]).join('\n');
+/** What stands behind the heading, and the lines below it, which are moved to the left together. */
+function atMargin(first: string, block: string): string {
+  const lines = block.split('\n');
+  const depth = Math.min(...lines.filter((line) => line.trim() !== '').map((line) => line.search(/\S/u)));
+  const moved = block === '' ? [] : lines.map((line) => line.slice(depth));
+  return (first === '' ? moved : [first, ...moved]).join('\n');
 }
 
 const asItIs = (block: string): string[] => ['.nf', ...block.split('\n').map(text), '.fi'];
