@@ -4,6 +4,7 @@
  *
  *     npm run build      compiles, then runs this
  */
+import { cpSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
@@ -35,6 +36,9 @@ export async function bundle() {
     sourcemap: true,
   });
   await build.close();
+  // What is read as it is, stands beside the folder of what reads it.
+  for (const built of ['dist', 'bundle'])
+    cpSync(here('src/assets'), here(`${built}/assets`), { recursive: true });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();

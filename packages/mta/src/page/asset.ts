@@ -2,5 +2,5 @@
 import { readFile } from 'node:fs/promises';
 
 export async function readAsset(file: 'page.css' | 'icon.svg'): Promise<string> {
-  return await readFile(new URL(`../../assets/${file}`, import.meta.url), 'utf8');
+  return await readFile(new URL(`../assets/${file}`, import.meta.url), 'utf8');
 }
