@@ -16,6 +16,7 @@ import {
   readReferral,
 } from './delegation.js';
 import { EDE, ede } from './dnssec/extended-error.js';
+import { HandedDs } from './handed-ds.js';
 import { Name } from './name.js';
 import { RCODE, RRTYPE } from './rrtype.js';
 import { scrub, unlessLame } from './scrub.js';
@@ -23,6 +24,7 @@ import { ServerTimes } from './server-times.js';
 import { SieveMap } from './sieve-map.js';
 import type { Exchanged, NoReply, Reply, Source } from './source.js';
 import { formatServer, type ServerAddress, type Transport } from './transport.js';
+import { UncutNames } from './uncut-names.js';
 
 /** Queries sent for one question, those for the addresses of name servers included. An honest cold one needs under 20. */
 export const MAX_QUERIES = 60;
@@ -102,6 +104,8 @@ class IteratingSource implements Source {
   readonly #options: IteratorOptions;
   readonly #timer: Timer;
   readonly #delegations: Delegations;
+  readonly #handedDs: HandedDs;
+  readonly #uncut: UncutNames;
   readonly #times = new ServerTimes();
   readonly #serverAddresses = new SieveMap<{
     readonly addresses: readonly string[];
@@ -113,12 +117,16 @@ class IteratingSource implements Source {
     this.#options = options;
     this.#timer = options.timer ?? systemTimer;
     this.#delegations = new Delegations(options.clock);
+    this.#handedDs = new HandedDs(options.clock);
+    this.#uncut = new UncutNames(options.clock);
     const servers = options.rootHints.map(({ name, address }) => ({ name, addresses: [address] }));
     this.#hints = { zone: Name.root, servers, ttl: 0 };
   }
 
   async ask(question: Question, signal?: AbortSignal): Promise<Exchanged> {
     signal?.throwIfAborted();
+    const handed = question.type === RRTYPE.DS ? this.#handedDs.take(question.name) : undefined;
+    if (handed !== undefined) return handed;
     const deadline = new AbortController();
     const stopListening = onAbort(signal, () => deadline.abort());
     const stopTimer = this.#timer(ITERATION_MS, () => deadline.abort());
@@ -135,13 +143,15 @@ class IteratingSource implements Source {
 
   async close(): Promise<void> {
     this.#delegations.forget();
+    this.#handedDs.forget();
+    this.#uncut.forget();
     this.#serverAddresses.clear();
   }
 
   async #find(question: Question, errand: Errand): Promise<Exchanged> {
     const { name } = question;
     let zone = await this.#closest(question, errand);
-    let labels = nextLabels(name, zone.zone.labelCount);
+    let labels = this.#nextLabels(name, zone, zone.zone.labelCount);
     for (let referrals = 0; referrals < MAX_REFERRALS; ) {
       const isWhole =
         !this.#options.qnameMinimisation || labels >= name.labelCount || labels > MAX_MINIMISED_LABELS;
@@ -156,17 +166,29 @@ class IteratingSource implements Source {
       const referral = readReferral(answer.message, zone.zone, name);
       if (referral !== undefined) {
         this.#delegations.learn(referral);
+        this.#handedDs.learn(answer, referral.zone);
         zone = referral;
-        labels = nextLabels(name, zone.zone.labelCount);
+        labels = this.#nextLabels(name, zone, zone.zone.labelCount);
         referrals++;
-      } else if (isWhole) {
+        continue;
+      }
+      if (asked.type === RRTYPE.A) this.#uncut.learn(asked.name, zone.zone, answer.message);
+      if (isWhole) {
         return { ...answer, message: scrub(answer.message, zone.zone, question) };
       } else {
         // A short name that is said not to exist may be an empty non-terminal at a careless server: relaxed mode asks on.
-        labels = answer.message.rcode === RCODE.NXDOMAIN ? name.labelCount : nextLabels(name, labels);
+        const isAbsent = answer.message.rcode === RCODE.NXDOMAIN;
+        labels = isAbsent ? name.labelCount : this.#nextLabels(name, zone, labels);
       }
     }
     return failed(`more than ${MAX_REFERRALS} referrals on the way to ${name}`);
+  }
+
+  /** Past the names of which this zone's servers have shown already that no zone begins there. */
+  #nextLabels(name: Name, { zone }: Delegation, labels: number): number {
+    let next = nextLabels(name, labels);
+    while (next < name.labelCount && this.#uncut.has(name.suffix(next), zone)) next = nextLabels(name, next);
+    return next;
   }
 
   /** The zone from which to start: the closest that is known; for DS the parent's (RFC 4035 section 3.1.4.1). */
