@@ -36,26 +36,13 @@ const run = promisify(execFile);
  * @returns {Promise<SignedZone[]>} the root first
  */
 export async function makeZones(folder, count, hosts) {
-  const records = mailRecords(hosts);
-  return await signTree(
-    folder,
-    zoneNames(count).map((origin) => ({ origin, records })),
-  );
-}
-
-/**
- * @param {string} folder where key and zone files go
- * @param {readonly { readonly origin: string, readonly records: string }[]} zones under the top-level domain, `records` in
- *   presentation format, relative to the origin
- * @returns {Promise<SignedZone[]>} the root first
- */
-export async function signTree(folder, zones) {
+  const origins = zoneNames(count);
   /** @type {SignedZone[]} */
   const leaves = [];
-  const entries = zones.entries();
+  const entries = origins.entries();
   const signer = async () => {
-    for (const [i, { origin, records }] of entries)
-      leaves[i] = await sign(folder, origin, ADDRESSES.zones, records);
+    for (const [i, origin] of entries)
+      leaves[i] = await sign(folder, origin, ADDRESSES.zones, mailRecords(hosts));
   };
   await Promise.all(Array.from({ length: SIGNERS }, signer));
   const top = await sign(folder, TOP, ADDRESSES.top, leaves.map(delegation).join('\n'));

@@ -11,11 +11,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { selfSigned, tlsaFor } from '@danelaw/lab';
 import { startNsd } from '../dns/servers.js';
-import { ADDRESSES, signTree, TOP } from '../dns/zones.js';
+import { ADDRESSES, TOP } from '../dns/zones.js';
+import { signZones } from './signed-zones.js';
 
 const DOMAINS = 1000;
 const SHARED_HOSTS = 20;
-const WARM_DOMAINS = 400;
+const WARM_DOMAINS = 1500;
 const DAY = 86_400_000;
 
 export interface MailInternet {
@@ -47,16 +48,16 @@ export async function startMailInternet(folder: string): Promise<MailInternet> {
   const hostsFile = join(folder, 'hosts.json');
   await writeFile(hostsFile, JSON.stringify([busy, ...shared, ...own, ...warm]));
   const leaves = [
-    { origin: `busy.${TOP}`, records: `@ IN MX 10 mail\n${recordsOf('mail', busy)}` },
-    { origin: `hosting.${TOP}`, records: shared.map((host, i) => recordsOf(`mx${i}`, host)).join('\n') },
+    { origin: `busy.${TOP}`, records: ['@ MX 10 mail', ...recordsOf('mail', busy)] },
+    { origin: `hosting.${TOP}`, records: shared.flatMap((host, i) => recordsOf(`mx${i}`, host)) },
     ...numbers(DOMAINS).map((i) => ({
       origin: `many${i}.${TOP}`,
-      records: `@ IN MX 10 mx${i % SHARED_HOSTS}.hosting.${TOP}.`,
+      records: [`@ MX 10 mx${i % SHARED_HOSTS}.hosting.${TOP}.`],
     })),
     ...ownHosts('own', own),
     ...ownHosts('warm', warm),
   ];
-  const zones = await signTree(folder, leaves);
+  const zones = await signZones(folder, leaves);
   const nsd = await startNsd(folder, zones);
   return {
     rootHintsFile: `. 3600 IN NS ns.\nns. 3600 IN A ${ADDRESSES.root}\n`,
@@ -84,11 +85,13 @@ function makeHost(address: string): Host {
   return { address, cert: leaf.pem, key: leaf.keyPem, tlsa: `3 1 1 ${Buffer.from(data).toString('hex')}` };
 }
 
-const recordsOf = (name: string, { address, tlsa }: Host): string =>
-  `${name} IN A ${address}\n_25._tcp.${name} IN TLSA ${tlsa}`;
+const recordsOf = (name: string, { address, tlsa }: Host): readonly string[] => [
+  `${name} A ${address}`,
+  `_25._tcp.${name} TLSA ${tlsa}`,
+];
 
 const ownHosts = (kind: string, hosts: readonly Host[]) =>
   hosts.map((host, i) => ({
     origin: `${kind}${i}.${TOP}`,
-    records: `@ IN MX 10 mail\n${recordsOf('mail', host)}`,
+    records: ['@ MX 10 mail', ...recordsOf('mail', host)],
   }));
