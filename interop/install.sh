@@ -24,6 +24,8 @@ packages+=(libsasl2-modules python3)
 packages+=(strace faketime)
 # A browser to look at the page with, and letters to draw.
 packages+=(chromium fonts-dejavu-core)
+# A Debian to install our own package in.
+packages+=(systemd-container)
 # A verifier of DKIM signatures.
 packages+=(python3-dkim python3-nacl)
 

@@ -10,22 +10,25 @@ import { rolldown } from 'rolldown';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+/** Loaded only for DANE-TA, and by a require of its own; and what the relay alone needs, some of it with binaries. */
+export const NOT_BUNDLED = [
+  '@peculiar/asn1-schema',
+  '@peculiar/asn1-x509',
+  'fastify',
+  'lmdb',
+  'nodemailer',
+  'pg',
+  'pino',
+  'prom-client',
+  'smtp-server',
+];
+
 export async function bundle() {
   const build = await rolldown({
     // A thread starts from a file of its own.
     input: { main: here('dist/cli/main.js'), 'delivery-thread': here('dist/relay/delivery-thread.js') },
     platform: 'node',
-    // Loaded only for DANE-TA, and by a require of its own; and what the relay alone needs, some of it with binaries.
-    external: [
-      /^@peculiar\//,
-      'fastify',
-      'lmdb',
-      'pg',
-      'pino',
-      'prom-client',
-      'smtp-server',
-      /^nodemailer(\/|$)/,
-    ],
+    external: NOT_BUNDLED.map((name) => new RegExp(`^${name}(/|$)`)),
   });
   await build.write({
     // As deep as `dist/cli`, so that the package's own files are where the code looks for them.
