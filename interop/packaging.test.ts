@@ -61,6 +61,8 @@ address = "127.0.0.1:2525"
 resolver = ["127.0.0.1#1"]
 [sts]
 enabled = false
+[http]
+listen = "${HOST}:8025"
 [[policy]]
 domain = "*"
 level = "none"
@@ -139,6 +141,9 @@ relay = "[127.0.0.1]:${port}"
     await listening();
     await submit('through the package');
     expect(await received('through the package')).toContain('by relay.example.net with ESMTP');
+    for (const path of ['/', '/page/page.css', '/metrics']) {
+      expect([path, (await fetch(`http://${HOST}:8025${path}`)).status]).toEqual([path, 200]);
+    }
     const status = await debian.ok('cat', `/proc/${await property('MainPID')}/status`);
     const line = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, 'mu').exec(status)?.[1];
     const netBindService = '0000000000000400';

@@ -83,7 +83,11 @@ try {
 
 async function fill() {
   const library = join(stage, 'usr/lib/danelaw');
-  copy(join(program, 'bundle'), join(library, 'bundle'));
+  // What npm's package has, but for what only those load who import it.
+  const folders = manifest.files.filter(
+    (name) => !['bin', 'dist', 'README.md'].includes(name) && !name.startsWith('!'),
+  );
+  for (const name of folders) copy(join(program, name), join(library, name));
   put('usr/lib/danelaw/package.json', JSON.stringify({ name: 'danelaw', version, type: 'module' }));
   const start = readFileSync(join(program, 'bin/danelaw.js'), 'utf8');
   // Not the node that somebody has first in his PATH.
@@ -109,7 +113,7 @@ async function fill() {
   put(`${documentation}/changelog.gz`, zip(changelog()));
   put(`${documentation}/CHANGELOG.md.gz`, zip(readFileSync(join(root, 'CHANGELOG.md'))));
   for (const name of readdirSync(join(root, 'docs'))) {
-    if (name.endsWith('.md')) put(`${documentation}/${name}`, readFileSync(join(root, 'docs', name)));
+    if (/\.(?:md|json)$/u.test(name)) put(`${documentation}/${name}`, readFileSync(join(root, 'docs', name)));
   }
 
   put('usr/share/lintian/overrides/danelaw', readFileSync(join(packaging, 'debian/lintian-overrides')));
