@@ -28,7 +28,6 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { NOT_BUNDLED } from '../packages/mta/bundle.js';
 import { copyrightText } from './copyright-text.js';
-import { manualPage } from './manual-page.js';
 import { productionModules } from './production-modules.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -63,6 +62,12 @@ const NOT_NEEDED = new RegExp(
   ].join('|'),
   'iu',
 );
+/** Where shells look for what they are to complete. */
+const COMPLETIONS = {
+  bash: 'usr/share/bash-completion/completions/danelaw',
+  zsh: 'usr/share/zsh/vendor-completions/_danelaw',
+  fish: 'usr/share/fish/vendor_completions.d/danelaw.fish',
+};
 /** For compiling what is compiled already. */
 const FOR_COMPILING = ['node-addon-api'];
 
@@ -85,7 +90,7 @@ async function fill() {
   const library = join(stage, 'usr/lib/danelaw');
   // What npm's package has, but for what only those load who import it.
   const folders = manifest.files.filter(
-    (name) => !['bin', 'dist', 'README.md'].includes(name) && !name.startsWith('!'),
+    (name) => !['bin', 'dist', 'man', 'README.md'].includes(name) && !name.startsWith('!'),
   );
   for (const name of folders) copy(join(program, name), join(library, name));
   put('usr/lib/danelaw/package.json', JSON.stringify({ name: 'danelaw', version, type: 'module' }));
@@ -107,7 +112,16 @@ async function fill() {
 
   put('etc/danelaw/danelaw.toml', readFileSync(join(packaging, 'danelaw.toml')), 0o640);
   put('lib/systemd/system/danelaw.service', readFileSync(join(packaging, 'danelaw.service')));
-  put('usr/share/man/man8/danelaw.8.gz', zip(await manualPage(version, new Date(epoch * 1000))));
+  for (const name of readdirSync(join(program, 'man'))) {
+    put(`usr/share/man/man1/${name}.gz`, zip(readFileSync(join(program, 'man', name))));
+  }
+  for (const [shell, path] of Object.entries(COMPLETIONS)) {
+    const options = { env: { ...process.env, NO_COLOR: '1' } };
+    put(
+      path,
+      execFileSync(process.execPath, [join(program, 'bin/danelaw.js'), 'completion', shell], options),
+    );
+  }
   const documentation = 'usr/share/doc/danelaw';
   put(`${documentation}/copyright`, copyrightText(root, [...bundled, ...modules]));
   put(`${documentation}/changelog.gz`, zip(changelog()));
