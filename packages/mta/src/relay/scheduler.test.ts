@@ -275,6 +275,27 @@ describe('the scheduler', () => {
     expect(recipients).toBe(4);
   });
 
+  it('lets no destination have the memory of all, though its server hangs', async () => {
+    const size = 60 * 1024 * 1024;
+    const large = butFor({
+      async claim(request) {
+        const { claims, nextDue } = await queue.claim(request);
+        const sized = (claim: Claim) => (claim.destination === THERE ? claim : { ...claim, size });
+        return { claims: claims.map(sized), nextDue };
+      },
+    });
+    const deliverer = new FakeDeliverer(async (job) => {
+      if (job.claim.destination === 'hung.example') await new Promise(() => {});
+      return tried(job, 'delivered');
+    });
+    for (let i = 0; i < 4; i++) await queue.add(message([`you${i}@hung.example`]));
+    await run(deliverer, { queue: large });
+    await until(() => deliverer.jobs.length > 0);
+    await queue.add(message([`you@${THERE}`]));
+    await until(() => eventsOf('delivered').length === 1);
+    expect(deliverer.jobs.map(({ claim }) => claim.destination)).toEqual(['hung.example', THERE]);
+  });
+
   it('returns a message whose body is lost', async () => {
     const gone = butFor({ body: () => Promise.reject(new BodyLostError('the file is gone')) });
     const reported: string[] = [];

@@ -24,6 +24,8 @@ import { isOrdinary, verdictOnDestination } from './verdict-on-destination.js';
 const BATCH = 200;
 /** Octets of bodies that are in memory for deliveries under way. A larger message goes alone. */
 const BODY_OCTETS = 128 * 1024 * 1024;
+/** And of those for one destination, if it is more than one: a server that hangs has them until its time is over. */
+const BODY_SHARE = BODY_OCTETS / 8;
 /** Milliseconds: the queue is asked at least this often, whatever it said about when more would be due. */
 const LONGEST_SLEEP = 60_000;
 /** Milliseconds that messages share a fate before the pause begins, whether or not more of them are due. */
@@ -37,7 +39,7 @@ export class Scheduler {
   readonly #clockWatch = new ClockWatch();
   readonly #settler: Settler;
   readonly #crowd: Crowd;
-  readonly #bodies = new Gate(BODY_OCTETS);
+  readonly #bodies = new Gate(BODY_OCTETS, BODY_SHARE);
   readonly #running = new Map<number, Claim>();
   readonly #stopped = new AbortController();
   readonly #abandoned = new AbortController();
@@ -222,7 +224,9 @@ export class Scheduler {
       await this.#settler.settle(claim, shared(claim, fate), 'unread');
       return;
     }
-    await this.#bodies.take(claim.size);
+    const room = this.#bodies.take(claim.size, claim.destination);
+    if (this.#bodies.isWanted) this.#crowd.full();
+    await room;
     try {
       let body: Uint8Array;
       try {
@@ -255,7 +259,7 @@ export class Scheduler {
         throw error;
       }
     } finally {
-      this.#bodies.give(claim.size);
+      this.#bodies.give(claim.size, claim.destination);
     }
   }
 
