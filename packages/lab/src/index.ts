@@ -65,6 +65,7 @@ export {
   mailDomain,
   type Scenario,
   type StsSpec,
+  withoutEvidence,
   type ZoneSpec,
 } from './scenario.js';
 export { SCENARIOS } from './scenarios/index.js';

@@ -7,6 +7,8 @@ const delivered = { status: 'delivered', host: HOST, mx: 'secure' } as const;
 const proved: Expected = { ...delivered, tls: { by: '3 1 1', baseDomain: HOST } };
 const bare: Expected = { ...delivered, tls: 'unauthenticated' };
 
+const EVIDENCE = { enhancedStatus: '5.1.1', failure: null, stage: null };
+
 const scenario = (more: Partial<Scenario>): Scenario => ({
   domain: 'a.example',
   shows: '',
@@ -23,11 +25,12 @@ describe('what is expected under "dane-only"', () => {
     ['the same behind insecure MX records', { expected: { ...proved, mx: 'insecure' } }, 'deferred'],
     ['TLS that nobody authenticated', { expected: bare }, 'deferred'],
     ['the same where a local rule allows it', { expected: bare, local: { level: 'may' } }, 'delivered'],
-    ['what fails anyway', { expected: { status: 'failed', because: '' } }, 'failed'],
+    ['what fails anyway', { expected: { status: 'failed', because: '', evidence: EVIDENCE } }, 'failed'],
     ['what the scenario says itself', { expected: bare, expectedDaneOnly: proved }, 'delivered'],
   ])('%s', (_, more, status) => {
     expect(expectedUnder(scenario(more), 'dane-only').status).toBe(status);
     expect(expectedUnder(scenario(more), 'dane')).toBe(scenario(more).expected);
+    expect(expectedUnder(scenario(more), 'dane-only')).not.toHaveProperty('evidence');
   });
 });
 

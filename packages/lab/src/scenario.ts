@@ -126,9 +126,18 @@ export function expectedUnder(scenario: Scenario, level: 'dane' | 'dane-only'): 
   const { expected, expectedDaneOnly, local } = scenario;
   if (level === 'dane') return expected;
   if (expectedDaneOnly !== undefined) return expectedDaneOnly;
-  if (expected.status !== 'delivered' || local?.level !== undefined) return expected;
+  if (local?.level !== undefined) return expected;
+  // It may be stopped before it comes to what stops it under `dane`.
+  if (expected.status !== 'delivered') return withoutEvidence(expected);
   if (typeof expected.tls === 'object' && expected.mx === 'secure') return expected;
   return { status: 'deferred', because: 'only what DANE authenticates is delivered' };
+}
+
+/** The same, for one who can't be asked why. */
+export function withoutEvidence(expected: Expected): Expected {
+  if (expected.status === 'delivered') return expected;
+  const { status, because } = expected;
+  return { status, because };
 }
 
 /** The domain part of the recipient's address, or the address literal in its place. */
