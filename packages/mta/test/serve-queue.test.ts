@@ -254,7 +254,7 @@ describe('danelaw queue', () => {
       expect((await readFile(file, 'utf8')).trim().split('\n')).toHaveLength(3);
       await target.queue('import', file);
       await target.queue('retry', '--all');
-      await target.relay.event(() => target.count('delivered') === 1);
+      await target.relay.event(() => target.count('delivered') >= 1);
       expect(target.server.receipts.map(({ number }) => number)).toEqual(['3']);
     } finally {
       await target.close();
