@@ -108,6 +108,7 @@ describe('danelaw check', () => {
                   authenticated: { by: 'dane', usage: 3, record, baseDomain: host, name: null },
                   reason: expect.any(String),
                 },
+                chain: [{ subject: '', issuer: '', notAfter: expect.any(Number) }],
                 capabilities: expect.arrayContaining(['PIPELINING', '8BITMIME']),
                 reply: null,
                 enhancedStatus: null,

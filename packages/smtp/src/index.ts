@@ -78,6 +78,7 @@ export { PolicyTableError, parsePolicyTable } from './policy-table-parser.js';
 export {
   type AddressProbe,
   type HostProbe,
+  type PresentedCertificate,
   type ProbedServer,
   type ProbeOptions,
   type ProbeReport,

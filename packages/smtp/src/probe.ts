@@ -3,6 +3,7 @@
  * STARTTLS, verify, EHLO, QUIT. Where a delivery stops at the first server that takes the message, a probe
  * goes on to the last.
  */
+import { X509Certificate } from 'node:crypto';
 import type { HostFinding } from '@danelaw/dane';
 import { Assessor } from './assess.js';
 import { type ConnectionContext, failedAttempt, overlookedFacts, sessionWords } from './attempt.js';
@@ -54,12 +55,22 @@ export interface HostProbe {
   readonly addresses: readonly AddressProbe[];
 }
 
+export interface PresentedCertificate {
+  /** Distinguished names on one line. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+}
+
 export interface AddressProbe {
   readonly address: string;
   readonly policy: { readonly level: TlsPolicy['level']; readonly source: string };
   /** True where a message would be handed over under the policy. */
   readonly ok: boolean;
   readonly tls: TlsFacts | null;
+  /** What the server presented, its own certificate first; empty where there was no session under TLS. */
+  readonly chain: readonly PresentedCertificate[];
   /** What the server offers after TLS (RFC 3207 section 4.2), or in clear where TLS is not used. */
   readonly capabilities: readonly string[];
   readonly reply: string | null;
@@ -126,6 +137,7 @@ async function probeAddress(
       ...facts,
       ok: true,
       tls: session.tls,
+      chain: (session.channel.secured?.chain ?? []).flatMap(presented),
       capabilities: session.capabilities.keywords,
       reply: null,
       enhancedStatus: null,
@@ -139,6 +151,7 @@ async function probeAddress(
     ...facts,
     ok: false,
     tls,
+    chain: [],
     capabilities: [],
     reply,
     enhancedStatus,
@@ -146,4 +159,16 @@ async function probeAddress(
     failureType,
     overlooked: overlookedFacts(overlooked),
   };
+}
+
+/** What Node can't read is left out: the verdict has said what it means. */
+function presented(der: Uint8Array): PresentedCertificate[] {
+  try {
+    const { subject, issuer, validTo } = new X509Certificate(der);
+    // Node has none for an empty name, whatever its types say.
+    const oneLine = (name: string | undefined): string => (name ?? '').replaceAll('\n', ', ');
+    return [{ subject: oneLine(subject), issuer: oneLine(issuer), notAfter: Date.parse(validTo) }];
+  } catch {
+    return [];
+  }
 }

@@ -6,6 +6,10 @@
  */
 export const EXIT = {
   OK: 0,
+  /** Of `danelaw watch --once` alone: what Nagios and its like understand. */
+  MONITOR_WARNING: 1,
+  MONITOR_CRITICAL: 2,
+  MONITOR_UNKNOWN: 3,
   /** EX_USAGE: the command line is wrong. */
   USAGE: 64,
   /** EX_DATAERR: what was to be sent is malformed. */

@@ -25,6 +25,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'show what senders with DANE see of a domain, and what they will do',
     load: () => import('./check.js'),
   },
+  watch: {
+    summary: 'look at your own domains from outside, and tell what is wrong before mail stops',
+    load: () => import('./watch.js'),
+  },
   survey: {
     summary: 'look up many domains, and sum up how their mail is protected',
     load: () => import('./survey.js'),

@@ -170,6 +170,7 @@ describe('mail servers', () => {
     policy: { level: 'dane', source: '' },
     ok: failureType === null,
     tls: null,
+    chain: [],
     capabilities: [],
     reply: null,
     enhancedStatus: null,
