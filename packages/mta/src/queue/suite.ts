@@ -149,6 +149,7 @@ export function describeQueue(engine: string, makeStore: () => Promise<QueueStor
           client: '192.0.2.1',
           helo: 'client.example',
           user: 'someone',
+          uid: 33,
           protocol: 'ESMTPSA',
         },
       };
