@@ -13,8 +13,8 @@ export type Tally = Readonly<Record<Counted, number>>;
 export const HOUR = 3_600_000;
 /** Hours that are kept: a week, so that weekdays can be compared. */
 export const KEPT_HOURS = 7 * 24;
-/** Destinations with a line of their own: some four megabytes, were each busy in each hour. */
-export const MAX_DESTINATIONS = 1000;
+/** Destinations with a line of their own: a few megabytes, were each busy in each hour. */
+export const MAX_DESTINATIONS = 500;
 /** No domain has this name. */
 export const OTHERS = '';
 
@@ -25,6 +25,7 @@ export interface DestinationTally {
 
 /** By hours since the epoch; what is 0 is left out. */
 type Hours = Map<number, Partial<Record<Counted, number>>>;
+const NONE: Hours = new Map();
 
 export class ProtectionHistory {
   /** The one that was used last at the end. */
@@ -57,16 +58,17 @@ export class ProtectionHistory {
 
   /** One tally for each step of time, the last one ending with the hour that `now` is in. */
   series(destination: string | undefined, step: number, steps: number, now: number): Tally[] {
-    const end = (Math.floor(now / HOUR) + 1) * HOUR;
+    const start = (Math.floor(now / HOUR) + 1) * HOUR - steps * step;
     const chosen =
-      destination === undefined ? [...this.#destinations.values()] : [this.#destinations.get(destination)];
-    return Array.from({ length: steps }, (_, index) => {
-      const from = end - (steps - index) * step;
-      return chosen.reduce(
-        (tally, hours) => (hours === undefined ? tally : plus(tally, sum(hours, from, from + step - 1))),
-        EMPTY,
-      );
-    });
+      destination === undefined ? this.#destinations.values() : [this.#destinations.get(destination) ?? NONE];
+    const sums = Array.from({ length: steps }, () => ({ ...EMPTY }));
+    for (const hours of chosen) {
+      for (const [hour, counts] of hours) {
+        const tally = sums[Math.floor((hour * HOUR - start) / step)];
+        if (tally !== undefined) addAll(tally, counts);
+      }
+    }
+    return sums;
   }
 
   toJSON(): unknown {
@@ -134,11 +136,15 @@ function add(hours: Hours, hour: number, what: Counted, number: number): void {
 }
 
 function sum(hours: Hours, from: number, to: number): Tally {
-  let tally = EMPTY;
+  const tally = { ...EMPTY };
   for (const [hour, counts] of hours) {
-    if ((hour + 1) * HOUR > from && hour * HOUR <= to) tally = plus(tally, { ...EMPTY, ...counts });
+    if ((hour + 1) * HOUR > from && hour * HOUR <= to) addAll(tally, counts);
   }
   return tally;
+}
+
+function addAll(tally: Record<Counted, number>, counts: Partial<Tally>): void {
+  for (const what of COUNTED) tally[what] += counts[what] ?? 0;
 }
 
 function pairs(value: unknown): (readonly [unknown, unknown])[] {
