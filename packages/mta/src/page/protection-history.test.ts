@@ -48,6 +48,13 @@ describe('the history of protection', () => {
     expect(found.reduce((all, { tally }) => all + delivered(tally), 0)).toBe(20);
   });
 
+  it('forgets what is older than a week of what it put together, too', () => {
+    const history = new ProtectionHistory(2);
+    for (let i = 0; i < 5; i++) history.count(`then-${i}.example`, 'clear', NOW - KEPT_HOURS * HOUR);
+    for (let i = 0; i < 5; i++) history.count(`now-${i}.example`, 'dane', NOW);
+    expect(JSON.stringify(history)).not.toContain('clear');
+  });
+
   it('outlives a restart', () => {
     const before = new ProtectionHistory();
     before.count('a.example', 'dane', NOW - 3 * HOUR, 7);

@@ -42,8 +42,8 @@ export class ProtectionHistory {
     this.#destinations.set(destination, hours);
     const hour = Math.floor(now / HOUR);
     add(hours, hour, what, number);
-    for (const old of hours.keys()) if (old <= hour - KEPT_HOURS) hours.delete(old);
-    if (this.#destinations.size > this.#max) this.#fold();
+    forget(hours, hour);
+    if (this.#destinations.size > this.#max) this.#fold(hour);
   }
 
   /** Since a time, the busiest first; those without mail since then are left out. */
@@ -91,19 +91,20 @@ export class ProtectionHistory {
   }
 
   /** What the one that was used longest ago had goes to the others. */
-  #fold(): void {
+  #fold(hour: number): void {
     const others = this.#destinations.get(OTHERS) ?? new Map();
     for (const [destination, hours] of this.#destinations) {
       if (destination === OTHERS) continue;
-      for (const [hour, tally] of hours) {
-        for (const what of COUNTED) add(others, hour, what, tally[what] ?? 0);
+      for (const [at, tally] of hours) {
+        for (const what of COUNTED) add(others, at, what, tally[what] ?? 0);
       }
       this.#destinations.delete(destination);
       break;
     }
+    forget(others, hour);
     this.#destinations.set(OTHERS, others);
     // It took the place that was made.
-    if (this.#destinations.size > this.#max) this.#fold();
+    if (this.#destinations.size > this.#max) this.#fold(hour);
   }
 }
 
@@ -127,6 +128,11 @@ export function plus(one: Tally, other: Tally): Tally {
 const total = (tally: Tally): number => COUNTED.reduce((all, what) => all + tally[what], 0);
 
 const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
+
+/** What is older than a week before this hour. */
+function forget(hours: Hours, hour: number): void {
+  for (const old of hours.keys()) if (old <= hour - KEPT_HOURS) hours.delete(old);
+}
 
 function add(hours: Hours, hour: number, what: Counted, number: number): void {
   if (number === 0) return;
