@@ -151,6 +151,8 @@ describe.skipIf(!isThere)('the page in Chromium', () => {
 
   /** In each window, with a picture of each. */
   async function look(page: Page, title: string): Promise<void> {
+    // After a form was sent the heading is there before the rest of the page.
+    await page.waitForLoadState();
     for (const { name, width, height, colorScheme } of WINDOWS) {
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme });
