@@ -252,7 +252,9 @@ describe('before it starts', () => {
 });
 
 describe('TLS reports', () => {
-  const WANTED = '[tls_reports]\nenabled = true\norganization = "Names"\ncontact = "tlsrpt@names.example"';
+  // Sessions are counted, and not messages: each has one of its own.
+  const WANTED =
+    'messages_per_connection = 1\n[tls_reports]\nenabled = true\norganization = "Names"\ncontact = "tlsrpt@names.example"';
 
   const send = async (headers: Readonly<Record<string, string>> = {}): Promise<void> => {
     const transport = createTransport({ host: '127.0.0.1', port: ports.smtp, ignoreTLS: true });
