@@ -101,6 +101,15 @@ describe('a destination', () => {
     expect([...health.down()]).toEqual([]);
   });
 
+  it('is not up again where nobody was told that it was down, and is where a process before told it', () => {
+    const health = new DestinationHealth(LIMITS);
+    health.failed(THERE, FATE, 1000);
+    expect(health.succeeded(THERE)).toBe(false);
+    expect(health.fateOf(THERE)).toBeUndefined();
+    health.restore({ destination: THERE, notBefore: 0, failures: 1, reason: '' });
+    expect(health.succeeded(THERE)).toBe(true);
+  });
+
   it('is forgotten where there are too many: the oldest that is fine, and one that is down not before it', () => {
     const health = new DestinationHealth(LIMITS, 3);
     health.failed('down.example', FATE, 1000);

@@ -43,6 +43,8 @@ interface Health {
   failures: number;
   /** It is down, and what is due shares its fate. */
   fate: Fate | undefined;
+  /** A pause has begun since it worked: that is written down, and told. */
+  isTold: boolean;
   /** Milliseconds since the epoch: nothing is tried before. */
   pausedUntil: number;
 }
@@ -75,7 +77,9 @@ export class DestinationHealth {
 
   /** What was known before a restart. */
   restore({ destination, failures }: DestinationState): void {
-    this.#of(destination).failures = failures;
+    const health = this.#of(destination);
+    health.failures = failures;
+    health.isTold = true;
   }
 
   /** Messages that may be under way now. */
@@ -91,10 +95,14 @@ export class DestinationHealth {
     return this.#health.get(destination)?.fate;
   }
 
-  /** A message got through, or was refused for what it is: the destination works. True where it had not. */
+  /**
+   * A message got through, or was refused for what it is: the destination works. True where it was told that it does
+   * not: what failed and worked again before a pause began was never down for anybody.
+   */
   succeeded(destination: string): boolean {
     const health = this.#of(destination);
-    const wasDown = health.failures > 0;
+    const wasDown = health.isTold;
+    health.isTold = false;
     health.failures = 0;
     health.refused = 0;
     health.fate = undefined;
@@ -159,6 +167,7 @@ export class DestinationHealth {
     health.fate = undefined;
     this.#down.delete(destination);
     health.pausedUntil = notBefore;
+    health.isTold = true;
     return { destination, notBefore, failures, reason: fate.reason };
   }
 
@@ -168,7 +177,7 @@ export class DestinationHealth {
     if (this.#health.size >= this.#remembered) this.#forget();
     const { initial: limit } = this.#limits;
     const none = { successes: 0, refused: 0, underWay: limit, failures: 0 };
-    const made: Health = { limit, ...none, fate: undefined, pausedUntil: 0 };
+    const made: Health = { limit, ...none, fate: undefined, isTold: false, pausedUntil: 0 };
     this.#health.set(destination, made);
     return made;
   }
