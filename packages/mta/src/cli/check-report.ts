@@ -88,7 +88,8 @@ export function describeFinding(finding: Finding, paint: Palette, width: number)
   ];
 }
 
-function statusPaint(status: CheckStatus, paint: Palette): Paint {
+/** Of a verdict. */
+export function statusPaint(status: CheckStatus, paint: Palette): Paint {
   switch (status) {
     case 'fine':
       return paint.good;

@@ -31,7 +31,7 @@ import { ProgressBar } from './progress-bar.js';
 import { prose } from './prose.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
-import { writeWhole } from './write-whole.js';
+import { writeErrorText, writeWhole } from './write-whole.js';
 
 /** Domains at a time: most of their time is waiting for name servers. */
 const AT_ONCE = 200;
@@ -209,7 +209,7 @@ async function openResults(
       throw new CommandError(EXIT.DATA, `${error.message}; name another file with -o`);
     }
     if (!(error instanceof Error && 'code' in error)) throw error;
-    throw new CommandError(EXIT.CANT_CREATE, `can't write ${file}: ${fileErrorText(error)}`);
+    throw new CommandError(EXIT.CANT_CREATE, `can't write ${file}: ${writeErrorText(error)}`);
   }
 }
 

@@ -3,7 +3,7 @@ import { formatTlsa } from '@danelaw/dane';
 import type { Authority } from '@danelaw/dns';
 import { type Gathered, tlsaOf } from '../tlsa/gather.js';
 import { difference, type JudgedServed } from '../tlsa/verification.js';
-import { describeFinding } from './check-report.js';
+import { describeFinding, statusPaint } from './check-report.js';
 import type { CheckStatus } from './check-verdict.js';
 import { shortTlsa } from './delivery-report.js';
 import type { Finding } from './finding.js';
@@ -35,7 +35,7 @@ export function describeVerification(verification: Verification, paint: Palette,
       return each.verdict.authenticated ? lines.map(paint.good) : lines;
     }),
     '',
-    ...row('  ', verdictOf(verification)).map(verdictPaint(verification.status, paint)),
+    ...row('  ', verdictOf(verification)).map(statusPaint(verification.status, paint)),
     ...findings.flatMap((finding) => ['', ...describeFinding(finding, paint, width)]),
   ];
 }
@@ -97,21 +97,6 @@ function verdictOf({ status, candidates }: Verification): string {
       return 'Not all of it matches, or is published as it should be.';
     case 'unclear':
       return 'Not all could be asked, so it can not be said.';
-    default: {
-      const never: never = status;
-      return never;
-    }
-  }
-}
-
-function verdictPaint(status: CheckStatus, paint: Palette) {
-  switch (status) {
-    case 'fine':
-      return paint.good;
-    case 'refused':
-      return paint.bad;
-    case 'unclear':
-      return paint.warn;
     default: {
       const never: never = status;
       return never;

@@ -1,7 +1,7 @@
 /**
  * Many domains have the same mail servers. Each server is asked by a few at a time, with a pause between, and
- * what came of it is kept for the next domain - unless it was the name in the certificate that did not fit, as
- * names depend on the domain.
+ * what came of it is kept for the next domain - unless a name in the certificate had a part in it, as names depend
+ * on the domain, or nothing was learned of the server.
  */
 import type { AddressProbe, ProbedServer } from '@danelaw/smtp';
 
@@ -39,7 +39,7 @@ export class ServersTurn {
     try {
       if (server.known !== undefined) return server.known;
       const found = await open();
-      if (found.failureType !== 'certificate-host-mismatch') server.known = found;
+      if (holdsForAll(found, host)) server.known = found;
       return found;
     } finally {
       this.#next(server);
@@ -75,4 +75,13 @@ export class ServersTurn {
       return;
     }
   }
+}
+
+/** Proved by the domain's own name it is proved for that domain alone, and a bad moment says nothing at all. */
+function holdsForAll({ ok, tls, failureType }: AddressProbe, host: string): boolean {
+  if (!ok) return failureType !== null && failureType !== 'certificate-host-mismatch';
+  const authenticated = tls?.authenticated ?? null;
+  if (authenticated === null) return true;
+  if (authenticated.by !== 'dane') return false;
+  return authenticated.name === null || authenticated.name.toLowerCase() === host.toLowerCase();
 }

@@ -179,6 +179,41 @@ describe('mail servers', () => {
     overlooked: [],
   });
 
+  it.each<[what: string, name: string | null, sessions: number]>([
+    ['by a key alone: once for all its domains', null, 1],
+    ["by the host's own name: once for all its domains", 'MX.example', 1],
+    ["by a domain's name: for each domain", 'domain.example', 2],
+  ])('are proved %s', async (_, name, sessions) => {
+    const { turn } = new ServersTurn({ atOnce: 1, pause: 1 });
+    const authenticated = {
+      by: 'dane',
+      usage: 2,
+      record: '2 1 1 aa',
+      baseDomain: 'mx.example',
+      name,
+    } as const;
+    const tls = { protocol: 'TLSv1.3', cipher: 'x', serverName: 'mx.example', authenticated, reason: '' };
+    let opened = 0;
+    const open = async (): Promise<AddressProbe> => {
+      opened += 1;
+      return { ...probe(null), tls };
+    };
+    await turn(server, open);
+    await turn(server, open);
+    expect(opened).toBe(sessions);
+  });
+
+  it('are asked again where nothing was learned of them', async () => {
+    const { turn } = new ServersTurn({ atOnce: 1, pause: 1 });
+    let opened = 0;
+    const open = async (): Promise<AddressProbe> => {
+      opened += 1;
+      return { ...probe(null), ok: opened > 1 };
+    };
+    expect((await turn(server, open)).ok).toBe(false);
+    expect((await turn(server, open)).ok).toBe(true);
+  });
+
   it.each<[what: string, failureType: AddressProbe['failureType'], sessions: number]>([
     ['are asked once for all their domains', null, 1],
     ['are asked once though they fail', 'certificate-not-trusted', 1],
