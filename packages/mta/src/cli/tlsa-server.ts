@@ -3,7 +3,7 @@ import { isHostName } from '@danelaw/smtp';
 import { parseMailDomain } from '../address.js';
 import { ehloName } from './ehlo-name.js';
 import { CommandError, EXIT } from './exit.js';
-import type { ServerOptions } from './tlsa.js';
+import type { ServerOptions } from './tlsa-server-options.js';
 
 export interface MeantServer {
   /** In A-labels, without a dot at the end. */

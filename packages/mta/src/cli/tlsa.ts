@@ -3,24 +3,16 @@
 import type { TlsaParameters } from '@danelaw/dane';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ExitCode } from './exit.js';
-import { addDnsOptions, addOutputOptions, type DnsOptions } from './network-options.js';
-import { oneOf, portValue, secondsValue } from './option-values.js';
+import { addDnsOptions, addOutputOptions } from './network-options.js';
+import { oneOf } from './option-values.js';
 import { prose } from './prose.js';
 import type { Io } from './terminal.js';
+import { defineRollover } from './tlsa-rollover-options.js';
+import { addServerOptions, type ServerOptions } from './tlsa-server-options.js';
 
-export const STARTTLS = ['smtp', 'imap', 'pop3', 'none'] as const;
 export const FORMATS = ['zone', 'generic', 'nsupdate', 'json'] as const;
 
 /** As commander gives them. */
-export interface ServerOptions extends DnsOptions {
-  readonly port?: number;
-  readonly starttls?: (typeof STARTTLS)[number];
-  readonly helo?: string;
-  /** Milliseconds. */
-  readonly timeout?: number;
-  readonly passwordFile?: string;
-}
-
 export interface CreateOptions extends ServerOptions {
   readonly record?: readonly TlsaParameters[];
   readonly depth?: number;
@@ -33,13 +25,6 @@ export interface VerifyOptions extends ServerOptions {
   readonly certificate?: readonly string[];
   /** False with `--no-server`. */
   readonly server?: boolean;
-}
-
-export interface RolloverOptions extends ServerOptions {
-  readonly state: string;
-  readonly next?: readonly string[];
-  readonly hook?: string;
-  readonly dryRun?: true;
 }
 
 const DESCRIPTION = `TLSA records (RFC 6698, RFC 7671) for those who receive mail: made from certificates and keys, and
@@ -84,26 +69,6 @@ Examples:
 Exit codes: 0 all of it matches    64 usage    65 a file holds nothing of use, or what does not belong
             together    66 unreadable file    69 something does not match, or is not published
             75 not all could be asked    78 unusable trust anchors or hints`;
-
-const ROLLOVER = `Changes the key of a server without a moment in which senders could refuse it (RFC 7671 section 8.1):
-publish the records of both keys; wait until every authoritative name server has had both for twice the TTL; switch; see that every
-address shows the new key; remove the old record. What is next is decided from what DNS and the server show now, so that it may
-be killed at any time, and "step" may be run from cron. It never goes early.`;
-
-const ROLLOVER_EXAMPLES = `
-A hook is called with one argument - publish, retire or switch - and these variables: DANELAW_HOST, DANELAW_NAME (the owner of the
-records), DANELAW_RECORDS (one a line), DANELAW_NSUPDATE (the same as a script for nsupdate), DANELAW_DIRECTION (forward, back),
-DANELAW_STATE (the folder). Without a hook each step says what is to be done.
-
-Examples:
-  $ danelaw tlsa rollover start mx.example.org --state /var/lib/danelaw/rollover
-  $ danelaw tlsa rollover step --state /var/lib/danelaw/rollover --hook /etc/danelaw/rollover-hook
-  $ danelaw tlsa rollover status --state /var/lib/danelaw/rollover
-  $ danelaw tlsa rollover back --state /var/lib/danelaw/rollover
-
-Exit codes: 0 done, or the next thing was done or told    64 usage    65 unusable state or files
-            66 no roll-over in the folder    69 something is broken: a person has to look
-            75 too early, or not all could be asked    78 unusable folder, anchors or hints`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command.description(prose(DESCRIPTION));
@@ -174,79 +139,6 @@ function defineVerify(command: Command, io: Io, finish: (code: ExitCode) => void
     const module = await import('./tlsa-verify.js');
     finish(await module.verify(host, options, io));
   });
-}
-
-function defineRollover(command: Command, io: Io, finish: (code: ExitCode) => void): void {
-  const rollover = command
-    .command('rollover')
-    .summary('change the key of a server, step by step and never too early')
-    .description(prose(ROLLOVER))
-    .helpOption('-h, --help', 'show this help')
-    .addHelpText('after', ROLLOVER_EXAMPLES);
-  const common = (name: string, summary: string): Command =>
-    rollover
-      .command(name)
-      .summary(summary)
-      .description(summary)
-      .requiredOption('--state <dir>', 'the folder that holds the roll-over');
-  const withServer = (each: Command): Command => {
-    addServerOptions(each);
-    addDnsOptions(each);
-    return addOutputOptions(each);
-  };
-  const start = common('start', 'begin one, for a server whose records are right now')
-    .argument('<host>', 'the mail host, as its MX record names it')
-    .addOption(
-      new Option(
-        '--next <file>',
-        'the next certificate, request or key; may be several (default: makes a P-256 key, next.key, in the folder)',
-      ).argParser((file: string, others: readonly string[] = []) => [...others, file]),
-    );
-  withServer(start).action(async (host: string, options: RolloverOptions) => {
-    const module = await import('./tlsa-rollover.js');
-    finish(await module.startRollover(host, options, io));
-  });
-  const step = common('step', 'look, and do what may be done now')
-    .option('--hook <program>', 'publishes, retires and switches')
-    .option('--dry-run', 'say what would be done');
-  withServer(step).action(async (options: RolloverOptions) => {
-    const module = await import('./tlsa-rollover.js');
-    finish(await module.stepRollover(options, io, false));
-  });
-  withServer(common('status', 'look, and say what comes next')).action(async (options: RolloverOptions) => {
-    const module = await import('./tlsa-rollover.js');
-    finish(await module.stepRollover(options, io, true));
-  });
-  const back = common('back', 'call it off, and go back to the old key').option(
-    '--dry-run',
-    'change nothing',
-  );
-  addOutputOptions(back).action(async (options: RolloverOptions) => {
-    const module = await import('./tlsa-rollover.js');
-    finish(await module.backRollover(options, io));
-  });
-}
-
-function addServerOptions(command: Command): Command {
-  return command
-    .optionsGroup('Server:')
-    .addOption(new Option('--port <n>', 'port of the service (default: 25)').argParser(portValue))
-    .addOption(
-      new Option(
-        '--starttls <protocol>',
-        'how TLS begins: smtp, imap, pop3, or none (at once) (default: by the port; else smtp)',
-      ).argParser(oneOf(STARTTLS)),
-    )
-    .option('--helo <name>', "name given in EHLO (default: this machine's full name, else its address)")
-    .addOption(
-      new Option('--timeout <seconds>', 'longest wait for a server, at each step (default: 30)').argParser(
-        secondsValue,
-      ),
-    )
-    .option(
-      '--password-file <file>',
-      'its first line opens encrypted keys and PKCS #12 (default: asks at a terminal)',
-    );
 }
 
 /** `3 1 1`, and what people write for it. */

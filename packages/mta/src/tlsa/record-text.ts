@@ -29,6 +29,17 @@ export function genericLine(owner: RecordOwner, { usage, selector, matchingType,
 
 const start = ({ name, ttl }: RecordOwner): string => `${name}. ${ttl === undefined ? '' : `${ttl} `}IN`;
 
+/** What `formatTlsa` gave. */
+export function recordOf(text: string): TlsaRecord {
+  const [usage, selector, matchingType, data = ''] = text.split(' ');
+  return {
+    usage: Number(usage),
+    selector: Number(selector),
+    matchingType: Number(matchingType),
+    data: Buffer.from(data, 'hex'),
+  };
+}
+
 /** Seconds. An update has to say one; an hour is short enough to change a key within a morning. */
 export const DEFAULT_TTL = 3600;
 

@@ -3,17 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  calledOff,
-  decide,
-  intended,
-  noted,
-  type Rollover,
-  type RolloverView,
-  remember,
-} from './rollover.js';
+import { calledOff, decide, intended, noted, type Rollover, remember } from './rollover.js';
 import { callHook } from './rollover-hook.js';
 import { RolloverStateError, readRollover, writeRollover } from './rollover-state.js';
+import type { RolloverView } from './rollover-view.js';
 
 const OLD = `3 1 1 ${'aa'.repeat(32)}`;
 const NEW = `3 1 1 ${'bb'.repeat(32)}`;

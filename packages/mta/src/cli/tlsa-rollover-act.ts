@@ -1,0 +1,50 @@
+/** What a step of a roll-over has done by the operator's own program. */
+import { DEFAULT_TTL } from '../tlsa/record-text.js';
+import type { Decision, Rollover } from '../tlsa/rollover.js';
+import { callHook } from '../tlsa/rollover-hook.js';
+import { CommandError, EXIT } from './exit.js';
+import type { Io } from './terminal.js';
+import type { RolloverOptions } from './tlsa-rollover-options.js';
+
+export async function carryOut(
+  rollover: Rollover,
+  decision: Decision,
+  folder: string,
+  { hook }: RolloverOptions,
+  { env, signal }: Io,
+): Promise<void> {
+  if (hook === undefined) return;
+  const { action } = decision;
+  if (action !== 'publish' && action !== 'retire' && action !== 'switch') return;
+  const why = await callHook({
+    program: hook,
+    step: action,
+    env,
+    signal,
+    variables: variablesOf(rollover, decision, folder),
+  });
+  if (why === undefined) return;
+  throw new CommandError(
+    EXIT.TEMPORARY,
+    `${hook} ${action}: ${why}; nothing was noted, and the next step tries again`,
+  );
+}
+
+function variablesOf(rollover: Rollover, decision: Decision, folder: string): Record<string, string> {
+  const records = 'records' in decision ? decision.records : [];
+  const verb = decision.action === 'retire' ? 'delete' : 'add';
+  return {
+    DANELAW_HOST: rollover.host,
+    DANELAW_NAME: rollover.name,
+    DANELAW_RECORDS: records.join('\n'),
+    DANELAW_NSUPDATE: updateScript(rollover, records, verb),
+    DANELAW_DIRECTION: rollover.direction,
+    DANELAW_STATE: folder,
+  };
+}
+
+function updateScript({ name, ttl }: Rollover, records: readonly string[], verb: 'add' | 'delete'): string {
+  const time = verb === 'add' ? ` ${ttl === 0 ? DEFAULT_TTL : ttl}` : '';
+  const lines = records.map((record) => `update ${verb} ${name}.${time} IN TLSA ${record}`);
+  return [...lines, 'send', ''].join('\n');
+}
