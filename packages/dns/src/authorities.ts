@@ -10,13 +10,14 @@
  */
 import { systemTimer, type Timer } from './abort.js';
 import { askServer, describeTrouble, type Question } from './ask-server.js';
-import { isAnswered, type Lookup, type Resolver } from './lookup.js';
+import { isAnswered, type Resolver } from './lookup.js';
 import type { Message } from './message.js';
 import { Name } from './name.js';
 import { parseRdata, type RecordData, requireType } from './record.js';
 import { RRTYPE } from './rrtype.js';
 import type { Transport } from './transport.js';
 import { WireError } from './wire.js';
+import { addressesOf, asking, findZone } from './zone-servers.js';
 
 export interface AuthoritiesOptions {
   /** Says which servers there are. */
@@ -80,10 +81,10 @@ const FLAGS = { rd: false, cd: false, do: true };
 export async function askAuthorities(options: AuthoritiesOptions): Promise<Authorities> {
   const { resolver, signal } = options;
   const question = readQuestion(options);
-  const ask = (name: Name, type: string): Promise<Lookup> =>
-    resolver.resolve(name.toString(), type, signal === undefined ? {} : { signal });
-  const zone = await findZone(question.name, ask);
-  if (!(zone instanceof Name)) return zone;
+  const ask = asking(resolver, signal);
+  const found = await findZone(question.name, ask);
+  if (found.status === 'failed') return found;
+  const { zone } = found;
   const lookup = await ask(zone, 'NS');
   if (!isAnswered(lookup))
     return failed(`the name servers of ${zone} could not be looked up: ${lookup.reason}`);
@@ -117,35 +118,6 @@ function readQuestion({ name, type }: AuthoritiesOptions): Question {
 }
 
 const failed = (reason: string) => ({ status: 'failed', reason }) as const;
-
-type Ask = (name: Name, type: string) => Promise<Lookup>;
-
-/** The closest name at or above with an SOA record of its own. */
-async function findZone(name: Name, ask: Ask): Promise<Name | { status: 'failed'; reason: string }> {
-  for (let at = name; ; at = at.parent()) {
-    const lookup = await ask(at, 'SOA');
-    if (!isAnswered(lookup)) return failed(`the zone of ${name} could not be found: ${lookup.reason}`);
-    const soa = lookup.records.find(({ data }) => data.type === 'SOA');
-    if (soa !== undefined && Name.parse(soa.name).equals(at)) return at;
-    if (at.isRoot) return failed(`no zone holds ${name}`);
-  }
-}
-
-async function addressesOf(server: Name, ask: Ask): Promise<readonly string[] | string> {
-  const lookups = await Promise.all([ask(server, 'A'), ask(server, 'AAAA')]);
-  const addresses = lookups.flatMap((lookup) =>
-    isAnswered(lookup)
-      ? lookup.records.flatMap(({ data }) =>
-          data.type === 'A' || data.type === 'AAAA' ? [data.address] : [],
-        )
-      : [],
-  );
-  if (addresses.length > 0) return [...new Set(addresses)];
-  const reasons = lookups.flatMap((lookup) => (isAnswered(lookup) ? [] : [lookup.reason]));
-  return reasons.length === 0
-    ? 'it has no address'
-    : `its address could not be looked up: ${reasons.join('; ')}`;
-}
 
 async function askAuthority(
   address: string,

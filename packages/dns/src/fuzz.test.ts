@@ -19,6 +19,8 @@ import { parseResolvConf } from './system.js';
 import { FrameReader } from './tcp.js';
 import { TransportError } from './transport-error.js';
 import { parseTrustAnchors } from './trust-anchor.js';
+import { checkResponse, signRequest } from './tsig.js';
+import { parseTsigKey } from './tsig-key.js';
 import { Cursor, WireError } from './wire.js';
 
 const RUNS = Number(process.env['DANELAW_FUZZ'] ?? 4_000);
@@ -320,6 +322,54 @@ describe('fuzzing', () => {
         parseResolvConf(text);
       },
     );
+  });
+
+  test('a file with a key is read or refused, and its secret is never quoted', {
+    timeout: TIMEOUT_MS,
+  }, () => {
+    const secret = 'wf6RFTWUKcvx04aVWvOYaQUI1SgIEKjodidQNWVtyBI=';
+    const seeds = [
+      `key "update.key" {\n\talgorithm hmac-sha256;\n\tsecret "${secret}";\n};\n`,
+      `# made here\nkey:\n  - id: update.key\n    algorithm: hmac-sha512\n    secret: ${secret}\n`,
+      `hmac-sha1:update.key:${secret}\n`,
+    ];
+    fuzz(
+      (random) => mutateText(seeds, random),
+      JSON.stringify,
+      (text) => {
+        try {
+          parseTsigKey(text).mac(new Uint8Array(1));
+        } catch (error) {
+          if (!(error instanceof WireError)) throw error;
+          for (let at = 0; at + 8 < secret.length; at++) {
+            assert.ok(!error.message.includes(secret.slice(at, at + 8)));
+          }
+        }
+      },
+    );
+  });
+
+  test('answers to signed requests are refused with WireError, or judged; none that was changed is believed', {
+    timeout: TIMEOUT_MS,
+  }, () => {
+    const key = parseTsigKey('hmac-sha256:update.key:wf6RFTWUKcvx04aVWvOYaQUI1SgIEKjodidQNWVtyBI=');
+    const time = 0x6b077c17;
+    const request = signRequest(message([], { opcode: 5, rcode: 0 }), key, time);
+    const seeds = [message([], { opcode: 5 }), message(records), message([], { rcode: 9 })]
+      .map((octets) => signRequest(octets, key, time).octets)
+      .concat(MESSAGES);
+    let judged = 0;
+    fuzz(
+      (random) => mutate(seeds, random),
+      encodeHex,
+      (octets) => {
+        const verdict = attempt(() => checkResponse(octets, request, time), WireError);
+        if (verdict === undefined) return;
+        judged++;
+        assert.notEqual(verdict.status, 'proved');
+      },
+    );
+    expect(judged).toBeGreaterThan(RUNS / 20);
   });
 
   test('a stream over TCP gives the same messages however it is cut', { timeout: TIMEOUT_MS }, () => {

@@ -36,5 +36,10 @@ export { CLASS_IN, RCODE, RRTYPE, rcodeName, typeName, typeNumber } from './rrty
 export { formatServer, parseServer, type ServerAddress, type TlsIdentity } from './server-address.js';
 export { createNetworkTransport, type NetworkTransport, type Transport } from './transport.js';
 export { parseTrustAnchors, type TrustAnchor } from './trust-anchor.js';
+export type { TsigError } from './tsig.js';
+export { parseTsigKey, type TsigAlgorithm, TsigKey } from './tsig-key.js';
+export { sendUpdate, type UpdateOptions, type UpdateOutcome } from './update.js';
+export { type Change, formatUpdate, type Prerequisite, type Update } from './update-message.js';
 export type { Notice } from './way-notice.js';
 export { compareBytes, concatBytes, WireError } from './wire.js';
+export { findPrimary, type Primary, type PrimaryOptions } from './zone-servers.js';

@@ -2,7 +2,7 @@
  * Whether a message is the reply to a query: the first line against forged answers (RFC 5452 section 9.1, RFC 7766
  * section 7). Looks at octets alone, so that junk is thrown away before anything parses it.
  */
-import { RCODE } from './rrtype.js';
+import { OPCODE, RCODE } from './rrtype.js';
 
 const HEADER_OCTETS = 12;
 /** Type and class, behind the name of a question. */
@@ -10,7 +10,8 @@ const QUESTION_TAIL_OCTETS = 4;
 
 /**
  * True if `reply` is a response with the id, opcode and question of `query`. Letters of the name may differ in case
- * (RFC 4343). An error without any question is a reply too: some servers answer FORMERR so.
+ * (RFC 4343). An error without any question is a reply too: some servers answer FORMERR so. And so may any response to an update
+ * be (RFC 2136 section 3.8).
  */
 export function isReplyTo(query: Uint8Array, reply: Uint8Array): boolean {
   if (reply.length < HEADER_OCTETS || query.length < HEADER_OCTETS) return false;
@@ -18,7 +19,7 @@ export function isReplyTo(query: Uint8Array, reply: Uint8Array): boolean {
   const flags = reply[2] ?? 0;
   if ((flags & 0x80) === 0 || ((flags ^ (query[2] ?? 0)) & 0x78) !== 0) return false;
   const questions = u16(reply, 4);
-  if (questions === 0) return isErrorWithoutAnswer(reply);
+  if (questions === 0) return (flags & 0x78) === OPCODE.UPDATE << 3 || isErrorWithoutAnswer(reply);
   return questions === 1 && sameQuestion(query, reply);
 }
 

@@ -23,6 +23,7 @@ export const RRTYPE = {
   CDNSKEY: 60,
   SVCB: 64,
   HTTPS: 65,
+  TSIG: 250,
   CAA: 257,
   ANY: 255,
 } as const;
@@ -68,7 +69,6 @@ const OTHER_TYPES = {
   EUI48: 108,
   EUI64: 109,
   TKEY: 249,
-  TSIG: 250,
   IXFR: 251,
   AXFR: 252,
   URI: 256,
@@ -78,6 +78,9 @@ const OTHER_TYPES = {
 } as const;
 
 export const CLASS_IN = 1;
+/** In updates: this is not to be there (RFC 2136 section 1.3). */
+export const CLASS_NONE = 254;
+export const CLASS_ANY = 255;
 
 const MNEMONICS: readonly (readonly [string, number])[] = Object.entries({ ...RRTYPE, ...OTHER_TYPES });
 const BY_NUMBER = new Map<number, string>(MNEMONICS.map(([mnemonic, number]) => [number, mnemonic]));
@@ -142,6 +145,8 @@ export function algorithmNumber(text: string): number | undefined {
   if (/^[0-9]{1,3}$/.test(text)) return Number(text) <= 0xff ? Number(text) : undefined;
   return ALGORITHMS.get(text.toUpperCase());
 }
+
+export const OPCODE = { QUERY: 0, UPDATE: 5 } as const;
 
 export const RCODE = {
   NOERROR: 0,
