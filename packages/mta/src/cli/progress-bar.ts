@@ -21,22 +21,39 @@ export class ProgressBar {
   readonly #start: number;
   /** When how much was done, the oldest first; no further back than the rate looks. */
   #marks: { readonly time: number; readonly done: number }[];
-  #done = 0;
+  /** What was done before the start is no part of the rate. */
+  readonly #before: number;
+  #done: number;
   #drawn: number;
+  #note = '';
 
-  constructor(io: Io, total: number, unit: string, clock: () => number = () => performance.now()) {
+  constructor(
+    io: Io,
+    total: number,
+    unit: string,
+    clock: () => number = () => performance.now(),
+    before = 0,
+  ) {
+    this.#before = before;
+    this.#done = before;
     this.#io = io;
     this.#total = total;
     this.#unit = unit;
     this.#clock = clock;
     this.#start = clock();
     this.#drawn = this.#start;
-    this.#marks = [{ time: this.#start, done: 0 }];
+    this.#marks = [{ time: this.#start, done: before }];
   }
 
   /** One more is done. */
   advance(): void {
-    this.#done += 1;
+    this.advanceTo(this.#done + 1);
+  }
+
+  /** So many are done, whoever did them. @param note what else there is to say, at the end of the line */
+  advanceTo(done: number, note = ''): void {
+    this.#done = done;
+    this.#note = note;
     const isTerminal = this.#io.stderr.isTTY === true;
     const now = this.#clock();
     if (now - this.#drawn < (isTerminal ? DRAW_EVERY : LOG_EVERY)) return;
@@ -51,8 +68,9 @@ export class ProgressBar {
   end(): string {
     if (this.#io.stderr.isTTY === true) this.#io.stderr.write(ERASE_LINE);
     const seconds = (this.#clock() - this.#start) / 1000;
-    const rate = seconds > 0 ? ` (${perSecond(this.#done / seconds)})` : '';
-    return `${this.#done.toLocaleString('en')} ${this.#unit} in ${duration(seconds)}${rate}`;
+    const done = this.#done - this.#before;
+    const rate = seconds > 0 ? ` (${perSecond(done / seconds)})` : '';
+    return `${done.toLocaleString('en')} ${this.#unit} in ${duration(seconds)}${rate}`;
   }
 
   line(width: number): string {
@@ -64,7 +82,10 @@ export class ProgressBar {
     const rate = spent > 0 ? (this.#done - (first?.done ?? 0)) / spent : 0;
     const left = rate > 0 ? `, ${duration((this.#total - this.#done) / rate)} left` : '';
     const counts = `${this.#done.toLocaleString('en')} of ${this.#total.toLocaleString('en')} ${this.#unit}`;
-    return `${bar} ${Math.floor(share * 100)} %  ${counts}, ${perSecond(rate)}${left}`.slice(0, width);
+    return `${bar} ${Math.floor(share * 100)} %  ${counts}, ${perSecond(rate)}${left}${this.#note}`.slice(
+      0,
+      width,
+    );
   }
 }
 

@@ -1,54 +1,37 @@
 /** `danelaw survey FILE`: how the mail of many domains is protected. */
 import { setMaxListeners } from 'node:events';
-import { createReadStream } from 'node:fs';
-import { createResolver, type Resolver } from '@danelaw/dns';
 import type { Command } from 'commander';
-import { politeTransport } from '../survey/polite-transport.js';
-import { ResultFile, ResultFileError, readResults } from '../survey/result-file.js';
+import { readResults } from '../survey/result-file.js';
 import { runSurvey } from '../survey/run-survey.js';
-import { ServersTurn } from '../survey/servers-turn.js';
 import { summaryHtml } from '../survey/summary-html.js';
 import { describeSummary } from '../survey/summary-text.js';
-import { surveyDomain } from '../survey/survey-domain.js';
 import type { SurveyResult } from '../survey/survey-result.js';
 import { SummaryCounter, type SurveySummary } from '../survey/survey-summary.js';
-import { readWorkList, type WorkList } from '../survey/work-list.js';
-import { ehloName } from './ehlo-name.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import {
-  addDnsOptions,
-  addOutputOptions,
-  addServerOptions,
-  clientSettings,
-  fileErrorText,
-  type MailOptions,
-  resolverSettings,
-} from './network-options.js';
-import { openResolver } from './open-resolver.js';
+import { addDnsOptions, addOutputOptions, addServerOptions } from './network-options.js';
 import { countValue } from './option-values.js';
-import { printable, printableJson, printableLine } from './printable.js';
+import { printableJson, printableLine } from './printable.js';
 import { ProgressBar } from './progress-bar.js';
 import { prose } from './prose.js';
+import { openResults, readable, readDomains, type SurveyCommandOptions } from './survey-files.js';
+import { openSurveyor, TIMEOUT_SECONDS } from './surveyor.js';
 import { type Io, paletteFor, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
-import { writeErrorText, writeWhole } from './write-whole.js';
+import { writeWhole } from './write-whole.js';
 
 /** Domains at a time: most of their time is waiting for name servers. */
 const AT_ONCE = 200;
-/** Questions to one name server at a time, when it is we who iterate. */
-const QUESTIONS_AT_ONCE = 20;
-/** Sessions with one mail server at a time, and milliseconds between two. */
-const SESSIONS_AT_ONCE = 1;
-const SESSION_PAUSE = 1000;
-/** Seconds for each step of a mail server: thousands are waited for. */
-const TIMEOUT_SECONDS = 20;
 
 const DESCRIPTION = `Looks up many domains, one a line in FILE ("-" for standard input), and says how mail to each
 is protected by DANE: MX records, whether they are signed, the hosts' TLSA records; MTA-STS and TLS reports.
 Only DNS is asked, unless --connect is given.
 
 Results are lines of JSON, written as they come. With -o they go to a file, and a survey that was stopped goes on
-where it was when the same command is given again.`;
+where it was when the same command is given again.
+
+With --queue, several machines share the work. The first puts the list into a PostgreSQL database, and the others
+are given the same --queue and no FILE. Results are kept there; each machine waits for all, writes them into the
+file of -o, and prints the summary. A machine that dies gives back what it had.`;
 
 const EXAMPLES = `
 Examples:
@@ -56,23 +39,19 @@ Examples:
   $ danelaw survey -o results.jsonl --html survey.html domains.txt
   $ danelaw survey --summary results.jsonl                              the summary of results that are there
   $ danelaw survey domains.txt | jq -r 'select(.status == "broken").domain'
+  $ danelaw survey --queue postgresql://survey@db.example/survey --name may domains.txt
+  $ danelaw survey --queue postgresql://survey@db.example/survey        on another machine
+  $ danelaw survey --queue postgresql://survey@db.example/survey --name may --summary -o results.jsonl
 
-Exit codes: 0 all domains were asked about    64 usage    65 the file of results is something else
-            66 a file can't be read    73 a file can't be written
+Exit codes: 0 all domains were asked about    64 usage    65 the file of results is something else, or there is
+            no such survey    66 a file can't be read    73 a file can't be written
+            75 the database can't be reached    78 the database can't be used
             130 interrupted: the same command goes on with the rest`;
-
-interface SurveyCommandOptions extends Omit<MailOptions, 'policy'> {
-  readonly output?: string;
-  readonly concurrency: number;
-  readonly connect?: true;
-  readonly summary?: true;
-  readonly html?: string;
-}
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   command
     .description(prose(DESCRIPTION))
-    .argument('<file>', 'domains, or with --summary results')
+    .argument('[file]', 'domains, or with --summary results; none to join a survey of --queue')
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Survey:')
     .option(
@@ -85,13 +64,50 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
       'talk to the mail servers as well, each a little at a time, and compare their certificates',
     )
     .option('--summary', 'FILE has results: sum them up, and ask nobody')
-    .option('--html <file>', 'write the summary as a page with charts, too');
+    .option('--html <file>', 'write the summary as a page with charts, too')
+    .optionsGroup('Several machines:')
+    .option(
+      '--queue <url>',
+      'share the work in this database: postgresql://USER@HOST/DATABASE; the password is best in a file or PGPASSWORD',
+    )
+    .option('--queue-password-file <file>', 'where the password is')
+    .option(
+      '--name <name>',
+      'of the survey (default: the name of FILE; without FILE, the one that is under way)',
+    )
+    .option('--delete', 'take the survey out of the database');
 
   addServerOptions(command, String(TIMEOUT_SECONDS));
   addDnsOptions(command);
   addOutputOptions(command);
-  command.action(async (file: string, options: SurveyCommandOptions) =>
-    finish(options.summary === true ? await sumUp(file, options, io) : await survey(file, options, io)),
+  command.action(async (file: string | undefined, options: SurveyCommandOptions) =>
+    finish(await act(file, options, io)),
+  );
+}
+
+const ONLY_WITH_QUEUE: Readonly<Record<string, (options: SurveyCommandOptions) => boolean>> = {
+  '--queue-password-file': ({ queuePasswordFile }) => queuePasswordFile !== undefined,
+  '--name': ({ name }) => name !== undefined,
+  '--delete': (options) => options.delete === true,
+};
+
+async function act(file: string | undefined, options: SurveyCommandOptions, io: Io): Promise<ExitCode> {
+  const { queue, summary } = options;
+  if (queue === undefined) {
+    const idle = Object.entries(ONLY_WITH_QUEUE).find(([, given]) => given(options));
+    if (idle !== undefined) throw new CommandError(EXIT.USAGE, `${idle[0]} goes with --queue`);
+    if (file === undefined) throw new CommandError(EXIT.USAGE, 'name the file with the domains');
+    return summary === true ? await sumUp(file, options, io) : await survey(file, options, io);
+  }
+  if (file !== undefined && (summary === true || options.delete === true)) {
+    throw new CommandError(
+      EXIT.USAGE,
+      'with --queue, --summary and --delete are for what the database has: name no file',
+    );
+  }
+  const { surveyShared } = await import('./survey-shared.js');
+  return await surveyShared(file, { ...options, queue }, io, (counts) =>
+    tell(counts, options, io, io.stdout),
   );
 }
 
@@ -105,15 +121,15 @@ async function sumUp(file: string, options: SurveyCommandOptions, io: Io): Promi
 }
 
 async function survey(file: string, options: SurveyCommandOptions, io: Io): Promise<ExitCode> {
-  const list = await readable(file, () => readWorkList(file === '-' ? io.stdin : createReadStream(file)));
-  sayMalformed(list, io);
+  const list = await readDomains(file, io);
   const counter = new SummaryCounter();
   const done = new Set<string>();
-  const results = await openResults(options.output, (result) => {
+  const known = (result: SurveyResult): void => {
     done.add(result.domain);
     counter.add(result);
-  });
-  const domains = list.domains.filter((domain) => !done.has(domain));
+  };
+  const results = options.output === undefined ? undefined : await openResults(options.output, known);
+  const domains = list.filter((domain) => !done.has(domain));
   if (done.size > 0) {
     io.stderr.write(`danelaw: ${done.size.toLocaleString('en')} domains are in ${options.output} already\n`);
   }
@@ -144,81 +160,20 @@ async function ask(
   options: SurveyCommandOptions,
   io: Io,
 ): Promise<void> {
-  const clock = clockFrom(options.at);
-  const settings = await clientSettings(
-    { timeout: TIMEOUT_SECONDS * 1000, ...options, policy: 'dane', sts: false },
-    clock,
-    io.signal,
-  );
-  setMaxListeners(0, io.signal); // each domain that is under way listens to it
-  const turns = new ServersTurn({ atOnce: SESSIONS_AT_ONCE, pause: SESSION_PAUSE });
-  const resolver = openPoliteResolver(options, clock, io);
-  const context = {
-    ...settings,
-    resolver,
-    heloName: ehloName(options.helo),
-    dnsOnly: options.connect !== true,
-    turn: turns.turn,
-  };
+  const { signal } = io;
+  setMaxListeners(0, signal); // each domain that is under way listens to it
+  const surveyor = await openSurveyor(options, options.connect === true, io);
   try {
     await runSurvey({
       domains,
       atOnce: options.concurrency,
-      survey: (domain) => surveyDomain(domain, context),
+      survey: (domain) => surveyor.survey(domain, signal),
       onResult,
-      signal: io.signal,
+      signal,
     });
   } finally {
-    await resolver.close();
+    await surveyor.close();
   }
-}
-
-/** Whoever has a resolver that works for him may keep it busy; strangers' name servers are spared. */
-function openPoliteResolver(options: SurveyCommandOptions, clock: () => number, io: Io): Resolver {
-  if (options.resolver !== 'iterate') return openResolver(options, clock, io);
-  const transport = politeTransport(QUESTIONS_AT_ONCE);
-  const resolver = createResolver({ ...resolverSettings(options, clock), transport });
-  return {
-    resolve: (...question) => resolver.resolve(...question),
-    close: async () => {
-      await resolver.close();
-      await transport.close();
-    },
-  };
-}
-
-async function readable<T>(file: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ResultFileError) throw new CommandError(EXIT.DATA, error.message);
-    if (!(error instanceof Error && 'code' in error)) throw error;
-    throw new CommandError(EXIT.NO_INPUT, `can't read ${file}: ${fileErrorText(error)}`);
-  }
-}
-
-async function openResults(
-  file: string | undefined,
-  known: (result: SurveyResult) => void,
-): Promise<ResultFile | undefined> {
-  if (file === undefined) return undefined;
-  try {
-    return await ResultFile.open(file, known);
-  } catch (error) {
-    if (error instanceof ResultFileError) {
-      throw new CommandError(EXIT.DATA, `${error.message}; name another file with -o`);
-    }
-    if (!(error instanceof Error && 'code' in error)) throw error;
-    throw new CommandError(EXIT.CANT_CREATE, `can't write ${file}: ${writeErrorText(error)}`);
-  }
-}
-
-function sayMalformed({ malformed, malformedCount, domains }: WorkList, { stderr }: Io): void {
-  if (domains.length === 0) throw new CommandError(EXIT.DATA, 'there is no domain in the file');
-  if (malformedCount === 0) return;
-  const some = malformed.map((line) => `"${printable(line)}"`).join(', ');
-  const more = malformedCount > malformed.length ? ', ...' : '';
-  stderr.write(`danelaw: ${malformedCount} lines have no domain and are left out: ${some}${more}\n`);
 }
 
 async function tell(

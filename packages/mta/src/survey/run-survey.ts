@@ -1,4 +1,5 @@
 /** Asks about many domains, so many at a time; results come as they are ready. */
+import { askAll } from './ask-all.js';
 import type { SurveyResult } from './survey-result.js';
 
 export interface RunOptions {
@@ -13,6 +14,8 @@ export interface RunOptions {
 /** The second time around so many fewer domains are asked about at a time. */
 const CALMER = 10;
 
+export const calmer = (atOnce: number): number => Math.max(1, Math.floor(atOnce / CALMER));
+
 /**
  * What could not be found out is asked about once more, when all others have been and with more calm: name servers
  * that had too much to do are asked again that way.
@@ -20,34 +23,18 @@ const CALMER = 10;
  * Resolves when all have been asked about, or `signal` has aborted: what is under way is given up then, and is
  * asked about by the next run. @throws (rejects) what `survey` or `onResult` reject with
  */
-export async function runSurvey(options: RunOptions): Promise<void> {
-  const { atOnce, onResult, signal } = options;
+export async function runSurvey({ domains, atOnce, survey, onResult, signal }: RunOptions): Promise<void> {
   const unclear: string[] = [];
-  await askAll({
-    ...options,
-    onResult: (result) => {
-      if (result.status !== 'unclear') return onResult(result);
-      unclear.push(result.domain);
-    },
-  });
+  const first = (result: SurveyResult): Promise<void> | void => {
+    if (result.status !== 'unclear') return onResult(result);
+    unclear.push(result.domain);
+  };
+  await askAll({ next: nextOf(domains), atOnce, ask: survey, onResult: first, signal });
   if (unclear.length === 0 || signal.aborted) return;
-  await askAll({ ...options, domains: unclear, atOnce: Math.max(1, Math.floor(atOnce / CALMER)) });
+  await askAll({ next: nextOf(unclear), atOnce: calmer(atOnce), ask: survey, onResult, signal });
 }
 
-async function askAll({ domains, atOnce, survey, onResult, signal }: RunOptions): Promise<void> {
-  const waiting = domains[Symbol.iterator]();
-  let failure: { readonly reason: unknown } | undefined;
-  const worker = async (): Promise<void> => {
-    while (!signal.aborted && failure === undefined) {
-      const { done, value } = waiting.next();
-      if (done) return;
-      try {
-        await onResult(await survey(value));
-      } catch (error) {
-        if (!signal.aborted) failure ??= { reason: error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  if (failure !== undefined) throw failure.reason;
+function nextOf(domains: Iterable<string>): () => string | undefined {
+  const iterator: Iterator<string, undefined> = domains[Symbol.iterator]();
+  return () => iterator.next().value;
 }

@@ -10,6 +10,8 @@ export interface TurnOptions {
   readonly atOnce: number;
   /** Milliseconds between two sessions with one server. */
   readonly pause: number;
+  /** Waits for this server's turn over all machines, where several share a survey; what it gives ends that turn. */
+  readonly take?: (server: string) => Promise<() => void>;
 }
 
 /** Servers that are remembered. */
@@ -33,18 +35,31 @@ export class ServersTurn {
     { host, address, port, level }: ProbedServer,
     open: () => Promise<AddressProbe>,
   ): Promise<AddressProbe> => {
-    const server = this.#of(`${host.toLowerCase()} ${address} ${port} ${level}`);
+    const key = `${host.toLowerCase()} ${address} ${port} ${level}`;
+    const server = this.#of(key);
     if (server.known !== undefined) return server.known;
     await this.#myTurn(server);
     try {
       if (server.known !== undefined) return server.known;
-      const found = await open();
+      const found = await this.#inTurnOfAll(key, open);
       if (holdsForAll(found, host)) server.known = found;
       return found;
     } finally {
       this.#next(server);
     }
   };
+
+  async #inTurnOfAll(key: string, open: () => Promise<AddressProbe>): Promise<AddressProbe> {
+    const { take, pause } = this.#options;
+    if (take === undefined) return await open();
+    const release = await take(key);
+    try {
+      return await open();
+    } finally {
+      // The pause is kept from all machines.
+      setTimeout(release, pause);
+    }
+  }
 
   async #myTurn(server: Server): Promise<void> {
     if (server.underWay < this.#options.atOnce) server.underWay += 1;

@@ -96,8 +96,9 @@ function count<K>(counts: Map<K, number>, key: K): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-const byCount = <K>(counts: ReadonlyMap<K, number>): [K, number][] =>
-  [...counts].sort(([, a], [, b]) => b - a);
+/** Equal ones by name: the summary does not depend on which domain came first. */
+const byCount = <K extends string>(counts: ReadonlyMap<K, number>): [K, number][] =>
+  [...counts].sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
 
 function providerOf(host: string): string {
   if (isIP(host.replace(/[[\]]|IPv6:/gu, '')) !== 0) return host;

@@ -1,7 +1,7 @@
 import type { NetworkTransport } from '@danelaw/dns';
 import type { AddressProbe } from '@danelaw/smtp';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ProgressBar } from '../cli/progress-bar.js';
 import { politeTransport } from './polite-transport.js';
 import { runSurvey } from './run-survey.js';
@@ -92,8 +92,8 @@ describe('a summary', () => {
         { reason: 'no-tlsa', domains: 1 },
       ],
       records: [
-        { parameters: '3 1 1', domains: 1 },
         { parameters: '2 1 1', domains: 1 },
+        { parameters: '3 1 1', domains: 1 },
       ],
       providers: [
         { provider: 'provider.example', domains: 2, dane: 1, broken: 1 },
@@ -203,6 +203,28 @@ describe('mail servers', () => {
     expect(opened).toBe(sessions);
   });
 
+  it('have their turn over all machines, where several share a survey, and keep the pause from all', async () => {
+    vi.useFakeTimers();
+    try {
+      const said: string[] = [];
+      const take = async (key: string): Promise<() => void> => {
+        said.push(`taken: ${key}`);
+        return () => said.push('given back');
+      };
+      const { turn } = new ServersTurn({ atOnce: 1, pause: 1000, take });
+      await turn(server, async () => {
+        said.push('asked');
+        return probe(null);
+      });
+      await vi.advanceTimersByTimeAsync(999);
+      expect(said).toEqual(['taken: mx.example 192.0.2.1 25 dane', 'asked']);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(said[2]).toBe('given back');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('are asked again where nothing was learned of them', async () => {
     const { turn } = new ServersTurn({ atOnce: 1, pause: 1 });
     let opened = 0;
@@ -284,5 +306,24 @@ describe('the progress', () => {
     }
     expect(written).toContain('[######..................] 25 %  300 of 1,200 domains, 100/s, 9 s left');
     expect(bar.end()).toBe('300 domains in 3 s (100/s)');
+  });
+
+  it('is that of all machines, and leaves out of the rate what was there before', () => {
+    let now = 0;
+    let written = '';
+    const stderr = { write: (text: string) => (written += text), isTTY: true, columns: 100 };
+    const stdin = (async function* () {})();
+    const { signal } = new AbortController();
+    const bar = new ProgressBar(
+      { stderr, stdout: stderr, stdin, env: {}, signal },
+      1000,
+      'domains',
+      () => now,
+      500,
+    );
+    now += 2000;
+    bar.advanceTo(700, ', 2 machines');
+    expect(written).toContain('70 %  700 of 1,000 domains, 100/s, 3 s left, 2 machines');
+    expect(bar.end()).toBe('200 domains in 2 s (100/s)');
   });
 });
