@@ -6,7 +6,8 @@ import { programs } from './neighbours.js';
 import { run } from './run.js';
 
 export interface Question {
-  /** On 127.0.0.1. */
+  /** By default 127.0.0.1. */
+  readonly address?: string;
   readonly port: number;
   readonly name: string;
   readonly type: string;
@@ -29,10 +30,10 @@ export interface Verdict {
 
 /** Asks once; rejects where no answer comes. */
 export async function answers(question: Question, ...flags: string[]): Promise<DigAnswer> {
-  const { port, name, type } = question;
+  const { address = '127.0.0.1', port, name, type } = question;
   const options = ['+tries=1', '+time=10', '+nocookie', ...flags];
   const { code, stdout, stderr } = await run(programs.dig, [
-    ...['@127.0.0.1', '-p', String(port), ...options, '-q', name, '-t', type],
+    ...[`@${address}`, '-p', String(port), ...options, '-q', name, '-t', type],
   ]);
   const rcode = /status: ([A-Z]+)/.exec(stdout)?.[1];
   if (code !== 0 || rcode === undefined) throw new Error(`no answer for ${name} ${type}: ${stdout}${stderr}`);

@@ -59,6 +59,19 @@ export const networkPrograms = {
   sysctl: '/usr/sbin/sysctl',
 } as const;
 
+/** Name servers whose signed zones are changed by updates (`tlsa-update.test.ts`). */
+export const updatePrograms = {
+  named: dnsPrograms.named,
+  tsigKeygen: '/usr/sbin/tsig-keygen',
+  knotd: dnsPrograms.knotd,
+  keymgr: '/usr/sbin/keymgr',
+  dig: programs.dig,
+  dnssecDsFromKey: programs.dnssecDsFromKey,
+} as const;
+
+/** The same, with mail that flows meanwhile (`tlsa-rollover.test.ts`). */
+export const rolloverPrograms = { ...programs, ...updatePrograms } as const;
+
 type Needed = Readonly<Record<string, string>>;
 
 /** Why the tests can't run here; undefined where they can. */
@@ -68,7 +81,7 @@ export function obstacle(needed: Needed = programs): string | undefined {
     return `not installed: ${missing.join(', ')} (run interop/install.sh as root on Debian 12)`;
   }
   // Postfix and Exim change to users of their own, which only root can.
-  if (needed === programs && process.getuid?.() !== 0)
+  if ((needed === programs || needed === rolloverPrograms) && process.getuid?.() !== 0)
     return 'not root: Postfix and Exim can only be started by root';
   if (needed === networkPrograms && process.getuid?.() !== 0)
     return 'not root: network namespaces can only be made by root';

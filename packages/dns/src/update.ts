@@ -10,7 +10,6 @@ import { onAbort, systemTimer, type Timer, untilAbort } from './abort.js';
 import { RCODE, rcodeName } from './rrtype.js';
 import type { ServerAddress } from './server-address.js';
 import type { Transport } from './transport.js';
-import { TransportError } from './transport-error.js';
 import { checkResponse, signRequest, type TsigError } from './tsig.js';
 import type { TsigKey } from './tsig-key.js';
 import { encodeUpdate, type Update } from './update-message.js';
@@ -54,26 +53,39 @@ const PATIENCE_MS = 20_000;
 
 /** Rejects only when `signal` aborts, or with WireError for an update that can't be written (see `encodeUpdate`). */
 export async function sendUpdate(options: UpdateOptions): Promise<UpdateOutcome> {
-  const { transport, server, key, update, signal } = options;
+  const { key, update, signal } = options;
   const { clock = Date.now, patience = PATIENCE_MS, timer = systemTimer, random = randomInt } = options;
   signal?.throwIfAborted();
   const seconds = () => Math.floor(clock() / 1000);
   const request = signRequest(encodeUpdate(update, random(0x10000)), key, seconds());
+  const response = await exchanged(request.octets, options, patience, timer);
+  if (typeof response === 'string') return { status: 'unanswered', reason: response };
+  try {
+    return outcomeOf(checkResponse(response, request, seconds()));
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return { status: 'unanswered', reason: `malformed answer: ${error.message}` };
+  }
+}
+
+/** @returns the response, or why there is none */
+async function exchanged(
+  request: Uint8Array,
+  { transport, server, signal }: UpdateOptions,
+  patience: number,
+  timer: Timer,
+): Promise<Uint8Array | string> {
   const end = new AbortController();
   const stopListening = onAbort(signal, () => end.abort());
   const stopTimer = timer(patience, () => end.abort());
   try {
     const protocol = server.tls === undefined ? 'tcp' : 'tls';
-    const exchange = async () => transport.exchange(request.octets, { ...server, protocol }, end.signal);
-    const response = await untilAbort(exchange(), end.signal);
-    return outcomeOf(checkResponse(response, request, seconds()));
+    const exchange = async () => transport.exchange(request, { ...server, protocol }, end.signal);
+    return await untilAbort(exchange(), end.signal);
   } catch (error) {
     signal?.throwIfAborted();
-    if (end.signal.aborted) return { status: 'unanswered', reason: `no answer in ${patience} ms` };
-    if (error instanceof TransportError) return { status: 'unanswered', reason: error.message };
-    if (error instanceof WireError)
-      return { status: 'unanswered', reason: `malformed answer: ${error.message}` };
-    throw error;
+    if (end.signal.aborted) return `no answer in ${patience} ms`;
+    return error instanceof Error ? error.message : String(error);
   } finally {
     stopTimer();
     stopListening();

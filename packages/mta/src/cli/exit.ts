@@ -24,6 +24,8 @@ export const EXIT = {
   CANT_CREATE: 73,
   /** EX_TEMPFAIL: nothing is decided; try again later. */
   TEMPORARY: 75,
+  /** EX_NOPERM: a server does not permit it; a person has to change that. */
+  NO_PERMISSION: 77,
   /** EX_CONFIG: trust anchors, root hints or the system's resolver settings are unusable. */
   CONFIG: 78,
   /** 128 + SIGINT, as shells count: ended by the person at the keyboard. */

@@ -1,26 +1,33 @@
-/** What a step of a roll-over has done by the operator's own program. */
+/** What a step of a roll-over has done: by an update of the zone, or by the operator's own program. */
+import type { TsigKey } from '@danelaw/dns';
 import { DEFAULT_TTL } from '../tlsa/record-text.js';
 import type { Decision, Rollover } from '../tlsa/rollover.js';
 import { callHook } from '../tlsa/rollover-hook.js';
 import { CommandError, EXIT } from './exit.js';
 import type { Io } from './terminal.js';
 import type { RolloverOptions } from './tlsa-rollover-options.js';
+import { sendRolloverUpdate } from './tlsa-rollover-update.js';
 
 export async function carryOut(
   rollover: Rollover,
   decision: Decision,
   folder: string,
-  { hook }: RolloverOptions,
-  { env, signal }: Io,
+  key: TsigKey | undefined,
+  options: RolloverOptions,
+  io: Io,
 ): Promise<void> {
-  if (hook === undefined) return;
   const { action } = decision;
+  const { hook } = options;
+  if (key !== undefined && (action === 'publish' || action === 'retire')) {
+    return await sendRolloverUpdate(rollover, decision, key, options, io);
+  }
+  if (hook === undefined) return;
   if (action !== 'publish' && action !== 'retire' && action !== 'switch') return;
   const why = await callHook({
     program: hook,
     step: action,
-    env,
-    signal,
+    env: io.env,
+    signal: io.signal,
     variables: variablesOf(rollover, decision, folder),
   });
   if (why === undefined) return;

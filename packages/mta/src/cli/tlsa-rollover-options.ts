@@ -1,15 +1,20 @@
 /** `danelaw tlsa rollover`: its commands, options and help. */
 import { type Command, Option } from 'commander';
+import type { UpdateServer } from '../tlsa/publish-by-update.js';
 import type { ExitCode } from './exit.js';
 import { addDnsOptions, addOutputOptions } from './network-options.js';
 import { prose } from './prose.js';
 import type { Io } from './terminal.js';
 import { addServerOptions, type ServerOptions } from './tlsa-server-options.js';
+import { updateServerValue } from './tlsa-update-server.js';
 
 export interface RolloverOptions extends ServerOptions {
   readonly state: string;
   readonly next?: readonly string[];
   readonly hook?: string;
+  /** A file with a TSIG key. */
+  readonly update?: string;
+  readonly updateServer?: UpdateServer;
   readonly dryRun?: true;
 }
 
@@ -23,15 +28,21 @@ A hook is called with one argument - publish, retire or switch - and these varia
 records), DANELAW_RECORDS (one a line), DANELAW_NSUPDATE (the same as a script for nsupdate), DANELAW_DIRECTION (forward, back),
 DANELAW_STATE (the folder). Without a hook each step says what is to be done.
 
+With --update the records are published and retired without a hook: the primary server of the zone is sent signed updates. The file is
+what tsig-keygen (BIND) or keymgr -t (Knot) writes, or a line algorithm:name:secret.
+
 Examples:
   $ danelaw tlsa rollover start mx.example.org --state /var/lib/danelaw/rollover
   $ danelaw tlsa rollover step --state /var/lib/danelaw/rollover --hook /etc/danelaw/rollover-hook
+  $ danelaw tlsa rollover step --state /var/lib/danelaw/rollover --update /etc/danelaw/update.key \
+      --hook /etc/danelaw/switch-hook
   $ danelaw tlsa rollover status --state /var/lib/danelaw/rollover
   $ danelaw tlsa rollover back --state /var/lib/danelaw/rollover
 
 Exit codes: 0 done, or the next thing was done or told    64 usage    65 unusable state or files
             66 no roll-over in the folder    69 something is broken: a person has to look
-            75 too early, or not all could be asked    78 unusable folder, anchors or hints`;
+            75 too early, or not all could be asked    77 the update is not permitted
+            78 unusable folder, anchors or hints`;
 
 export function defineRollover(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   const rollover = command
@@ -65,7 +76,17 @@ export function defineRollover(command: Command, io: Io, finish: (code: ExitCode
   });
   const step = common('step', 'look, and do what may be done now')
     .option('--hook <program>', 'publishes, retires and switches')
-    .option('--dry-run', 'say what would be done');
+    .option(
+      '--update <file>',
+      'publish and retire by updates of the zone (RFC 2136), with the TSIG key in this file; the hook then switches',
+    )
+    .addOption(
+      new Option(
+        '--update-server <server>',
+        "the zone's primary server: NAME[#PORT], ADDR[#PORT] or tls://ADDR[#PORT] (default: as its SOA record says)",
+      ).argParser(updateServerValue),
+    )
+    .option('--dry-run', 'say what would be done, and sent; do and send nothing');
   withServer(step).action(async (options: RolloverOptions) => {
     const module = await import('./tlsa-rollover.js');
     finish(await module.stepRollover(options, io, false));

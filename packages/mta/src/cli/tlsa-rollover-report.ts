@@ -4,6 +4,7 @@ import { EXIT, type ExitCode } from './exit.js';
 import { printable, printableJson } from './printable.js';
 import { hanging, type Io, widthOf } from './terminal.js';
 import type { RolloverOptions } from './tlsa-rollover-options.js';
+import type { ShownUpdate } from './tlsa-rollover-update.js';
 
 export function report(
   rollover: Rollover,
@@ -11,19 +12,23 @@ export function report(
   options: RolloverOptions,
   io: Io,
   isDryRun: boolean,
+  update?: ShownUpdate,
 ): ExitCode {
-  const done = !isDryRun && options.hook !== undefined;
+  const by = isDryRun ? undefined : doneBy(decision, options);
   if (options.json === true) {
     const until =
       'until' in decision && decision.until !== null ? new Date(decision.until).toISOString() : null;
-    io.stdout.write(`${printableJson({ ...rollover, decision: { ...decision, until } })}\n`);
+    io.stdout.write(
+      `${printableJson({ ...rollover, decision: { ...decision, until }, ...(update === undefined ? {} : { update }) })}\n`,
+    );
   } else {
-    const lines = wordsOf(rollover, decision, done).flatMap(([label, text]) =>
+    const lines = wordsOf(rollover, decision, by).flatMap(([label, text]) =>
       text.includes('update ') || text.includes(' IN TLSA ')
         ? [`${label}${text}`]
         : hanging(label, printable(text), widthOf(io.stdout)),
     );
     io.stdout.write(`${lines.join('\n')}\n`);
+    if (update !== undefined) io.stdout.write(`an update to ${printable(update.to)}:\n${update.script}`);
   }
   switch (decision.action) {
     case 'wait':
@@ -42,7 +47,17 @@ export function report(
   }
 }
 
-function wordsOf(rollover: Rollover, decision: Decision, done: boolean): [label: string, text: string][] {
+/** Who did what was decided; nobody where a person is to do it. */
+function doneBy({ action }: Decision, { update, hook }: RolloverOptions): 'update' | 'hook' | undefined {
+  if (update !== undefined && (action === 'publish' || action === 'retire')) return 'update';
+  return hook === undefined ? undefined : 'hook';
+}
+
+function wordsOf(
+  rollover: Rollover,
+  decision: Decision,
+  by: 'update' | 'hook' | undefined,
+): [label: string, text: string][] {
   const { host, name, direction } = rollover;
   const why: [string, string] = ['  ', decision.reason];
   const key = direction === 'forward' ? 'next' : 'old';
@@ -50,7 +65,11 @@ function wordsOf(rollover: Rollover, decision: Decision, done: boolean): [label:
     case 'publish':
     case 'retire': {
       const verb = decision.action === 'publish' ? 'publish' : 'remove';
-      const what = done ? `the hook was told to ${verb}` : `${verb} in the zone, then ask again`;
+      const what = {
+        update: `${verb === 'publish' ? 'published' : 'removed'} by an update of the zone`,
+        hook: `the hook was told to ${verb}`,
+        nobody: `${verb} in the zone, then ask again`,
+      }[by ?? 'nobody'];
       const lines = decision.records.map((record): [string, string] => ['  ', `${name}. IN TLSA ${record}`]);
       return [[`${host}: `, what], why, ...lines];
     }
@@ -58,7 +77,9 @@ function wordsOf(rollover: Rollover, decision: Decision, done: boolean): [label:
       return [
         [
           `${host}: `,
-          done ? `the hook was told to switch to the ${key} key` : `switch the server to the ${key} key now`,
+          by === 'hook'
+            ? `the hook was told to switch to the ${key} key`
+            : `switch the server to the ${key} key now`,
         ],
         why,
       ];

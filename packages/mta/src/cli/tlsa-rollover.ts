@@ -31,6 +31,7 @@ import { carryOut } from './tlsa-rollover-act.js';
 import { combinationsOf, refuseBroken, refuseHalf, replaced } from './tlsa-rollover-begin.js';
 import type { RolloverOptions } from './tlsa-rollover-options.js';
 import { report } from './tlsa-rollover-report.js';
+import { readUpdateKey, showUpdate } from './tlsa-rollover-update.js';
 import { type MeantServer, meantServer } from './tlsa-server.js';
 
 /** Starts one: the old records are those that match what the server shows now. */
@@ -90,6 +91,7 @@ export async function startRollover(host: string, options: RolloverOptions, io: 
 export async function stepRollover(options: RolloverOptions, io: Io, isDryRun: boolean): Promise<ExitCode> {
   return await inFolder(options, async (folder) => {
     const found = await existing(folder);
+    const key = await readUpdateKey(options, io);
     const now = Math.floor(clockFrom(options.at)());
     if (now < found.lastLook) {
       throw new CommandError(
@@ -104,10 +106,13 @@ export async function stepRollover(options: RolloverOptions, io: Io, isDryRun: b
     // What was seen is kept in any case: it is no change but of knowledge.
     await writeRollover(folder, known);
     const decision = decide(known, view, now);
-    if (isDryRun || options.dryRun === true) return report(known, decision, options, io, true);
+    if (isDryRun || options.dryRun === true) {
+      const update = await showUpdate(known, decision, key, options, io);
+      return report(known, decision, options, io, true, update);
+    }
     const begun = intended(known, decision);
     await writeRollover(folder, begun);
-    await carryOut(known, decision, folder, options, io);
+    await carryOut(known, decision, folder, key, options, io);
     await writeRollover(folder, noted(begun, decision));
     return report(known, decision, options, io, false);
   });
