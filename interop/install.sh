@@ -28,6 +28,8 @@ packages+=(chromium fonts-dejavu-core)
 packages+=(systemd-container)
 # A verifier of DKIM signatures.
 packages+=(python3-dkim python3-nacl)
+# Programs that get certificates, and an authority that gives them some.
+packages+=(pebble certbot lego dehydrated)
 
 # Debian lets only one mail server be installed, so Exim is unpacked beside Postfix. These are the libraries
 # it is linked with (the rest of its Depends serve the packaged configuration, which the tests don't use).

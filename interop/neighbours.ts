@@ -72,6 +72,17 @@ export const updatePrograms = {
 /** The same, with mail that flows meanwhile (`tlsa-rollover.test.ts`). */
 export const rolloverPrograms = { ...programs, ...updatePrograms } as const;
 
+/** Programs that get certificates, and an authority that gives them some (`deploy-hooks.test.ts`). */
+export const acmePrograms = {
+  openssl: programs.openssl,
+  postfix: programs.postfix,
+  postfixMaster: programs.postfixMaster,
+  pebble: '/usr/bin/pebble',
+  certbot: '/usr/bin/certbot',
+  lego: '/usr/bin/lego',
+  dehydrated: '/usr/bin/dehydrated',
+} as const;
+
 type Needed = Readonly<Record<string, string>>;
 
 /** Why the tests can't run here; undefined where they can. */
@@ -81,7 +92,8 @@ export function obstacle(needed: Needed = programs): string | undefined {
     return `not installed: ${missing.join(', ')} (run interop/install.sh as root on Debian 12)`;
   }
   // Postfix and Exim change to users of their own, which only root can.
-  if ((needed === programs || needed === rolloverPrograms) && process.getuid?.() !== 0)
+  const startsMailServers: readonly Needed[] = [programs, rolloverPrograms, acmePrograms];
+  if (startsMailServers.includes(needed) && process.getuid?.() !== 0)
     return 'not root: Postfix and Exim can only be started by root';
   if (needed === networkPrograms && process.getuid?.() !== 0)
     return 'not root: network namespaces can only be made by root';

@@ -116,6 +116,9 @@ relay = "[127.0.0.1]:${port}"
     ]);
     expect(await debian.ok('danelaw', '--version')).toMatch(/^\d/u);
     expect(await debian.ok('sh', '-c', 'man danelaw | head -5')).toContain('DANE');
+    expect(await facts('/usr/share/danelaw/hooks/certbot')).toBe('755 root:root');
+    // Nobody has told it of a certificate.
+    expect(await debian.ok('/usr/share/danelaw/hooks/retry')).toBe('');
   });
 
   test('has a unit that systemd finds nothing wrong with, and little exposed', async () => {

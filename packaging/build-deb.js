@@ -130,6 +130,15 @@ async function fill() {
     if (/\.(?:md|json)$/u.test(name)) put(`${documentation}/${name}`, readFileSync(join(root, 'docs', name)));
   }
 
+  for (const name of readdirSync(join(packaging, 'hooks'))) {
+    // What acme.sh reads is no program.
+    put(
+      `usr/share/danelaw/hooks/${name}`,
+      readFileSync(join(packaging, 'hooks', name)),
+      name.endsWith('.sh') ? 0o644 : 0o755,
+    );
+  }
+
   put('usr/share/lintian/overrides/danelaw', readFileSync(join(packaging, 'debian/lintian-overrides')));
   const size = octetsOf(stage);
   put('DEBIAN/control', control(Math.ceil(size / 1024)));

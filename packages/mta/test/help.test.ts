@@ -10,6 +10,7 @@ describe('help', () => {
     ['danelaw tlsa', ['tlsa', '--help']],
     ['danelaw tlsa create', ['tlsa', 'create', '--help']],
     ['danelaw tlsa verify', ['tlsa', 'verify', '--help']],
+    ['danelaw tlsa deploy', ['tlsa', 'deploy', '--help']],
     ['danelaw tlsa rollover', ['tlsa', 'rollover', '--help']],
     ['danelaw tlsa rollover start', ['tlsa', 'rollover', 'start', '--help']],
     ['danelaw tlsa rollover step', ['tlsa', 'rollover', 'step', '--help']],

@@ -7,6 +7,7 @@ import { addDnsOptions, addOutputOptions } from './network-options.js';
 import { oneOf } from './option-values.js';
 import { prose } from './prose.js';
 import type { Io } from './terminal.js';
+import { defineDeploy } from './tlsa-deploy-options.js';
 import { defineRollover } from './tlsa-rollover-options.js';
 import { addServerOptions, type ServerOptions } from './tlsa-server-options.js';
 
@@ -74,6 +75,7 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
   command.description(prose(DESCRIPTION));
   defineCreate(command, io, finish);
   defineVerify(command, io, finish);
+  defineDeploy(command.command('deploy'), io, finish);
   defineRollover(command, io, finish);
 }
 
