@@ -12,6 +12,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Loaded only for DANE-TA, and by a require of its own; and what the relay alone needs, some of it with binaries. */
 export const NOT_BUNDLED = [
+  '@peculiar/asn1-csr',
   '@peculiar/asn1-schema',
   '@peculiar/asn1-x509',
   'fastify',

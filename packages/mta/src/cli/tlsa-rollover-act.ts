@@ -3,6 +3,7 @@ import type { TsigKey } from '@danelaw/dns';
 import { DEFAULT_TTL } from '../tlsa/record-text.js';
 import type { Decision, Rollover } from '../tlsa/rollover.js';
 import { callHook } from '../tlsa/rollover-hook.js';
+import { keyPath } from '../tlsa/rollover-keys.js';
 import { CommandError, EXIT } from './exit.js';
 import type { Io } from './terminal.js';
 import type { RolloverOptions } from './tlsa-rollover-options.js';
@@ -46,8 +47,16 @@ function variablesOf(rollover: Rollover, decision: Decision, folder: string): Re
     DANELAW_RECORDS: records.join('\n'),
     DANELAW_NSUPDATE: updateScript(rollover, records, verb),
     DANELAW_DIRECTION: rollover.direction,
+    DANELAW_CHANGES: rollover.changes,
     DANELAW_STATE: folder,
+    DANELAW_KEY: keyFile(rollover, folder),
   };
+}
+
+/** Of the key that the server is to have in the end; empty where it is none of ours. */
+function keyFile({ changes, direction, keys }: Rollover, folder: string): string {
+  const name = changes === 'key' && direction === 'forward' ? keys.next : keys.current;
+  return name === null ? '' : keyPath(folder, name);
 }
 
 function updateScript({ name, ttl }: Rollover, records: readonly string[], verb: 'add' | 'delete'): string {

@@ -1,161 +1,247 @@
-/** `danelaw tlsa rollover`: start, step, status and back - one key after the other, as RFC 7671 section 8.1 has it. */
+/**
+ * `danelaw tlsa rollover`: start, step, status, switch and back - one key or issuer after the other, as RFC 7671 section 8.1 has it.
+ */
 import { generateKeyPairSync } from 'node:crypto';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatTlsa } from '@danelaw/dane';
-import { createNetworkTransport } from '@danelaw/dns';
+import { createNetworkTransport, type TsigKey } from '@danelaw/dns';
 import { type Gathered, gather } from '../tlsa/gather.js';
-import { recordOf } from '../tlsa/record-text.js';
-import { planRecords } from '../tlsa/records.js';
-import { calledOff, decide, intended, noted, type Rollover, remember } from '../tlsa/rollover.js';
+import type { Material } from '../tlsa/material.js';
 import {
-  FILE_MODE,
-  FOLDER_MODE,
-  NEXT_KEY,
-  RolloverStateError,
-  readRollover,
-  writeRollover,
-} from '../tlsa/rollover-state.js';
-import { viewOf } from '../tlsa/rollover-view.js';
+  calledOff,
+  decide,
+  intended,
+  type KeyType,
+  noted,
+  type Rollover,
+  remember,
+} from '../tlsa/rollover.js';
+import { adoptKey, type KeptKey, linkKeys, makeKey } from '../tlsa/rollover-keys.js';
+import { keepFinished, readRollover, writeRollover } from '../tlsa/rollover-state.js';
+import { type RolloverView, viewOf } from '../tlsa/rollover-view.js';
 import { distinctChains } from '../tlsa/served.js';
 import { judgeServed } from '../tlsa/verification.js';
-import { takeLock } from '../tlsrpt/process-lock.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { fileErrorText } from './network-options.js';
 import { withResolver } from './open-resolver.js';
+import { printable } from './printable.js';
 import { withProgress } from './progress.js';
-import type { Io } from './terminal.js';
+import { hanging, type Io, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
-import { readMaterial, withinData } from './tlsa-files.js';
+import { readMaterial } from './tlsa-files.js';
 import { carryOut } from './tlsa-rollover-act.js';
-import { combinationsOf, refuseBroken, refuseHalf, replaced } from './tlsa-rollover-begin.js';
+import { beginningOf, refuseBroken, refuseUncarried, refuseUnreplaceable } from './tlsa-rollover-begin.js';
+import { existing, inFolder, preparedIn } from './tlsa-rollover-folder.js';
 import type { RolloverOptions } from './tlsa-rollover-options.js';
-import { report } from './tlsa-rollover-report.js';
+import { report, reportPlan } from './tlsa-rollover-report.js';
 import { readUpdateKey, showUpdate } from './tlsa-rollover-update.js';
 import { type MeantServer, meantServer } from './tlsa-server.js';
+
+/** What begins, and of what it follows. */
+interface Start {
+  readonly folder: string;
+  readonly server: MeantServer;
+  readonly gathered: Gathered;
+  /** Of what is to come; without any a key is made. */
+  readonly material: Material | undefined;
+  /** Finished; as it was remembered after this look. */
+  readonly before: Rollover | undefined;
+  readonly standby: KeyType | null;
+  readonly now: number;
+}
+
+const DEFAULT_KEY_TYPE: KeyType = 'p256';
 
 /** Starts one: the old records are those that match what the server shows now. */
 export async function startRollover(host: string, options: RolloverOptions, io: Io): Promise<ExitCode> {
   const server = meantServer(host, options);
+  // Before anybody is asked: a file that can't be read is no reason to call a server.
+  const material = options.next === undefined ? undefined : await readMaterial(options.next, options, io);
   return await inFolder(options, async (folder) => {
-    const before = await readRollover(folder);
-    if (before !== undefined) {
-      throw new CommandError(
-        EXIT.DATA,
-        `there is a roll-over of ${before.host} in ${folder} already; finish it, or give another folder`,
-      );
-    }
+    const found = await readRollover(folder);
     const now = Math.floor(clockFrom(options.at)());
     const gathered = await lookAt(server, options, io);
-    const { baseDomain, lookup } = gathered;
-    const records = lookup.status === 'secure' ? gathered.records : [];
-    const publication = { records, baseDomain, host: server.host, now };
-    const served = judgeServed(distinctChains(gathered.served), publication);
-    refuseBroken(gathered, publication, served, server);
-    // After all that could refuse it: no key is left behind by a start that failed.
-    const files = options.next ?? [await makeNextKey(folder)];
-    const material = await readMaterial(files, options, io);
-    const old = replaced(served, material.servers[0]?.chain[0]);
-    const wanted = combinationsOf(old);
-    const next = withinData(() => planRecords(material, wanted)).map(({ record }) => formatTlsa(record));
-    const added = next.filter((record) => !old.map(formatTlsa).includes(record));
-    if (added.length === 0) {
-      throw new CommandError(
-        EXIT.DATA,
-        'the next key is the one in use: its records are published, and there is nothing to do',
-      );
-    }
-    const [chain] = material.servers;
-    if (chain !== undefined)
-      refuseHalf(chain.chain, { ...publication, records: [...records, ...added.map(recordOf)] });
-    const look = viewOf(gathered, [...old, ...added.map(recordOf)], now);
-    const { port, starttls } = server;
-    const name = lookup.status === 'secure' ? lookup.canonicalName : gathered.name;
-    const begun: Rollover = {
-      ...{ host: server.host, port, name, starttls, direction: 'forward', completeSince: null },
-      ...{
-        old: old.map(formatTlsa),
-        next: added,
-        ttl: look.ttl,
-        retired: false,
-        retiring: [],
-        lastLook: now,
-      },
-    };
-    await writeRollover(folder, begun);
-    return report(begun, decide(remember(begun, look, now), look, now), options, io, false);
+    const before = found === undefined ? undefined : finished(found, gathered, server, folder, now);
+    const standby = options.standby === true ? (options.keyType ?? DEFAULT_KEY_TYPE) : null;
+    const start = { folder, server, gathered, material, before, standby, now };
+    const { known, view, keyType } = await begin(start, options);
+    if (options.dryRun === true) return reportPlan(known, keyType, options, io);
+    const code = report(known, decide(known, view, now), options, io, 'told');
+    if (keyType !== undefined && options.json !== true) tellOfKey(folder, io);
+    return code;
   });
 }
 
-/** Looks, and does what may be done now; `status` says so and does nothing. */
-export async function stepRollover(options: RolloverOptions, io: Io, isDryRun: boolean): Promise<ExitCode> {
+function tellOfKey(folder: string, { stdout }: Io): void {
+  const text = `the next key is ${join(folder, 'next.key')}, a request for its certificate next.csr beside it`;
+  stdout.write(`${hanging('  ', printable(text), widthOf(stdout)).join('\n')}\n`);
+}
+
+/** One after the other: nothing that is under way is overtaken. @throws CommandError 65, 75 */
+function finished(
+  found: Rollover,
+  gathered: Gathered,
+  { host, port }: MeantServer,
+  folder: string,
+  now: number,
+): Rollover {
+  if (found.host !== host || found.port !== port) {
+    throw new CommandError(
+      EXIT.DATA,
+      `${folder} holds the roll-over of ${found.host} port ${found.port} already; give another folder`,
+    );
+  }
+  refuseEarlier(found, now);
+  const view = viewOf(gathered, { about: [...found.old, ...found.next], prepared: undefined, now });
+  const known = remember(found, view, now);
+  const { action, reason } = decide(known, view, now);
+  if (action === 'done') return known;
+  throw new CommandError(
+    EXIT.DATA,
+    `there is a roll-over of ${found.host} in ${folder} already, which is not done (${reason}): finish it, or give another folder`,
+  );
+}
+
+interface Begun {
+  readonly known: Rollover;
+  readonly view: RolloverView;
+  /** Of the key that was made, or in a dry run would be. */
+  readonly keyType: KeyType | undefined;
+}
+
+/** Writes it down, but in a dry run. */
+async function begin(start: Start, options: RolloverOptions): Promise<Begun> {
+  const { folder, server, gathered, before, standby, now } = start;
+  const { baseDomain, lookup } = gathered;
+  const { host, port, starttls } = server;
+  const records = lookup.status === 'secure' ? gathered.records : [];
+  const publication = { records, baseDomain, host, now };
+  const served = judgeServed(distinctChains(gathered.served), publication);
+  refuseBroken(gathered, publication, served, server);
+  const keyType = options.keyType ?? standby ?? DEFAULT_KEY_TYPE;
+  if (start.material === undefined) refuseUnreplaceable(served, keyType === 'p256' ? 'ecdsa' : 'rsa');
+  const isDryRun = options.dryRun === true;
+  // After all that could refuse it: no key is left behind by a start that failed.
+  const made = start.material === undefined && !isDryRun ? await nextKey(folder, keyType, host) : undefined;
+  const material = start.material ?? materialOf(made?.spki ?? stranger(keyType));
+  const beginning = beginningOf(material, served, publication);
+  const { old, next, changes, chains } = beginning;
+  const order = options.order ?? 'before';
+  if (order === 'after') refuseUncarried(beginning, publication);
+  const view = viewOf(gathered, { about: [...old, ...next], prepared: chains, now });
+  const begun: Rollover = {
+    ...{ host, port, starttls, name: lookup.status === 'secure' ? lookup.canonicalName : gathered.name },
+    ...{ direction: 'forward', changes, order, old, next, hold: standby !== null, standby },
+    chains: chains.map((chain) => chain.map((der) => Buffer.from(der).toString('base64'))),
+    ...{ since: before?.since ?? {}, ttl: before?.ttl ?? view.ttl, ttlSeen: before?.ttlSeen ?? now },
+    ...{ retired: false, retiring: [], begun: now, lastLook: now },
+    keys: { current: currentAfter(before), next: made?.name ?? null },
+  };
+  const known = remember(begun, view, now);
+  if (!isDryRun) {
+    if (before !== undefined) await keepFinished(folder, before);
+    await writeRollover(folder, known);
+    await linkKeys(folder, known);
+  }
+  return { known, view, keyType: start.material === undefined ? keyType : undefined };
+}
+
+async function nextKey(folder: string, type: KeyType, host: string): Promise<KeptKey> {
+  return (await adoptKey(folder, host)) ?? (await makeKey(folder, type, host));
+}
+
+/** In place of one that is not made, so that all else can be looked at. */
+function stranger(type: KeyType): Uint8Array {
+  const { publicKey } =
+    type === 'p256'
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return publicKey.export({ format: 'der', type: 'spki' });
+}
+
+const materialOf = (spki: Uint8Array): Material => ({
+  servers: [],
+  keys: [{ spki, kind: 'private key', from: 'next.key' }],
+});
+
+/** The file of the key in use once a roll-over is finished, where it is one of ours. */
+function currentAfter(before: Rollover | undefined): string | null {
+  if (before === undefined) return null;
+  const { changes, direction, keys } = before;
+  return changes === 'key' && direction === 'forward' ? keys.next : keys.current;
+}
+
+/** What a step is: it does what may be done now; `status` says so and does nothing; `switch` lets the next one in. */
+export type StepKind = 'step' | 'status' | 'switch';
+
+export async function stepRollover(options: RolloverOptions, io: Io, kind: StepKind): Promise<ExitCode> {
   return await inFolder(options, async (folder) => {
-    const found = await existing(folder);
+    const kept = await existing(folder);
+    const found = kind === 'switch' ? { ...kept, hold: false } : kept;
     const key = await readUpdateKey(options, io);
     const now = Math.floor(clockFrom(options.at)());
-    if (now < found.lastLook) {
-      throw new CommandError(
-        EXIT.TEMPORARY,
-        'the clock was set back: it is earlier than at the last look, so nothing is done',
-      );
-    }
+    refuseEarlier(found, now);
     const server = { ...meantServer(found.host, options), port: found.port, starttls: found.starttls };
+    const prepared = await preparedIn(folder, found, options, io);
     const gathered = await lookAt(server, options, io);
-    const view = viewOf(gathered, [...found.old, ...found.next].map(recordOf), now);
+    const view = viewOf(gathered, { about: [...found.old, ...found.next], prepared, now });
     const known = remember(found, view, now);
-    // What was seen is kept in any case: it is no change but of knowledge.
-    await writeRollover(folder, known);
     const decision = decide(known, view, now);
-    if (isDryRun || options.dryRun === true) {
-      const update = await showUpdate(known, decision, key, options, io);
-      return report(known, decision, options, io, true, update);
-    }
-    const begun = intended(known, decision);
-    await writeRollover(folder, begun);
-    await carryOut(known, decision, folder, key, options, io);
-    await writeRollover(folder, noted(begun, decision));
-    return report(known, decision, options, io, false);
+    const { standby } = known;
+    const isDryRun = options.dryRun === true;
+    // What was seen is kept in any case: it is no change but of knowledge.
+    if (!isDryRun) await writeRollover(folder, known);
+    if (kind === 'status') return report(known, decision, options, io, isDryRun ? 'dry run' : 'told');
+    if (!isDryRun) await linkKeys(folder, known);
+    const work = { folder, key, options, io, now };
+    if (decision.action !== 'done' || standby === null) return await act(known, view, work);
+    const start = { folder, server, gathered, material: undefined, before: known, standby, now };
+    const next = await begin(start, options);
+    if (isDryRun) return reportPlan(next.known, next.keyType, options, io);
+    return await act(next.known, next.view, work);
   });
+}
+
+interface Work {
+  readonly folder: string;
+  readonly key: TsigKey | undefined;
+  readonly options: RolloverOptions;
+  readonly io: Io;
+  readonly now: number;
+}
+
+/** Does, or has done, what may be done; in a dry run says so. */
+async function act(known: Rollover, view: RolloverView, work: Work): Promise<ExitCode> {
+  const { folder, key, options, io, now } = work;
+  const decision = decide(known, view, now);
+  if (options.dryRun === true) {
+    const update = await showUpdate(known, decision, key, options, io);
+    return report(known, decision, options, io, 'dry run', update);
+  }
+  const begun = intended(known, decision);
+  await writeRollover(folder, begun);
+  await carryOut(known, decision, folder, key, options, io);
+  await writeRollover(folder, noted(begun, decision));
+  return report(known, decision, options, io, 'carried out');
 }
 
 /** Calls it off: from now on the way leads back to the old key. */
 export async function backRollover(options: RolloverOptions, io: Io): Promise<ExitCode> {
   return await inFolder(options, async (folder) => {
     const found = await existing(folder);
-    if (options.dryRun !== true) {
-      await writeRollover(folder, calledOff(found));
-    }
-    io.stdout.write('called off: "danelaw tlsa rollover step" goes back to the old key\n');
+    const back = calledOff(found);
+    const isDryRun = options.dryRun === true;
+    if (!isDryRun) await writeRollover(folder, back);
+    const done = isDryRun ? 'dry run, nothing is changed: it would be called off, and' : 'called off:';
+    io.stdout.write(`${done} "danelaw tlsa rollover step" goes back to the old ${found.changes}\n`);
     return EXIT.OK;
   });
 }
 
-async function existing(folder: string): Promise<Rollover> {
-  const found = await readRollover(folder);
-  if (found !== undefined) return found;
+function refuseEarlier({ lastLook }: Rollover, now: number): void {
+  if (now >= lastLook) return;
   throw new CommandError(
-    EXIT.NO_INPUT,
-    `there is no roll-over in ${folder}: begin with "danelaw tlsa rollover start"`,
+    EXIT.TEMPORARY,
+    'the clock was set back: it is earlier than at the last look, so nothing is done',
   );
-}
-
-async function inFolder(
-  { state: folder }: RolloverOptions,
-  work: (folder: string) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  await mkdir(folder, { recursive: true, mode: FOLDER_MODE }).catch((error: unknown) => {
-    throw new CommandError(EXIT.CONFIG, `--state: can't make ${folder}: ${fileErrorText(error)}`);
-  });
-  const release = await takeLock(folder, 'rollover', FILE_MODE);
-  if (release === undefined) throw new CommandError(EXIT.TEMPORARY, `another process works in ${folder}`);
-  try {
-    return await work(folder);
-  } catch (error) {
-    if (error instanceof RolloverStateError) throw new CommandError(EXIT.DATA, error.message);
-    throw error;
-  } finally {
-    await release();
-  }
 }
 
 async function lookAt(server: MeantServer, options: RolloverOptions, io: Io): Promise<Gathered> {
@@ -175,17 +261,4 @@ async function lookAt(server: MeantServer, options: RolloverOptions, io: Io): Pr
       await transport.close();
     }
   });
-}
-
-/** One that is there from an earlier try is taken. */
-async function makeNextKey(folder: string): Promise<string> {
-  const file = join(folder, NEXT_KEY);
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' });
-  await writeFile(file, pem, { flag: 'wx', mode: FILE_MODE }).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
-    throw new CommandError(EXIT.CONFIG, `can't make ${file}: ${fileErrorText(error)}`);
-  });
-  await chmod(file, FILE_MODE);
-  return file;
 }

@@ -40,6 +40,12 @@ export function recordOf(text: string): TlsaRecord {
   };
 }
 
+/** `3 1 1`, of those that senders of mail go by: others match nothing, ever (RFC 7672 section 3.1.3). */
+export function combinationsIn(records: readonly string[]): readonly string[] {
+  const all = records.map((record) => record.split(' ', 3).join(' '));
+  return [...new Set(all)].filter((each) => /^[23] [01] [012]$/u.test(each));
+}
+
 /** Seconds. An update has to say one; an hour is short enough to change a key within a morning. */
 export const DEFAULT_TTL = 3600;
 

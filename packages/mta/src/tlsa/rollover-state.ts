@@ -1,23 +1,17 @@
 /**
- * A roll-over on disk: one file, replaced as a whole, in a folder that one process at a time works in.
+ * A roll-over on disk: one file, replaced as a whole, in a folder that one process at a time works in. Those that are finished stay
+ * beside it in `history/`, when the next one takes its place.
  *
  * What is there is checked as if a stranger had written it: a person may have.
  */
-import { open, readFile, rename } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Rollover } from './rollover.js';
+import { KEY_TYPES, type Rollover } from './rollover.js';
+import { FILE_MODE, FOLDER_MODE, RolloverStateError } from './rollover-folder.js';
 
-/** Private keys may be beside it. */
-export const FOLDER_MODE = 0o700;
-export const FILE_MODE = 0o600;
-export const NEXT_KEY = 'next.key';
 const STATE = 'rollover.json';
-const FORMAT = 1;
-
-/** The folder can't be used; the message is for people. */
-export class RolloverStateError extends Error {
-  override readonly name = 'RolloverStateError';
-}
+const HISTORY = 'history';
+const FORMAT = 2;
 
 /** @returns undefined where there is none */
 export async function readRollover(folder: string): Promise<Rollover | undefined> {
@@ -60,6 +54,16 @@ export async function writeRollover(folder: string, rollover: Rollover): Promise
   }
 }
 
+/** Keeps a copy of a finished one, by the time at which it began. Done twice it is done once. */
+export async function keepFinished(folder: string, { begun }: Rollover): Promise<void> {
+  await mkdir(join(folder, HISTORY), { recursive: true, mode: FOLDER_MODE });
+  const name = `${new Date(begun).toISOString().replaceAll(':', '')}.json`;
+  await link(join(folder, STATE), join(folder, HISTORY, name)).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+    throw error;
+  });
+}
+
 function parse(text: string): Rollover | undefined {
   let value: unknown;
   try {
@@ -67,38 +71,46 @@ function parse(text: string): Rollover | undefined {
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const field = (name: string): unknown => Object.getOwnPropertyDescriptor(value, name)?.value;
-  const [host, port, name, starttls] = ['host', 'port', 'name', 'starttls'].map(field);
-  const [direction, old, next] = ['direction', 'old', 'next'].map(field);
-  const [completeSince, ttl, lastLook] = ['completeSince', 'ttl', 'lastLook'].map(field);
-  const [retired, retiring] = ['retired', 'retiring'].map(field);
-  if (field('format') !== FORMAT || typeof host !== 'string' || typeof retired !== 'boolean')
-    return undefined;
-  if (!isNatural(port) || typeof name !== 'string') return undefined;
+  if (!isObject(value) || value['format'] !== FORMAT) return undefined;
+  const { host, port, name, starttls, direction, changes, order, old, next, chains, since } = value;
+  const { ttl, ttlSeen, retired, retiring, hold, standby, keys, begun, lastLook } = value;
+  if (typeof host !== 'string' || !isNatural(port) || typeof name !== 'string') return undefined;
   if (starttls !== 'smtp' && starttls !== 'imap' && starttls !== 'pop3' && starttls !== 'none')
     return undefined;
   if (direction !== 'forward' && direction !== 'back') return undefined;
-  if (!isRecords(old) || !isRecords(next) || !isNatural(ttl) || !isNatural(lastLook)) return undefined;
-  if (!isRecords(retiring) || old.length === 0 || next.length === 0) return undefined;
-  if (completeSince !== null && !isNatural(completeSince)) return undefined;
+  if (changes !== 'key' && changes !== 'issuer') return undefined;
+  if (order !== 'before' && order !== 'after') return undefined;
+  if (!isRecords(old) || !isRecords(next) || old.length === 0 || next.length === 0) return undefined;
+  if (!isChains(chains) || !isObject(since)) return undefined;
+  const times = Object.entries(since).flatMap(([record, time]): [string, number][] =>
+    isNatural(time) && RECORD.test(record) ? [[record, time]] : [],
+  );
+  if (times.length < Object.keys(since).length) return undefined;
+  if (!isNatural(ttl) || !isNatural(ttlSeen) || !isNatural(begun) || !isNatural(lastLook)) return undefined;
+  if (typeof retired !== 'boolean' || !isRecords(retiring) || typeof hold !== 'boolean') return undefined;
+  const type = KEY_TYPES.find((each) => each === standby) ?? null;
+  if (type !== standby || !isObject(keys)) return undefined;
+  const { current, next: nextKey } = keys;
+  if (!isKeyName(current) || !isKeyName(nextKey)) return undefined;
   return {
-    host,
-    port,
-    name,
-    starttls,
-    direction,
-    old,
-    next,
-    completeSince,
-    ttl,
-    retired,
-    retiring,
-    lastLook,
+    ...{ host, port, name, starttls, direction, changes, order, old, next, chains, ttl, ttlSeen },
+    ...{ retired, retiring, hold, standby: type, begun, lastLook },
+    since: Object.fromEntries(times),
+    keys: { current, next: nextKey },
   };
 }
 
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
-const isRecords = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((each) => typeof each === 'string' && RECORD.test(each));
+const isTexts = (value: unknown, form: RegExp): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string' && form.test(each));
+const isRecords = (value: unknown): value is string[] => isTexts(value, RECORD);
+const isChains = (value: unknown): value is string[][] =>
+  Array.isArray(value) && value.every((each) => isTexts(each, BASE64));
+const isKeyName = (value: unknown): value is string | null =>
+  value === null || (typeof value === 'string' && KEY_NAME.test(value));
 const RECORD = /^[0-9]{1,3} [0-9]{1,3} [0-9]{1,3} (?:[0-9a-f]{2})+$/u;
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/u;
+/** It becomes part of a path. */
+const KEY_NAME = /^[0-9a-f]{16}$/u;

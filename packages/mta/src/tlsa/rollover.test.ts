@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { combinationsIn } from './record-text.js';
 import { calledOff, decide, intended, noted, type Rollover, remember } from './rollover.js';
+import { RolloverStateError } from './rollover-folder.js';
 import { callHook } from './rollover-hook.js';
-import { RolloverStateError, readRollover, writeRollover } from './rollover-state.js';
+import { readRollover, writeRollover } from './rollover-state.js';
 import type { RolloverView } from './rollover-view.js';
 
 const OLD = `3 1 1 ${'aa'.repeat(32)}`;
@@ -13,6 +15,8 @@ const NEW = `3 1 1 ${'bb'.repeat(32)}`;
 const OTHER = `3 1 1 ${'cc'.repeat(32)}`;
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const TTL = 300;
+const CA = `2 1 1 ${'11'.repeat(32)}`;
+const CA_NEW = `2 1 1 ${'22'.repeat(32)}`;
 
 const begun: Rollover = {
   host: 'mx.example.org',
@@ -20,12 +24,20 @@ const begun: Rollover = {
   name: '_25._tcp.mx.example.org',
   starttls: 'smtp',
   direction: 'forward',
+  changes: 'key',
+  order: 'before',
   old: [OLD],
   next: [NEW],
-  completeSince: null,
+  chains: [],
+  since: {},
   ttl: TTL,
+  ttlSeen: NOW,
   retired: false,
   retiring: [],
+  hold: false,
+  standby: null,
+  keys: { current: null, next: null },
+  begun: NOW,
   lastLook: NOW,
 };
 const view = (
@@ -34,12 +46,19 @@ const view = (
   more: Partial<RolloverView> = {},
 ): RolloverView => ({
   servers: servers.map((records, index) => ({ name: `ns${index}`, records })),
-  shown: shown.map((matched, index) => ({ address: `192.0.2.${index}`, matched })),
+  shown: shown.map((matched, index) => ({ address: `192.0.2.${index}`, matched, unmatched: [] })),
   secure: true,
+  name: begun.name,
+  prepared: { status: 'absent' },
   ttl: TTL,
   ...more,
 });
-const since = (seconds: number): Partial<Rollover> => ({ completeSince: NOW - seconds * 1000 });
+const since = (seconds: number, records = [OLD, NEW]): Partial<Rollover> => ({
+  since: Object.fromEntries(records.map((record) => [record, NOW - seconds * 1000])),
+});
+const given = (...matched: string[]): Partial<RolloverView> => ({
+  prepared: { status: 'given', matched, reason: 'no certificate in it is the authority' },
+});
 
 describe('what comes next (RFC 7671 section 8.1)', () => {
   const both = [OLD, NEW];
@@ -90,7 +109,7 @@ describe('what comes next (RFC 7671 section 8.1)', () => {
       view([[OLD]], [[OLD]]),
       'retire',
     ],
-  ])('%s: %s', (_, known, seen, action) => {
+  ])('%s', (_, known, seen, action) => {
     const now = remember({ ...begun, ...known }, seen, NOW);
     expect(decide(now, seen, NOW).action).toBe(action);
   });
@@ -101,25 +120,144 @@ describe('what comes next (RFC 7671 section 8.1)', () => {
   });
 
   it('forgets since when all had both, as soon as one has not', () => {
-    expect(remember({ ...begun, ...since(99) }, view([both, [OLD]], [[OLD]]), NOW).completeSince).toBeNull();
+    const known = remember({ ...begun, ...since(99) }, view([both, [OLD]], [[OLD]]), NOW);
+    expect(known.since).toEqual({ [OLD]: NOW - 99_000 });
+  });
+
+  it('takes a shorter TTL for granted only when the longer one has run out', () => {
+    const seen = view([both], [[OLD]], { ttl: 60 });
+    const after = (seconds: number) => remember(begun, seen, NOW + seconds * 1000).ttl;
+    expect([after(2 * TTL), after(2 * TTL + 1)]).toEqual([TTL, 60]);
   });
 });
 
+describe('what comes next with key and issuer published (RFC 7671 section 8)', () => {
+  const all = [OLD, NEW, CA];
+  const ready = since(2 * TTL, all);
+  const issuer: Partial<Rollover> = { changes: 'issuer', old: [CA], next: [CA_NEW] };
+  const after: Partial<Rollover> = { order: 'after' };
+  const shown = [OLD, CA];
+  it.each<[when: string, known: Partial<Rollover>, seen: RolloverView, action: string]>([
+    ['the next key has no certificate yet', ready, view([all], [shown]), 'wait'],
+    ['its certificate is of the same issuer', ready, view([all], [shown], given(NEW, CA)), 'switch'],
+    ['its certificate is of another issuer', ready, view([all], [shown], given(NEW)), 'stop'],
+    ['the certificate is of another key', ready, view([all], [shown], given(OTHER, CA)), 'stop'],
+    ['what is there is the certificate in use', ready, view([all], [shown], given(OLD, CA)), 'wait'],
+    [
+      'the certificate can not be used',
+      {},
+      view([[OLD, CA]], [shown], { prepared: { status: 'unfit', reason: 'exchanged' } }),
+      'stop',
+    ],
+    ['it stands by', { ...ready, hold: true }, view([all], [shown], given(NEW, CA)), 'ready'],
+    ['it is switched, and sends its issuer', ready, view([all], [[NEW, CA]]), 'retire'],
+    [
+      'it is switched, and does not send its issuer',
+      ready,
+      view([all], [], {
+        shown: [{ address: '192.0.2.1', matched: [NEW], unmatched: ['2 1 1'] }],
+      }),
+      'stop',
+    ],
+    [
+      'the issuer changes, and its record is not there',
+      issuer,
+      view([[OLD, CA]], [shown], given(OLD, CA_NEW)),
+      'publish',
+    ],
+    [
+      '... and has been there for twice the TTL',
+      { ...issuer, ...since(2 * TTL, [OLD, CA, CA_NEW]) },
+      view([[OLD, CA, CA_NEW]], [shown], given(OLD, CA_NEW)),
+      'switch',
+    ],
+    [
+      '... and the server shows it',
+      { ...issuer, ...since(2 * TTL, [OLD, CA, CA_NEW]) },
+      view([[OLD, CA, CA_NEW]], [[OLD, CA_NEW]]),
+      'retire',
+    ],
+    [
+      'the issuer is to carry it, and has been published for twice the TTL',
+      { ...after, ...since(2 * TTL, [OLD, CA]) },
+      view([[OLD, CA]], [shown], given(NEW, CA)),
+      'switch',
+    ],
+    [
+      '... for less',
+      { ...after, ...since(2 * TTL - 1, [OLD, CA]) },
+      view([[OLD, CA]], [shown], given(NEW, CA)),
+      'wait',
+    ],
+    [
+      '... and the next certificate is not there',
+      { ...after, ...since(2 * TTL, [OLD, CA]) },
+      view([[OLD, CA]], [shown]),
+      'wait',
+    ],
+    [
+      '... and it is of another issuer',
+      { ...after, ...since(2 * TTL, [OLD, CA]) },
+      view([[OLD, CA]], [shown], given(NEW)),
+      'stop',
+    ],
+    ['... and the server has been switched', after, view([[OLD, CA]], [[NEW, CA]]), 'publish'],
+    ['... and the new record is there', after, view([[OLD, NEW, CA]], [[NEW, CA]]), 'retire'],
+    [
+      'the records are at another name now',
+      ready,
+      view([all], [shown], { ...given(NEW, CA), name: '_25._tcp.other.example' }),
+      'stop',
+    ],
+  ])('%s', (_, known, seen, action) => {
+    const now = remember({ ...begun, ...known }, seen, NOW);
+    expect(decide(now, seen, NOW).action).toBe(action);
+  });
+});
+
+interface Shown {
+  readonly key: string;
+  readonly issuer: string;
+}
+type Killed = 'no' | 'before' | 'between' | 'after';
+
 /**
  * A world in which name servers take up changes late, each after its own time, and resolvers keep what they were told for the TTL. Steps
- * come at any time, are killed before or after their hook, and it is called off at any time.
+ * come at any time, are killed before or after their hook, and it is called off at any time. Records are of keys and of issuers; one
+ * roll-over follows the other, of the one or of the other.
  */
 class World {
   now = NOW;
-  key = OLD;
-  wanted = new Set([OLD]);
-  known: Rollover = begun;
+  shown: Shown;
+  wanted: Set<string>;
+  known: Rollover;
   /** What was published, from the first moment on; each server is behind by its own time. */
-  readonly history: { at: number; records: readonly string[] }[] = [{ at: 0, records: [OLD] }];
+  readonly history: { at: number; records: readonly string[] }[];
   readonly delays: readonly number[];
+  #made = 0;
 
-  constructor(delays: readonly number[]) {
+  constructor(delays: readonly number[], shown: Shown, withIssuer: boolean) {
     this.delays = delays;
+    this.shown = shown;
+    this.wanted = new Set(withIssuer ? [shown.key, shown.issuer] : [shown.key]);
+    this.history = [{ at: 0, records: [...this.wanted] }];
+    this.known = this.next('key', 'before');
+  }
+
+  /** The one after the present one, or the first. */
+  next(changes: Rollover['changes'], order: Rollover['order'], before?: Rollover): Rollover {
+    this.#made += 1;
+    const digest = this.#made.toString(16).padStart(2, '0').repeat(32);
+    const { key, issuer } = this.shown;
+    const [old, next] = changes === 'key' ? [key, `3 1 1 ${digest}`] : [issuer, `2 1 1 ${digest}`];
+    const since = before?.since ?? {};
+    return { ...begun, changes, order, since, old: [old], next: [next], lastLook: this.now };
+  }
+
+  /** What the server is switched to. */
+  target({ changes, direction, old, next }: Rollover): Shown {
+    const [record = ''] = direction === 'forward' ? next : old;
+    return changes === 'key' ? { ...this.shown, key: record } : { ...this.shown, issuer: record };
   }
 
   served(server: number, at: number): readonly string[] {
@@ -136,10 +274,14 @@ class World {
     return found;
   }
 
-  step(killed: 'no' | 'before' | 'between' | 'after'): string {
+  step(killed: Killed): string {
+    const { key, issuer } = this.shown;
+    const forward = { ...this.known, direction: 'forward' as const };
+    const to = this.target(forward);
     const seen = view(
       this.delays.map((_, server) => this.served(server, this.now)),
-      [[this.key]],
+      [[key, issuer]],
+      given(to.key, to.issuer),
     );
     const known = remember(this.known, seen, this.now);
     if (killed === 'before') return 'killed';
@@ -152,38 +294,93 @@ class World {
     if (decision.action === 'publish' || decision.action === 'retire') {
       this.history.push({ at: this.now, records: [...this.wanted] });
     }
-    if (decision.action === 'switch') this.key = known.direction === 'forward' ? NEW : OLD;
+    if (decision.action === 'switch') this.shown = this.target(known);
     if (killed === 'no') this.known = noted(this.known, decision);
     return decision.action;
   }
+
+  /** Left alone. @returns what it comes to */
+  end(): string {
+    let last = '';
+    for (let round = 0; round < 90 && last !== 'done'; round += 1) {
+      this.now += 60_000;
+      last = this.step('no');
+    }
+    return last;
+  }
 }
 
+/** RFC 7672 section 3.2: one match is enough. */
+const isReached = ({ key, issuer }: Shown, records: readonly string[]): boolean =>
+  records.includes(key) || records.includes(issuer);
+/** RFC 7671 section 8: each combination of parameters has to match. */
+const isReachedByEach = ({ key, issuer }: Shown, records: readonly string[]): boolean =>
+  combinationsIn(records).every((each) => records.includes(each === '3 1 1' ? key : issuer));
+
 describe('a whole roll-over', () => {
+  const event = fc.record({
+    after: fc.integer({ min: 1, max: 400 }),
+    killed: fc.constantFrom<Killed[]>('no', 'before', 'between', 'after'),
+    back: fc.integer({ min: 0, max: 30 }).map((chance) => chance === 0),
+  });
+  // Far longer than resolvers remember, or so short that they still remember when the next change begins.
+  const delays = fc
+    .constantFrom(900_000, 30_000)
+    .chain((max) => fc.array(fc.integer({ min: 0, max }), { minLength: 1, maxLength: 3 }));
+
   it('never shows a key that a resolver may not know of, however late servers are and whenever it is killed', () => {
-    const event = fc.record({
-      after: fc.integer({ min: 1, max: 400 }),
-      killed: fc.constantFrom('no', 'before', 'between', 'after'),
-      back: fc.integer({ min: 0, max: 30 }).map((chance) => chance === 0),
-    });
-    const delays = fc.array(fc.integer({ min: 0, max: 900_000 }), { minLength: 1, maxLength: 3 });
     fc.assert(
       fc.property(delays, fc.array(event, { maxLength: 40 }), (late, events) => {
-        const world = new World(late);
+        const world = new World(late, { key: OLD, issuer: CA }, false);
         for (const { after, killed, back } of events) {
           world.now += after * 1000;
           if (back) world.known = calledOff(world.known);
           world.step(killed);
-          for (const records of world.believed()) expect(records).toContain(world.key);
+          for (const records of world.believed()) expect(records).toContain(world.shown.key);
         }
-        // Left alone, it comes to its end.
-        let last = '';
-        for (let round = 0; round < 60 && last !== 'done'; round += 1) {
-          world.now += 60_000;
-          last = world.step('no');
+        expect(world.end()).toBe('done');
+        expect(world.shown.key).toBe(world.known.direction === 'forward' ? world.known.next[0] : OLD);
+        expect([...world.wanted]).toEqual([world.shown.key]);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('never shows a key or an issuer that a resolver may not know of, one change after the other, in either order', () => {
+    const change = fc.record({
+      changes: fc.constantFrom<Rollover['changes'][]>('key', 'issuer'),
+      order: fc.constantFrom<Rollover['order'][]>('before', 'after'),
+      events: fc.array(event, { maxLength: 25 }),
+    });
+    fc.assert(
+      fc.property(delays, fc.array(change, { minLength: 1, maxLength: 4 }), (late, list) => {
+        const world = new World(late, { key: OLD, issuer: CA }, true);
+        let isStrict = true;
+        const check = () => {
+          for (const records of world.believed()) {
+            expect(isReached(world.shown, records)).toBe(true);
+            if (isStrict) expect(isReachedByEach(world.shown, records)).toBe(true);
+          }
+        };
+        for (const { changes, order, events } of list) {
+          world.known = world.next(changes, order, world.known);
+          // Whoever lets others carry the switch has given this up, until it has run out everywhere.
+          if (order === 'after') isStrict = false;
+          for (const { after, killed, back } of events) {
+            world.now += after * 1000;
+            if (back) world.known = calledOff(world.known);
+            world.step(killed);
+            check();
+          }
+          let last = '';
+          for (let round = 0; round < 90 && last !== 'done'; round += 1) {
+            world.now += 60_000;
+            last = world.step('no');
+            check();
+          }
+          expect(last).toBe('done');
+          expect([...world.wanted].sort()).toEqual([world.shown.issuer, world.shown.key].sort());
         }
-        expect(last).toBe('done');
-        expect(world.key).toBe(world.known.direction === 'forward' ? NEW : OLD);
-        expect([...world.wanted]).toEqual([world.key]);
       }),
       { numRuns: 30 },
     );
@@ -206,10 +403,14 @@ describe('the folder of a roll-over', () => {
 
   it.each([
     ['cut off', '{"format": 1, "host"'],
-    ['of another version', JSON.stringify({ format: 2, ...begun })],
-    ['without records', JSON.stringify({ format: 1, ...begun, next: [] })],
-    ['with something else in their place', JSON.stringify({ format: 1, ...begun, next: ['3 1 1 zz'] })],
-    ['with a time that is none', JSON.stringify({ format: 1, ...begun, lastLook: 'today' })],
+    ['of another version', JSON.stringify({ ...begun, format: 1 })],
+    ['without records', JSON.stringify({ format: 2, ...begun, next: [] })],
+    ['with something else in their place', JSON.stringify({ format: 2, ...begun, next: ['3 1 1 zz'] })],
+    [
+      'with a key outside of the folder',
+      JSON.stringify({ format: 2, ...begun, keys: { current: null, next: '../../x' } }),
+    ],
+    ['with a time that is none', JSON.stringify({ format: 2, ...begun, lastLook: 'today' })],
   ])('is refused where the file is %s', async (_, text) => {
     await writeFile(join(folder, 'rollover.json'), text);
     await expect(readRollover(folder)).rejects.toThrow(RolloverStateError);

@@ -4,7 +4,7 @@
  * For TLS 1.3 and 1.2, with the server's name in SNI and without one: first what any client offers, then the kinds of signature
  * that this did not show. A server with one certificate is called nine times, one after the other.
  */
-import { X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import {
   type AskedCertificate,
   askCertificate,
@@ -73,7 +73,11 @@ function otherKinds({ chain }: Shown, version: ProbedVersion): SignatureKind[] {
 
 /** Which kind of signature the key of a certificate makes. */
 export function kindOf(der: Uint8Array | undefined): SignatureKind | undefined {
-  switch (der === undefined ? undefined : new X509Certificate(der).publicKey.asymmetricKeyType) {
+  return der === undefined ? undefined : kindOfKey(new X509Certificate(der).publicKey);
+}
+
+export function kindOfKey({ asymmetricKeyType }: KeyObject): SignatureKind | undefined {
+  switch (asymmetricKeyType) {
     case 'rsa':
     case 'rsa-pss':
       return 'rsa';

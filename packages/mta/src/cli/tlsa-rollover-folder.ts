@@ -1,0 +1,99 @@
+/** The folder of a roll-over, for one process at a time; and what its owner has put into it. */
+import { lstat, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatTlsa, tlsaRecordForKey } from '@danelaw/dane';
+import { recordOf } from '../tlsa/record-text.js';
+import type { Rollover } from '../tlsa/rollover.js';
+import { FILE_MODE, FOLDER_MODE, RolloverStateError } from '../tlsa/rollover-folder.js';
+import { nextKeyOf } from '../tlsa/rollover-keys.js';
+import { readRollover } from '../tlsa/rollover-state.js';
+import type { ViewOptions } from '../tlsa/rollover-view.js';
+import { takeLock } from '../tlsrpt/process-lock.js';
+import { CommandError, EXIT, type ExitCode } from './exit.js';
+import { fileErrorText } from './network-options.js';
+import { printable } from './printable.js';
+import type { Io } from './terminal.js';
+import { readMaterial } from './tlsa-files.js';
+import type { RolloverOptions } from './tlsa-rollover-options.js';
+
+/** A dry run makes no folder and waits for nobody. */
+export async function inFolder(
+  { state: folder, dryRun }: RolloverOptions,
+  work: (folder: string) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const release = dryRun === true ? undefined : await locked(folder);
+  try {
+    return await work(folder);
+  } catch (error) {
+    if (error instanceof RolloverStateError) throw new CommandError(EXIT.DATA, error.message);
+    throw error;
+  } finally {
+    await release?.();
+  }
+}
+
+async function locked(folder: string): Promise<() => Promise<void>> {
+  try {
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    const release = await takeLock(folder, 'rollover', FILE_MODE);
+    if (release !== undefined) return release;
+  } catch (error) {
+    throw new CommandError(EXIT.CONFIG, `--state: can't work in ${folder}: ${fileErrorText(error)}`);
+  }
+  throw new CommandError(EXIT.TEMPORARY, `another process works in ${folder}`);
+}
+
+export async function existing(folder: string): Promise<Rollover> {
+  const found = await readRollover(folder);
+  if (found !== undefined) return found;
+  throw new CommandError(
+    EXIT.NO_INPUT,
+    `there is no roll-over in ${folder}: begin with "danelaw tlsa rollover start"`,
+  );
+}
+
+/** Where the certificate for a key that was made here is put. */
+export const NEXT_CERTIFICATE = 'next.pem';
+
+/**
+ * The certificates that the server is to be switched to: those of the start, or `next.pem`; and the key that they belong to is
+ * still the one whose record is published.
+ */
+export async function preparedIn(
+  folder: string,
+  rollover: Rollover,
+  options: RolloverOptions,
+  io: Io,
+): Promise<ViewOptions['prepared']> {
+  if (rollover.direction === 'back') return undefined;
+  const key = await nextKeyOf(folder, rollover);
+  if (key?.isExposed === true) {
+    io.stderr.write(
+      `danelaw: everybody on this machine can read the next key in ${printable(folder)}: "chmod o= ` +
+        `${printable(join(folder, 'next.key'))}", and begin with a new one if anybody could have\n`,
+    );
+  }
+  if (key !== undefined && !isNamedBy(key.spki, rollover.next)) {
+    return `the key in ${join(folder, 'next.key')} is not the one whose record was to be published: somebody has exchanged it`;
+  }
+  if (rollover.chains.length > 0) {
+    return rollover.chains.map((chain) => chain.map((der) => Buffer.from(der, 'base64')));
+  }
+  const file = join(folder, NEXT_CERTIFICATE);
+  const isThere = await lstat(file).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return undefined;
+  const { servers } = await readMaterial([file], options, io);
+  return servers.length === 0 ? `there is no certificate in ${file}` : servers.map(({ chain }) => chain);
+}
+
+function isNamedBy(spki: Uint8Array, records: readonly string[]): boolean {
+  return records.map(recordOf).every(({ usage, selector, matchingType, data }) => {
+    if (usage !== 3 || selector !== 1) return true;
+    if (matchingType !== 0 && matchingType !== 1 && matchingType !== 2) return true;
+    const record = { usage, selector, matchingType, data };
+    return formatTlsa(tlsaRecordForKey(spki, { usage, matchingType })) === formatTlsa(record);
+  });
+}
