@@ -17,11 +17,8 @@ import { dnsOptions, type Ended, run } from './program.js';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
-const certificate = (host: string): Certificate =>
-  selfSigned({
-    names: [host],
-    validity: { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) },
-  });
+const VALID = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
+const certificate = (host: string): Certificate => selfSigned({ names: [host], validity: VALID });
 const digestOf = ({ key }: Certificate): string => createHash('sha256').update(key.spki).digest('hex');
 const next = certificate('mx.next.example');
 
@@ -181,6 +178,17 @@ describe('danelaw tlsa deploy', () => {
   it('waits where the host is not there, which may be a slip of the finger', async () => {
     const { code } = await deploy('mx.nowhere.example', ...(await filesOf(certificate('mx.none.example'))));
     expect([code, await fileAt('current')]).toEqual([75, 'none']);
+  });
+
+  it('takes the place of a pair that was damaged, and says what is wrong with it', async () => {
+    const own = ownOf('mx.single.example');
+    await deploy('mx.single.example', ...(await filesOf(own)), '--reload', 'true');
+    await writeFile(join(to, 'current/privkey.pem'), 'gone');
+    const next = selfSigned({ names: ['mx.single.example'], validity: VALID, key: own.key });
+    const { code, out, err } = await deploy('mx.single.example', ...(await filesOf(next)));
+    expect([code, flat(out)]).toEqual([0, expect.stringContaining('The key is the one in use')]);
+    expect(err).toMatch(/deployed last can't be read: .*privkey\.pem: it is not PEM/u);
+    expect(await fileAt('current')).toBe(combined(next));
   });
 
   it('reloads again until the server was told', async () => {

@@ -76,6 +76,7 @@ function wordsOf(deployment: Deployment, options: DeployOptions): Line[] {
           '  ',
           `See that it reads ${folder}/current, and run this again: it is reloaded again, and asked again.`,
         ],
+        ['  ', 'Where it can never be asked from here, give --no-server.'],
       ];
     case 'deployed':
       return [
@@ -141,13 +142,11 @@ function waitingWords(deployment: Deployment, { client }: DeployOptions): Line[]
   if (decision?.action === 'wait' && decision.until !== null) {
     lines.push(['  ', `Not before ${new Date(decision.until).toISOString()}.`]);
   }
-  const end = endOf(installed);
-  if (installed !== undefined && end !== null && status === 'waiting') {
-    const until = new Date(end).toISOString().slice(0, 10);
-    lines.push([
-      '  ',
-      `The server keeps its certificate (until ${until}); the new one waits in ${folder}/waiting.`,
-    ]);
+  if (status === 'waiting') {
+    const end = endOf(installed);
+    const until = end === null ? '' : ` (until ${new Date(end).toISOString().slice(0, 10)})`;
+    const old = installed === undefined ? '' : `The server keeps its certificate${until}. `;
+    lines.push(['  ', `${old}The new one waits in ${folder}/waiting.`]);
   }
   if (decision?.action === 'publish') {
     lines.push(['  ', 'Publish this, beside what is there:']);

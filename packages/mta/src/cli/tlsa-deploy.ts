@@ -18,6 +18,7 @@ import { takeLock } from '../tlsrpt/process-lock.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { fileErrorText } from './network-options.js';
 import { withResolver } from './open-resolver.js';
+import { printable } from './printable.js';
 import { withProgress } from './progress.js';
 import type { Io } from './terminal.js';
 import { clockFrom } from './time.js';
@@ -54,7 +55,7 @@ export async function deploy(host: string, options: DeployOptions, io: Io): Prom
     if (isInstalled)
       return options.dryRun === true ? tell({ status: 'unchanged' }) : tell(await finish(task, state));
 
-    const installed = installedId === undefined ? undefined : await storedPair(folder, installedId);
+    const installed = installedId === undefined ? undefined : await installedPair(folder, installedId, io);
     const now = Math.floor(clockFrom(options.at)());
     const looked = lookAtDeployment(gathered, read.chain, installed?.chain, server.host, now);
     const known = rememberLook(state, id, looked.view, now);
@@ -161,6 +162,17 @@ async function pairThere(folder: DeployFolder, { unfinished }: DeployState): Pro
 async function storedPair(folder: DeployFolder, id: string): Promise<ReadPair> {
   const inFolder = (name: string): string => `${folder.path}/${id}/${name}`;
   return await checked(await folder.pair(id), { key: inFolder(KEY_FILE), chain: inFolder(CHAIN_FILE) });
+}
+
+/** What somebody has damaged there is no reason to leave it so. */
+async function installedPair(folder: DeployFolder, id: string, io: Io): Promise<ReadPair | undefined> {
+  try {
+    return await storedPair(folder, id);
+  } catch (error) {
+    if (!(error instanceof CommandError || error instanceof DeployFolderError)) throw error;
+    io.stderr.write(`danelaw: what was deployed last can't be read: ${printable(error.message)}\n`);
+    return undefined;
+  }
 }
 
 async function checked(...[pair, names]: Parameters<typeof readPair>): Promise<ReadPair> {

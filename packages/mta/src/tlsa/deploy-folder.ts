@@ -26,6 +26,7 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { wordsOf } from '../words-of.js';
 import { type DeployState, NEW_STATE } from './deploy.js';
 
 export const KEY_FILE = 'privkey.pem';
@@ -155,13 +156,18 @@ export class DeployFolder {
     );
   }
 
-  /** The pair of this name. */
+  /**
+   * The pair of this name.
+   * @throws DeployFolderError where it is not whole
+   */
   async pair(id: string): Promise<Pair> {
-    const [key, chain] = await Promise.all(
-      [KEY_FILE, CHAIN_FILE].map((name) => readFile(join(this.path, id, name))),
-    );
-    if (key === undefined || chain === undefined) throw new DeployFolderError(`${id} is not whole`);
-    return { key, chain };
+    const folder = join(this.path, id);
+    try {
+      const [key, chain] = [await readFile(join(folder, KEY_FILE)), await readFile(join(folder, CHAIN_FILE))];
+      return { key, chain };
+    } catch (error) {
+      throw new DeployFolderError(`${folder} is not whole: ${wordsOf(error)}`);
+    }
   }
 
   /** Has the pair on the disk, whole. Nothing points to it yet. */
