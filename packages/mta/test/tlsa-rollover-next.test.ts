@@ -111,7 +111,7 @@ describe('key and issuer published (RFC 7671 section 8)', () => {
   });
 
   it.each<[what: string, certificate: () => Certificate, said: RegExp]>([
-    ['of another key from another issuer', () => issue(other, { names, validity }), /one change at a time/],
+    ['of another key from another issuer', () => issue(other, { names, validity }), /One change at a time/],
     [
       'for another name',
       () => issue(issuer, { names: ['mx.other.example'], validity }),

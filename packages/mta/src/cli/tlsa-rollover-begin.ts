@@ -4,7 +4,7 @@
  * What the next chain has anew is found by comparing it with the published records: those that match what is shown and would not
  * match what is to come. They are of the server's key, or of an authority above it; where it is both, that is two roll-overs.
  */
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, X509Certificate } from 'node:crypto';
 import {
   formatTlsa,
   publicKeyOf,
@@ -13,6 +13,7 @@ import {
   tlsaRecordFor,
   verifyCertificate,
 } from '@danelaw/dane';
+import { titleOf } from '../tlsa/advice.js';
 import type { Gathered } from '../tlsa/gather.js';
 import type { BareKey, Material, ServerChain } from '../tlsa/material.js';
 import { recordOf } from '../tlsa/record-text.js';
@@ -22,6 +23,8 @@ import type { Chain } from '../tlsa/rollover-view.js';
 import { kindOf, kindOfKey } from '../tlsa/served.js';
 import { combinationOf, type JudgedServed, judgeChain, type Publication } from '../tlsa/verification.js';
 import { CommandError, EXIT } from './exit.js';
+import { printable } from './printable.js';
+import type { Io } from './terminal.js';
 import { withinData } from './tlsa-files.js';
 import { findingsOf } from './tlsa-findings.js';
 import type { MeantServer } from './tlsa-server.js';
@@ -32,6 +35,19 @@ export interface Beginning extends Pick<Rollover, 'old' | 'next' | 'changes'> {
 }
 
 type Kind = ReturnType<typeof kindOf>;
+
+/** The wrong file is easily given: with DANE-EE any certificate will do, so nothing later would tell of it. */
+export function warnOfAuthorities({ servers }: Material, host: string, { stderr }: Io): void {
+  for (const { chain, from } of servers) {
+    const [own = new Uint8Array()] = chain;
+    const x509 = new X509Certificate(own);
+    if (!x509.ca || x509.checkHost(host) !== undefined) continue;
+    stderr.write(
+      `danelaw: what ${printable(from)} holds is an authority's certificate (${printable(titleOf(x509))}), and none for ${host}: ` +
+        'is that the one that the server will show?\n',
+    );
+  }
+}
 
 /** A roll-over keeps what is right right; it can't mend what is broken. @throws CommandError 69, 75 */
 export function refuseBroken(
@@ -114,7 +130,7 @@ interface Part extends Pick<Beginning, 'old' | 'next' | 'changes'> {
 }
 
 const TWO_AT_ONCE =
-  'one change at a time (RFC 7671 section 8.4): first a certificate for the new key from the present issuer, then one from the ' +
+  'One change at a time (RFC 7671 section 8.4): first a certificate for the new key from the present issuer, then one from the ' +
   'new issuer for that key, or the other way round';
 
 function byChain(server: ServerChain, shown: readonly JudgedServed[], publication: Publication): Part {

@@ -1,20 +1,21 @@
 /** The folder of a roll-over, for one process at a time; and what its owner has put into it. */
-import { lstat, mkdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatTlsa, tlsaRecordForKey } from '@danelaw/dane';
 import { recordOf } from '../tlsa/record-text.js';
-import type { Rollover } from '../tlsa/rollover.js';
-import { FILE_MODE, FOLDER_MODE, RolloverStateError } from '../tlsa/rollover-folder.js';
+import { afterClockChange, type Rollover } from '../tlsa/rollover.js';
+import { FILE_MODE, makeFolder, RolloverStateError } from '../tlsa/rollover-folder.js';
 import { nextKeyOf } from '../tlsa/rollover-keys.js';
 import { readRollover } from '../tlsa/rollover-state.js';
 import type { ViewOptions } from '../tlsa/rollover-view.js';
+import { clockMoved, type Moment } from '../tlsa/steady-clock.js';
 import { takeLock } from '../tlsrpt/process-lock.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { fileErrorText } from './network-options.js';
 import { printable } from './printable.js';
 import type { Io } from './terminal.js';
 import { readMaterial } from './tlsa-files.js';
 import type { RolloverOptions } from './tlsa-rollover-options.js';
+import { writeErrorText } from './write-whole.js';
 
 /** A dry run makes no folder and waits for nobody. */
 export async function inFolder(
@@ -34,13 +35,18 @@ export async function inFolder(
 
 async function locked(folder: string): Promise<() => Promise<void>> {
   try {
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    await makeFolder(folder);
     const release = await takeLock(folder, 'rollover', FILE_MODE);
     if (release !== undefined) return release;
   } catch (error) {
-    throw new CommandError(EXIT.CONFIG, `--state: can't work in ${folder}: ${fileErrorText(error)}`);
+    throw new CommandError(EXIT.CONFIG, `--state: can't work in ${folder}: ${folderErrorText(error)}`);
   }
   throw new CommandError(EXIT.TEMPORARY, `another process works in ${folder}`);
+}
+
+function folderErrorText(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOTDIR' ? 'it, or what it would lie in, is no folder' : writeErrorText(error);
 }
 
 export async function existing(folder: string): Promise<Rollover> {
@@ -49,6 +55,30 @@ export async function existing(folder: string): Promise<Rollover> {
   throw new CommandError(
     EXIT.NO_INPUT,
     `there is no roll-over in ${folder}: begin with "danelaw tlsa rollover start"`,
+  );
+}
+
+/**
+ * What was kept, as far as the clock allows. Where it was set meanwhile, and another clock tells of it, the waiting begins anew.
+ *
+ * @throws CommandError 75 where it is earlier than at the last look and nobody can tell why
+ */
+export function withinTime(found: Rollover, moment: Moment, io: Io): Rollover {
+  const { now, steady } = moment;
+  const moved = clockMoved({ now: found.lastLook, steady: found.steady }, moment);
+  if (moved !== undefined && moved !== 0) {
+    const way = moved > 0 ? 'forward' : 'back';
+    const seconds = Math.round(Math.abs(moved) / 1000);
+    io.stderr.write(
+      `danelaw: the clock was set ${way} by ${seconds} s since the last look: what was waited for is waited for anew\n`,
+    );
+    return { ...afterClockChange(found, now), steady };
+  }
+  if (now >= found.lastLook) return { ...found, steady };
+  throw new CommandError(
+    EXIT.TEMPORARY,
+    'the clock was set back: it is earlier than at the last look, so nothing is done; set it right, or where it was wrong ' +
+      'before, begin anew in another folder',
   );
 }
 

@@ -64,15 +64,15 @@ export function reportPlan(
   const makes =
     keyType === undefined
       ? []
-      : [line(`a key would be made (${keyType}), next.key in the folder, and a request for it, next.csr`)];
+      : [line(`a key would be made (${keyType}): next.key in the folder, with a request for it, next.csr`)];
   const rest = keyType === undefined ? '' : ' (of that key)';
   write(
     [
-      [`${host}: `, 'dry run: nothing is written, nobody is told'],
+      [`${host}: `, 'dry run, nothing is written and nothing is called'],
       ...makes,
-      line(`the ${rollover.changes} would change; published beside what is there would be`),
+      line(`the ${rollover.changes} would change; published first, beside what is there:`),
       ...shown.map((record) => line(`${name}. IN TLSA ${record}${rest}`)),
-      line('and removed in the end'),
+      line('removed at the end:'),
       ...old.map((record) => line(`${name}. IN TLSA ${record}`)),
     ],
     io,

@@ -19,6 +19,7 @@ import { adoptKey, type KeptKey, linkKeys, makeKey } from '../tlsa/rollover-keys
 import { keepFinished, readRollover, writeRollover } from '../tlsa/rollover-state.js';
 import { type RolloverView, viewOf } from '../tlsa/rollover-view.js';
 import { distinctChains } from '../tlsa/served.js';
+import { type Moment, steadyClock } from '../tlsa/steady-clock.js';
 import { judgeServed } from '../tlsa/verification.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { withResolver } from './open-resolver.js';
@@ -28,15 +29,21 @@ import { hanging, type Io, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
 import { readMaterial } from './tlsa-files.js';
 import { carryOut } from './tlsa-rollover-act.js';
-import { beginningOf, refuseBroken, refuseUncarried, refuseUnreplaceable } from './tlsa-rollover-begin.js';
-import { existing, inFolder, preparedIn } from './tlsa-rollover-folder.js';
+import {
+  beginningOf,
+  refuseBroken,
+  refuseUncarried,
+  refuseUnreplaceable,
+  warnOfAuthorities,
+} from './tlsa-rollover-begin.js';
+import { existing, inFolder, preparedIn, withinTime } from './tlsa-rollover-folder.js';
 import type { RolloverOptions } from './tlsa-rollover-options.js';
 import { report, reportPlan } from './tlsa-rollover-report.js';
 import { readUpdateKey, showUpdate } from './tlsa-rollover-update.js';
 import { type MeantServer, meantServer } from './tlsa-server.js';
 
 /** What begins, and of what it follows. */
-interface Start {
+interface Start extends Moment {
   readonly folder: string;
   readonly server: MeantServer;
   readonly gathered: Gathered;
@@ -45,7 +52,6 @@ interface Start {
   /** Finished; as it was remembered after this look. */
   readonly before: Rollover | undefined;
   readonly standby: KeyType | null;
-  readonly now: number;
 }
 
 const DEFAULT_KEY_TYPE: KeyType = 'p256';
@@ -55,16 +61,20 @@ export async function startRollover(host: string, options: RolloverOptions, io: 
   const server = meantServer(host, options);
   // Before anybody is asked: a file that can't be read is no reason to call a server.
   const material = options.next === undefined ? undefined : await readMaterial(options.next, options, io);
+  if (material !== undefined) warnOfAuthorities(material, server.host, io);
   return await inFolder(options, async (folder) => {
     const found = await readRollover(folder);
-    const now = Math.floor(clockFrom(options.at)());
+    const moment = await momentOf(options);
     const gathered = await lookAt(server, options, io);
-    const before = found === undefined ? undefined : finished(found, gathered, server, folder, now);
+    const before =
+      found === undefined
+        ? undefined
+        : finished(withinTime(found, moment, io), gathered, server, folder, moment.now);
     const standby = options.standby === true ? (options.keyType ?? DEFAULT_KEY_TYPE) : null;
-    const start = { folder, server, gathered, material, before, standby, now };
+    const start = { folder, server, gathered, material, before, standby, ...moment };
     const { known, view, keyType } = await begin(start, options);
     if (options.dryRun === true) return reportPlan(known, keyType, options, io);
-    const code = report(known, decide(known, view, now), options, io, 'told');
+    const code = report(known, decide(known, view, moment.now), options, io, 'told');
     if (keyType !== undefined && options.json !== true) tellOfKey(folder, io);
     return code;
   });
@@ -89,7 +99,6 @@ function finished(
       `${folder} holds the roll-over of ${found.host} port ${found.port} already; give another folder`,
     );
   }
-  refuseEarlier(found, now);
   const view = viewOf(gathered, { about: [...found.old, ...found.next], prepared: undefined, now });
   const known = remember(found, view, now);
   const { action, reason } = decide(known, view, now);
@@ -109,7 +118,7 @@ interface Begun {
 
 /** Writes it down, but in a dry run. */
 async function begin(start: Start, options: RolloverOptions): Promise<Begun> {
-  const { folder, server, gathered, before, standby, now } = start;
+  const { folder, server, gathered, before, standby, now, steady } = start;
   const { baseDomain, lookup } = gathered;
   const { host, port, starttls } = server;
   const records = lookup.status === 'secure' ? gathered.records : [];
@@ -132,7 +141,7 @@ async function begin(start: Start, options: RolloverOptions): Promise<Begun> {
     ...{ direction: 'forward', changes, order, old, next, hold: standby !== null, standby },
     chains: chains.map((chain) => chain.map((der) => Buffer.from(der).toString('base64'))),
     ...{ since: before?.since ?? {}, ttl: before?.ttl ?? view.ttl, ttlSeen: before?.ttlSeen ?? now },
-    ...{ retired: false, retiring: [], begun: now, lastLook: now },
+    ...{ retired: false, retiring: [], begun: now, lastLook: now, steady },
     keys: { current: currentAfter(before), next: made?.name ?? null },
   };
   const known = remember(begun, view, now);
@@ -175,10 +184,11 @@ export type StepKind = 'step' | 'status' | 'switch';
 export async function stepRollover(options: RolloverOptions, io: Io, kind: StepKind): Promise<ExitCode> {
   return await inFolder(options, async (folder) => {
     const kept = await existing(folder);
-    const found = kind === 'switch' ? { ...kept, hold: false } : kept;
     const key = await readUpdateKey(options, io);
-    const now = Math.floor(clockFrom(options.at)());
-    refuseEarlier(found, now);
+    const moment = await momentOf(options);
+    const { now } = moment;
+    const timed = withinTime(kept, moment, io);
+    const found = kind === 'switch' ? { ...timed, hold: false } : timed;
     const server = { ...meantServer(found.host, options), port: found.port, starttls: found.starttls };
     const prepared = await preparedIn(folder, found, options, io);
     const gathered = await lookAt(server, options, io);
@@ -193,7 +203,7 @@ export async function stepRollover(options: RolloverOptions, io: Io, kind: StepK
     if (!isDryRun) await linkKeys(folder, known);
     const work = { folder, key, options, io, now };
     if (decision.action !== 'done' || standby === null) return await act(known, view, work);
-    const start = { folder, server, gathered, material: undefined, before: known, standby, now };
+    const start = { folder, server, gathered, material: undefined, before: known, standby, ...moment };
     const next = await begin(start, options);
     if (isDryRun) return reportPlan(next.known, next.keyType, options, io);
     return await act(next.known, next.view, work);
@@ -236,12 +246,9 @@ export async function backRollover(options: RolloverOptions, io: Io): Promise<Ex
   });
 }
 
-function refuseEarlier({ lastLook }: Rollover, now: number): void {
-  if (now >= lastLook) return;
-  throw new CommandError(
-    EXIT.TEMPORARY,
-    'the clock was set back: it is earlier than at the last look, so nothing is done',
-  );
+/** With `--at` there is no other clock. */
+async function momentOf({ at }: RolloverOptions): Promise<Moment> {
+  return { now: Math.floor(clockFrom(at)()), steady: at === undefined ? await steadyClock() : null };
 }
 
 async function lookAt(server: MeantServer, options: RolloverOptions, io: Io): Promise<Gathered> {

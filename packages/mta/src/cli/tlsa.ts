@@ -111,6 +111,10 @@ function defineCreate(command: Command, io: Io, finish: (code: ExitCode) => void
           'nsupdate: a script for it (RFC 2136); json (default: zone)',
       ).argParser(oneOf(FORMATS)),
     );
+  create.option(
+    '--dry-run',
+    'accepted as everywhere: nothing is changed in any case, records are only printed',
+  );
   addServerOptions(create).addHelpText('after', CREATE_EXAMPLES);
   addDnsOptions(create);
   addOutputOptions(create);

@@ -6,11 +6,11 @@
  * the state says. So no key can take the place of another, and whoever looks afterwards finds all that there were.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
-import { lstat, mkdir, open, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { lstat, open, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { KeyType, Rollover } from './rollover.js';
-import { FILE_MODE, FOLDER_MODE, RolloverStateError } from './rollover-folder.js';
+import { FILE_MODE, makeFolder, RolloverStateError } from './rollover-folder.js';
 
 const KEYS = 'keys';
 /** Hexadecimal digits of the digest: nobody has that many keys. */
@@ -61,7 +61,7 @@ async function generated(type: KeyType): Promise<KeyObject> {
 async function keep(folder: string, key: KeyObject, host: string): Promise<KeptKey> {
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
   const name = createHash('sha256').update(spki).digest('hex').slice(0, NAME_DIGITS);
-  await mkdir(join(folder, KEYS), { recursive: true, mode: FOLDER_MODE });
+  await makeFolder(join(folder, KEYS));
   await writeOnce(keyPath(folder, name), key.export({ format: 'pem', type: 'pkcs8' }).toString());
   const kind = key.asymmetricKeyType;
   if (kind === 'ec' || kind === 'rsa') {
@@ -131,7 +131,10 @@ export interface NextKey {
 }
 
 /** What `next.key` holds now. @throws (rejects) RolloverStateError where it can't be read */
-export async function nextKeyOf(folder: string, { keys: { next } }: Rollover): Promise<NextKey | undefined> {
+export async function nextKeyOf(
+  folder: string,
+  { keys: { next } }: Pick<Rollover, 'keys'>,
+): Promise<NextKey | undefined> {
   if (next === null) return undefined;
   const file = keyPath(folder, next);
   const key = await readKey(file);

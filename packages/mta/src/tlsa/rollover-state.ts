@@ -4,10 +4,11 @@
  *
  * What is there is checked as if a stranger had written it: a person may have.
  */
-import { link, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { link, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KEY_TYPES, type Rollover } from './rollover.js';
-import { FILE_MODE, FOLDER_MODE, RolloverStateError } from './rollover-folder.js';
+import { FILE_MODE, makeFolder, RolloverStateError } from './rollover-folder.js';
+import type { Steady } from './steady-clock.js';
 
 const STATE = 'rollover.json';
 const HISTORY = 'history';
@@ -56,7 +57,7 @@ export async function writeRollover(folder: string, rollover: Rollover): Promise
 
 /** Keeps a copy of a finished one, by the time at which it began. Done twice it is done once. */
 export async function keepFinished(folder: string, { begun }: Rollover): Promise<void> {
-  await mkdir(join(folder, HISTORY), { recursive: true, mode: FOLDER_MODE });
+  await makeFolder(join(folder, HISTORY));
   const name = `${new Date(begun).toISOString().replaceAll(':', '')}.json`;
   await link(join(folder, STATE), join(folder, HISTORY, name)).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
@@ -73,7 +74,7 @@ function parse(text: string): Rollover | undefined {
   }
   if (!isObject(value) || value['format'] !== FORMAT) return undefined;
   const { host, port, name, starttls, direction, changes, order, old, next, chains, since } = value;
-  const { ttl, ttlSeen, retired, retiring, hold, standby, keys, begun, lastLook } = value;
+  const { ttl, ttlSeen, retired, retiring, hold, standby, keys, begun, lastLook, steady } = value;
   if (typeof host !== 'string' || !isNatural(port) || typeof name !== 'string') return undefined;
   if (starttls !== 'smtp' && starttls !== 'imap' && starttls !== 'pop3' && starttls !== 'none')
     return undefined;
@@ -88,13 +89,14 @@ function parse(text: string): Rollover | undefined {
   if (times.length < Object.keys(since).length) return undefined;
   if (!isNatural(ttl) || !isNatural(ttlSeen) || !isNatural(begun) || !isNatural(lastLook)) return undefined;
   if (typeof retired !== 'boolean' || !isRecords(retiring) || typeof hold !== 'boolean') return undefined;
+  if (!isSteady(steady)) return undefined;
   const type = KEY_TYPES.find((each) => each === standby) ?? null;
   if (type !== standby || !isObject(keys)) return undefined;
   const { current, next: nextKey } = keys;
   if (!isKeyName(current) || !isKeyName(nextKey)) return undefined;
   return {
     ...{ host, port, name, starttls, direction, changes, order, old, next, chains, ttl, ttlSeen },
-    ...{ retired, retiring, hold, standby: type, begun, lastLook },
+    ...{ retired, retiring, hold, standby: type, begun, lastLook, steady },
     since: Object.fromEntries(times),
     keys: { current, next: nextKey },
   };
@@ -102,6 +104,8 @@ function parse(text: string): Rollover | undefined {
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+const isSteady = (value: unknown): value is Steady | null =>
+  value === null || (isObject(value) && typeof value['boot'] === 'string' && isNatural(value['running']));
 const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const isTexts = (value: unknown, form: RegExp): value is string[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'string' && form.test(each));

@@ -15,6 +15,8 @@ export interface RolloverView {
   }[];
   /** Our own resolver validated the records. */
   readonly secure: boolean;
+  /** Why not, where it knows. */
+  readonly doubt?: string;
   /** Where it found them; null where it could not validate that. */
   readonly name: string | null;
   /** What each address shows to clients that name the host. */
@@ -83,6 +85,7 @@ export function viewOf(gathered: Gathered, { about, prepared, now }: ViewOptions
   return {
     ...{ servers, shown, secure: isSecure, name: isSecure ? lookup.canonicalName : null },
     ...{ prepared: preparedOf(prepared, judge), ttl: Math.max(0, ...ttls) },
+    ...('reason' in lookup ? { doubt: lookup.reason } : {}),
   };
 }
 

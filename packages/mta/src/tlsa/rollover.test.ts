@@ -7,7 +7,7 @@ import { combinationsIn } from './record-text.js';
 import { calledOff, decide, intended, noted, type Rollover, remember } from './rollover.js';
 import { RolloverStateError } from './rollover-folder.js';
 import { callHook } from './rollover-hook.js';
-import { readRollover, writeRollover } from './rollover-state.js';
+import { keepFinished, readRollover, writeRollover } from './rollover-state.js';
 import type { RolloverView } from './rollover-view.js';
 
 const OLD = `3 1 1 ${'aa'.repeat(32)}`;
@@ -39,6 +39,7 @@ const begun: Rollover = {
   keys: { current: null, next: null },
   begun: NOW,
   lastLook: NOW,
+  steady: null,
 };
 const view = (
   servers: readonly (readonly string[] | null)[],
@@ -399,6 +400,15 @@ describe('the folder of a roll-over', () => {
     await writeRollover(folder, begun);
     expect(await readRollover(folder)).toEqual(begun);
     expect(await readdir(folder)).toEqual(['rollover.json']);
+  });
+
+  it('keeps one that is finished, once', async () => {
+    await writeRollover(folder, begun);
+    await keepFinished(folder, begun);
+    await writeRollover(folder, { ...begun, lastLook: NOW + 1 });
+    await keepFinished(folder, begun);
+    expect(await readdir(join(folder, 'history'))).toEqual(['2026-11-24T120000.000Z.json']);
+    expect(await readRollover(folder)).toMatchObject({ lastLook: NOW + 1 });
   });
 
   it.each([

@@ -13,6 +13,7 @@
  */
 import { combinationsIn } from './record-text.js';
 import type { RolloverView } from './rollover-view.js';
+import type { Steady } from './steady-clock.js';
 
 /** What is kept between two runs. */
 export interface Rollover {
@@ -53,6 +54,8 @@ export interface Rollover {
   /** Milliseconds since the epoch. */
   readonly begun: number;
   readonly lastLook: number;
+  /** The other clock at that look. */
+  readonly steady: Steady | null;
 }
 
 /** The keys that are made here. */
@@ -85,6 +88,11 @@ export function remember(rollover: Rollover, view: RolloverView, now: number): R
   const since = Object.fromEntries(everywhere.map((record) => [record, rollover.since[record] ?? now]));
   const retiring = rollover.retiring.filter((record) => !isKnown || published(view).includes(record));
   return { ...rollover, ...ttlAfter(rollover, view, isKnown, now), since, retiring, lastLook: now };
+}
+
+/** Nobody knows how long it has been where the clock was set meanwhile: what was waited for is waited for anew. */
+export function afterClockChange(rollover: Rollover, now: number): Rollover {
+  return { ...rollover, since: {}, ttlSeen: now, lastLook: now };
 }
 
 /** A shorter TTL counts only when the longer one has run out everywhere. */
@@ -183,7 +191,7 @@ function whilePublishing(rollover: Rollover, view: RolloverView, now: number): D
   const reason = `not every name server has the records of both ${rollover.changes}s`;
   // Nobody is ever to be without the record of what is in use.
   if (missing.length > 0) return { action: 'publish', records: missing, reason };
-  if (!view.secure) return wait('our own resolver can not validate the records yet');
+  if (!view.secure) return unvalidated(view);
   const times = all.map((record) => rollover.since[record]);
   const known = times.filter((time) => time !== undefined);
   if (known.length < times.length) return wait(reason);
@@ -213,7 +221,7 @@ function whileOthersCarry(rollover: Rollover, view: RolloverView, now: number): 
       'no record that is published matches the next certificate but those that were to follow: begin anew, with the order "before"',
     );
   }
-  if (!view.secure) return wait('our own resolver can not validate the records yet');
+  if (!view.secure) return unvalidated(view);
   const known = carrying.map((record) => rollover.since[record]).filter((time) => time !== undefined);
   if (known.length === 0) return wait(`not every name server has ${carrying.join(', ')}`);
   return untilOld(
@@ -304,6 +312,8 @@ function afterSwitch(rollover: Rollover, view: RolloverView): Decision {
   };
 }
 
+const unvalidated = ({ doubt }: RolloverView): Decision =>
+  wait(`our own resolver can not validate the records${doubt === undefined ? ' yet' : `: ${doubt}`}`);
 const wait = (reason: string): Decision => ({ action: 'wait', reason, until: null });
 const stop = (reason: string): Decision => ({ action: 'stop', reason });
 
