@@ -54,6 +54,8 @@ options {
   listen-on port ${port} { ${address}; };
   listen-on-v6 { none; };
   recursion no;
+  dnssec-validation no;
+  notify no;
   pid-file none;
   session-keyfile none;
 };
