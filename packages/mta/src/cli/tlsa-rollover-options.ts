@@ -62,7 +62,8 @@ Examples:
 
 Exit codes: 0 done, or the next thing was done or told    64 usage    65 unusable state or files
             66 no roll-over in the folder    69 something is broken: a person has to look
-            75 too early, or not all could be asked    78 unusable folder, anchors or hints`;
+            75 too early, or not all could be asked    77 the update is not permitted
+            78 unusable folder, anchors or hints`;
 
 export function defineRollover(command: Command, io: Io, finish: (code: ExitCode) => void): void {
   const rollover = command
