@@ -83,9 +83,12 @@ export class RolloverWorld {
     await writeFile(join(this.folder, 'anchor'), anchors.join('\n'));
   }
 
-  /** With all that is above it. */
-  present({ chain, keyPem }: Certificate): void {
-    this.#mail.setSecureContext({ cert: chain.map(({ pem }) => pem).join(''), key: keyPem });
+  /** With all that is above them; several of different kinds of key. */
+  present(...certificates: readonly Certificate[]): void {
+    this.#mail.setSecureContext({
+      cert: certificates.map(({ chain }) => chain.map(({ pem }) => pem).join('')),
+      key: certificates.map(({ keyPem }) => keyPem),
+    });
   }
 
   async run(command: string, ...argv: string[]): Promise<Ended> {

@@ -157,6 +157,41 @@ async function certificateForNext(): Promise<Certificate> {
   return selfSigned({ names, validity, key: { ...made, privateKey, spki: await spkiOfNext() } });
 }
 
+describe('a server with an RSA and an ECDSA certificate', () => {
+  const rsa = issue(issuer, { names, validity, key: 'rsa2048' });
+  beforeEach(async () => {
+    world.present(current, rsa);
+    await world.publish([ee(current), ee(rsa), ta(issuer)]);
+  });
+  const plan = async (...argv: string[]) => {
+    const { code, out, err } = await world.run('start', '--dry-run', '--json', ...argv);
+    const { old, next } = code === 0 ? JSON.parse(out) : { old: [], next: [] };
+    return { old, next, err };
+  };
+
+  it('has the next key take the place of the one of its kind', async () => {
+    expect((await plan()).old).toEqual([ee(current)]);
+    expect((await plan('--key-type', 'rsa2048')).old).toEqual([ee(rsa)]);
+    const next = issue(issuer, { names, validity, key: 'rsa2048' });
+    const file = await world.file('next.pem', bundle(next));
+    expect(await plan('--next', file)).toEqual({ old: [ee(rsa)], next: [ee(next)], err: '' });
+    const strange = selfSigned({ names, validity, key: 'ed25519' });
+    const refused = await plan('--next', await world.file('strange.pem', strange.pem));
+    expect(refused.err).toContain('the server has several certificates (ecdsa and rsa)');
+  });
+
+  it('changes the issuer of both together: its record is that of both', async () => {
+    const one = await world.file('one.pem', bundle(issue(other, { names, validity, key: current.key })));
+    const two = await world.file('two.pem', bundle(issue(other, { names, validity, key: rsa.key })));
+    expect((await plan('--next', one)).err).toContain('also that of another certificate');
+    expect(await decided('start', '--next', one, '--next', two)).toBe('publish');
+    await world.publish([ee(current), ee(rsa), ta(issuer), ta(other)]);
+    expect(await decided('step')).toBe('wait');
+    world.now += 2 * HOUR + 60_000;
+    expect(await decided('step')).toBe('switch');
+  });
+});
+
 describe('one roll-over after the other, in one folder', () => {
   beforeEach(() => world.publish([ee(current)]));
 

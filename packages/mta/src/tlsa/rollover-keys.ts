@@ -7,7 +7,7 @@
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { lstat, open, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { KeyType, Rollover } from './rollover.js';
 import { FILE_MODE, makeFolder, RolloverStateError } from './rollover-folder.js';
@@ -76,7 +76,8 @@ async function keep(folder: string, key: KeyObject, host: string): Promise<KeptK
 /** Whole and on disk, or not there. What is there already is the same. */
 async function writeOnce(file: string, text: string): Promise<void> {
   if ((await lstat(file).catch(ifAbsent)) !== undefined) return;
-  const draft = `${file}.${process.pid}.tmp`;
+  // One name for all tries, so that no half of a key is left behind by one that was killed.
+  const draft = join(dirname(file), 'unfinished.tmp');
   const handle = await open(draft, 'w', FILE_MODE);
   try {
     await handle.writeFile(text);
@@ -111,7 +112,7 @@ async function follow(folder: string, link: string, target: string | null): Prom
     );
   }
   if (wanted === null || (await lstat(join(folder, wanted)).catch(ifAbsent)) === undefined) return;
-  const draft = `${file}.${process.pid}.tmp`;
+  const draft = `${file}.tmp`;
   await rm(draft, { force: true });
   await symlink(wanted, draft);
   await rename(draft, file);

@@ -38,7 +38,8 @@ export async function readRollover(folder: string): Promise<Rollover | undefined
 /** All of it, or the file stays as it was. */
 export async function writeRollover(folder: string, rollover: Rollover): Promise<void> {
   const file = join(folder, STATE);
-  const draft = `${file}.${process.pid}.tmp`;
+  // One name for all tries: what a killed one left is written over. The lock keeps others away.
+  const draft = `${file}.tmp`;
   const handle = await open(draft, 'w', FILE_MODE);
   try {
     await handle.writeFile(`${JSON.stringify({ format: FORMAT, ...rollover }, null, 2)}\n`);

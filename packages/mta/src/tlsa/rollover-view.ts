@@ -37,8 +37,13 @@ export type Prepared =
   | { readonly status: 'absent' }
   /** They can't be used, whatever is published. */
   | { readonly status: 'unfit'; readonly reason: string }
-  /** `matched`: records that match every one of them; `reason`: why others do not. */
-  | { readonly status: 'given'; readonly matched: readonly string[]; readonly reason: string };
+  | { readonly status: 'given'; readonly chains: readonly JudgedChain[] };
+
+/** A chain, and each record by itself: a sender may know one kind of them and not another. */
+export interface JudgedChain {
+  readonly matched: readonly string[];
+  readonly refused: readonly { readonly record: string; readonly reason: string }[];
+}
 
 /** DER, the server's own first. */
 export type Chain = readonly Uint8Array[];
@@ -89,32 +94,24 @@ export function viewOf(gathered: Gathered, { about, prepared, now }: ViewOptions
   };
 }
 
-interface Judged {
-  readonly matched: readonly string[];
-  readonly reason: string;
-}
-
-/** Record by record: a sender may know one kind of them and not another. */
-function judgedBy(chain: Chain, records: readonly TlsaRecord[], baseDomain: string, time: Date): Judged {
-  const verdicts = records.map((record) => ({
-    record: formatTlsa(record),
-    verdict: verifyCertificate({ chain, tlsa: [record], baseDomain, time }),
-  }));
-  const refused = verdicts.flatMap(({ verdict }) => (verdict.authenticated ? [] : [verdict.reason]));
+function judgedBy(chain: Chain, records: readonly TlsaRecord[], baseDomain: string, time: Date): JudgedChain {
+  const verdicts = records.map((tlsa) => {
+    const { authenticated, reason } = verifyCertificate({ chain, tlsa: [tlsa], baseDomain, time });
+    return { record: formatTlsa(tlsa), authenticated, reason };
+  });
+  const [matched, refused] = [true, false].map((wanted) =>
+    verdicts.filter(({ authenticated }) => authenticated === wanted),
+  );
   return {
-    matched: verdicts.flatMap(({ record, verdict }) => (verdict.authenticated ? [record] : [])),
-    reason: refused.join('; '),
+    matched: (matched ?? []).map(({ record }) => record),
+    refused: (refused ?? []).map(({ record, reason }) => ({ record, reason })),
   };
 }
 
-function preparedOf(prepared: ViewOptions['prepared'], judge: (chain: Chain) => Judged): Prepared {
-  if (prepared === undefined) return { status: 'absent' };
+function preparedOf(prepared: ViewOptions['prepared'], judge: (chain: Chain) => JudgedChain): Prepared {
+  if (prepared === undefined || prepared.length === 0) return { status: 'absent' };
   if (typeof prepared === 'string') return { status: 'unfit', reason: prepared };
-  const judged = prepared.map(judge);
-  const [first] = judged;
-  if (first === undefined) return { status: 'absent' };
-  const matched = first.matched.filter((record) => judged.every((each) => each.matched.includes(record)));
-  return { status: 'given', matched, reason: judged.map(({ reason }) => reason).join('; ') };
+  return { status: 'given', chains: prepared.map(judge) };
 }
 
 const without = (all: readonly string[], others: readonly string[]): readonly string[] =>

@@ -58,7 +58,7 @@ const since = (seconds: number, records = [OLD, NEW]): Partial<Rollover> => ({
   since: Object.fromEntries(records.map((record) => [record, NOW - seconds * 1000])),
 });
 const given = (...matched: string[]): Partial<RolloverView> => ({
-  prepared: { status: 'given', matched, reason: 'no certificate in it is the authority' },
+  prepared: { status: 'given', chains: [{ matched, refused: [] }] },
 });
 
 describe('what comes next (RFC 7671 section 8.1)', () => {
@@ -149,6 +149,34 @@ describe('what comes next with key and issuer published (RFC 7671 section 8)', (
       {},
       view([[OLD, CA]], [shown], { prepared: { status: 'unfit', reason: 'exchanged' } }),
       'stop',
+    ],
+    [
+      'one of two certificates lacks the issuer',
+      { ...ready, next: [NEW, OTHER] },
+      view([[...all, OTHER]], [shown], {
+        prepared: {
+          status: 'given',
+          chains: [
+            { matched: [NEW, CA], refused: [] },
+            { matched: [OTHER], refused: [{ record: CA, reason: 'it is not sent' }] },
+          ],
+        },
+      }),
+      'stop',
+    ],
+    [
+      'both of two certificates are right',
+      { ...since(2 * TTL, [...all, OTHER]), next: [NEW, OTHER] },
+      view([[...all, OTHER]], [shown], {
+        prepared: {
+          status: 'given',
+          chains: [
+            { matched: [NEW, CA], refused: [] },
+            { matched: [OTHER, CA], refused: [] },
+          ],
+        },
+      }),
+      'switch',
     ],
     ['it stands by', { ...ready, hold: true }, view([all], [shown], given(NEW, CA)), 'ready'],
     ['it is switched, and sends its issuer', ready, view([all], [[NEW, CA]]), 'retire'],

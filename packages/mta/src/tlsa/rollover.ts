@@ -213,24 +213,27 @@ function whileOthersCarry(rollover: Rollover, view: RolloverView, now: number): 
   const missing = from.filter((record) => !hasEvery(view, [record]));
   const reason = 'not every name server has the records in use';
   if (missing.length > 0) return { action: 'publish', records: missing, reason };
-  if (view.prepared.status !== 'given') return wait(WANTED);
-  const { matched } = view.prepared;
-  const carrying = published(view).filter((record) => matched.includes(record) && !to.includes(record));
-  if (carrying.length === 0) {
-    return stop(
-      'no record that is published matches the next certificate but those that were to follow: begin anew, with the order "before"',
-    );
-  }
+  const { prepared } = view;
+  if (prepared.status !== 'given') return wait(WANTED);
   if (!view.secure) return unvalidated(view);
-  const known = carrying.map((record) => rollover.since[record]).filter((time) => time !== undefined);
-  if (known.length === 0) return wait(`not every name server has ${carrying.join(', ')}`);
+  const times: number[] = [];
+  for (const { matched } of prepared.chains) {
+    const carrying = published(view).filter((record) => matched.includes(record) && !to.includes(record));
+    const known = carrying.map((record) => rollover.since[record]).filter((time) => time !== undefined);
+    if (carrying.length === 0) return stop(NOT_CARRIED);
+    if (known.length === 0) return wait(`not every name server has ${carrying.join(', ')}`);
+    times.push(Math.min(...known));
+  }
   return untilOld(
     rollover,
-    Math.min(...known),
+    Math.max(...times),
     now,
     'resolvers may still have records that do not match the next certificate: all servers must have had one that does',
   );
 }
+
+const NOT_CARRIED =
+  'no record that is published matches the next certificate but those that were to follow: begin anew, with the order "before"';
 
 function untilOld({ ttl }: Rollover, since: number, now: number, why: string): Decision | undefined {
   if (now < since) {
@@ -254,7 +257,8 @@ function wantingCertificate({ next }: Rollover, view: RolloverView): Decision | 
 /** The certificate of the roll-over before this one may lie there still. */
 function preparedFor({ old, next }: Rollover, { prepared }: RolloverView): RolloverView['prepared'] {
   if (prepared.status !== 'given') return prepared;
-  const isOf = (records: readonly string[]) => records.some((record) => prepared.matched.includes(record));
+  const isOf = (records: readonly string[]) =>
+    prepared.chains.some(({ matched }) => records.some((record) => matched.includes(record)));
   return !isOf(next) && isOf(old) ? { status: 'absent' } : prepared;
 }
 
@@ -265,18 +269,22 @@ function faultOfPrepared(
 ): string | undefined {
   if (prepared.status === 'absent') return undefined;
   if (prepared.status === 'unfit') return prepared.reason;
-  const { matched } = prepared;
-  if (!next.some((record) => matched.includes(record))) {
-    return `the certificate in next.pem has not the ${changes} that is to come`;
+  const wanted = combinationsIn([...published(view), ...next]);
+  for (const { matched, refused } of prepared.chains) {
+    if (!next.some((record) => matched.includes(record))) {
+      return `the certificate in next.pem has not the ${changes} that is to come`;
+    }
+    const wanting = wanted.filter((each) => !combinationsIn(matched).includes(each));
+    if (wanting.length === 0) continue;
+    const reasons = refused.filter(({ record }) =>
+      combinationsIn([record]).some((each) => wanting.includes(each)),
+    );
+    return (
+      `the next certificate matches no record with ${wanting.join(', ')}, which is published too (RFC 7671 section 8): ` +
+      reasons.map(({ reason }) => reason).join('; ')
+    );
   }
-  const wanting = combinationsIn([...published(view), ...next]).filter(
-    (each) => !combinationsIn(matched).includes(each),
-  );
-  if (wanting.length === 0) return undefined;
-  return (
-    `the next certificate matches no record with ${wanting.join(', ')}, which is published too (RFC 7671 section 8): ` +
-    `${prepared.reason}`
-  );
+  return undefined;
 }
 
 function afterSwitch(rollover: Rollover, view: RolloverView): Decision {
