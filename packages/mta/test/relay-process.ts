@@ -82,6 +82,11 @@ export class RelayProcess {
     }
   }
 
+  /** Resolves when it has ended, with its exit code. */
+  get ended(): Promise<number | null> {
+    return this.#ended;
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
   }

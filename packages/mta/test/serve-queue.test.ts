@@ -260,4 +260,25 @@ describe('danelaw queue', () => {
       await target.close();
     }
   });
+
+  it('that is found damaged while the relay runs ends it, and the next start mends it and loses nothing', async () => {
+    const { relay } = machine;
+    const waiting = await machine.listed();
+    expect(waiting).toHaveLength(MESSAGES.flatMap(([, ...to]) => to).length);
+    await relay.end('SIGTERM');
+    await machine.queue('retry', '--all');
+    const index = join(machine.folder, 'state', 'queue', 'index', 'data.mdb');
+    const content = await readFile(index);
+    for (let at = content.indexOf('"arrived"'); at >= 0; at = content.indexOf('"arrived"', at)) {
+      content.write('"arrivex"', at, 'latin1');
+    }
+    await writeFile(index, content);
+    await relay.start();
+    expect(await relay.ended).toBe(75);
+    await relay.start();
+    await relay.event(
+      ({ event, reason }) => event === 'queue' && /kept as index\.damaged-/u.test(String(reason)),
+    );
+    expect(await machine.listed()).toEqual(waiting);
+  });
 });

@@ -40,6 +40,7 @@ SIGHUP reads the configuration again. SIGTERM stops: what has been handed over i
 30 seconds; a second one stops at once, and nothing is lost by it.
 
 Exit codes: 0 stopped by a signal    64 usage    69 it can't listen there
+            75 the queue was found damaged; the next start mends it
             78 unusable configuration, certificate or queue`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
@@ -77,7 +78,7 @@ async function serve(options: ServeOptions, io: Io): Promise<ExitCode> {
   }
   const onHup = (): void => void reload(relay, options, log);
   process.on('SIGHUP', onHup);
-  await aborted(io.signal);
+  const broken = await Promise.race([aborted(io.signal), relay.broken]);
   // Whoever says it twice means it.
   const atOnce = (): void => {
     log.flush();
@@ -87,6 +88,8 @@ async function serve(options: ServeOptions, io: Io): Promise<ExitCode> {
   await relay.stop(config.relay.delivery.stopWithin);
   process.off('SIGHUP', onHup).off('SIGTERM', atOnce).off('SIGINT', atOnce);
   log.flush();
+  // Whoever watches over the process starts it again, and the queue is mended then.
+  if (broken !== undefined) throw new CommandError(EXIT.TEMPORARY, broken.message);
   return EXIT.OK;
 }
 

@@ -291,7 +291,12 @@ export class BodyLostError extends Error {
 
 /** The queue on disk, or in the database, can't be used: a newer format, another process, no permission. */
 export class QueueUnusableError extends Error {
-  override readonly name = 'QueueUnusableError';
+  override readonly name: string = 'QueueUnusableError';
+}
+
+/** It holds what can't be read back, and whoever opens it next makes it anew: going on is of no use, a new start is. */
+export class QueueDamagedError extends QueueUnusableError {
+  override readonly name: string = 'QueueDamagedError';
 }
 
 /** The queue can't be reached for now: the database restarts, or the network is down. It may be tried again. */

@@ -29,7 +29,7 @@ import type { RelayLog } from '../log/relay-log.js';
 import { Maildrop } from '../maildrop/maildrop.js';
 import type { OpenHistory } from '../page/relay-history.js';
 import { openQueue } from '../queue/open-queue.js';
-import type { Queue } from '../queue/queue.js';
+import type { Queue, QueueDamagedError } from '../queue/queue.js';
 import { StsPolicies } from '../sts-policies.js';
 import { wordsOf } from '../words-of.js';
 import { checking } from './checking.js';
@@ -59,6 +59,8 @@ export interface Relay {
    * @throws (rejects) `ConfigError` or what keeps the listener from it; nothing has changed then
    */
   reload(config: Config): Promise<void>;
+  /** Resolves where going on is of no use, and a new start is: then it is to be stopped. */
+  readonly broken: Promise<QueueDamagedError>;
   /** @param grace milliseconds that mail which was handed over is waited for */
   stop(grace: number): Promise<void>;
 }
@@ -114,6 +116,10 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   const past = await openPast(relay, clock, log);
   opened.push(async () => await past?.close());
   const known = past?.history.hearing(log) ?? log;
+  let onDamaged: (error: QueueDamagedError) => void = () => {};
+  const broken = new Promise<QueueDamagedError>((resolve) => {
+    onDamaged = resolve;
+  });
   const scheduler = new Scheduler({
     ...schedulerSettings(relay, { dkim, clock }),
     queue,
@@ -123,6 +129,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     clock,
     random: Math.random,
     log: metrics?.counted(known) ?? known,
+    onDamaged,
     onOutcome: (claim, outcome, message) => {
       const { attempts, unrouted } = outcome;
       metrics?.count(attempts, unrouted);
@@ -179,6 +186,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   });
   return {
     addresses,
+    broken,
     async reload(next) {
       // Whatever can fail comes first, and the listener last of it: it changes all or nothing itself.
       const changed = await workerSettings(next);

@@ -1,6 +1,6 @@
 /** What the scheduler is given. */
 import type { RelayLog } from '../log/relay-log.js';
-import type { Claim, NewMessage, Queue } from '../queue/queue.js';
+import type { Claim, NewMessage, Queue, QueueDamagedError } from '../queue/queue.js';
 import type { DestinationLimits } from './destination-health.js';
 import type { Deliverer, JobOutcome } from './job.js';
 import type { RetrySchedule } from './retry-schedule.js';
@@ -30,6 +30,8 @@ export interface SchedulerOptions extends SchedulerSettings {
   readonly monotonic?: () => number;
   readonly random: () => number;
   readonly log: RelayLog;
+  /** The queue is of no use until it is opened anew. */
+  readonly onDamaged?: (error: QueueDamagedError) => void;
   /** Hears of everything that was tried, with the body if it was: TLS reports, metrics. */
   readonly onOutcome?: (claim: Claim, outcome: JobOutcome, body: Uint8Array | undefined) => void;
 }

@@ -8,7 +8,7 @@
  *
  * A crash anywhere before the settlement repeats a try at most.
  */
-import { BodyLostError, type Claim } from '../queue/queue.js';
+import { BodyLostError, type Claim, QueueDamagedError } from '../queue/queue.js';
 import { wordsOf } from '../words-of.js';
 import { Crowd } from './crowd.js';
 import { DestinationHealth } from './destination-health.js';
@@ -133,6 +133,7 @@ export class Scheduler {
       }
     } catch (error) {
       this.#options.log.error('queue', { reason: wordsOf(error) });
+      if (error instanceof QueueDamagedError) this.#options.onDamaged?.(error);
       this.#wakeIn(ASK_AGAIN);
     } finally {
       this.#pumping = false;

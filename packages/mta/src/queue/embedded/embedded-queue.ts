@@ -18,9 +18,9 @@ import {
   type Queue,
   type QueueAction,
   type QueueCounts,
+  QueueDamagedError,
   type QueueEntry,
   type QueueFilter,
-  QueueUnusableError,
   type Settled,
   type Settlement,
   type Slot,
@@ -347,7 +347,7 @@ export class EmbeddedQueue implements Queue {
       throw reason;
     });
     await this.#marked;
-    return new QueueUnusableError("The queue's index is damaged: it is made anew at the next start.", {
+    return new QueueDamagedError("The queue's index is damaged: it is made anew at the next start.", {
       cause: error,
     });
   }
