@@ -16,6 +16,11 @@ danelaw_deploy() {
     _err "$_danelaw_hooks/deploy is not there: install danelaw, or export DANELAW_HOOKS"
     return 1
   fi
+  # The ECDSA certificate of a name that has an RSA one, too: acme.sh calls both the same, and has them in two folders.
+  _danelaw_name=$1
+  case $2 in
+  */"$1"_ecc/*) [ ! -e "${DANELAW_DEPLOY:-/etc/danelaw/deploy}/$1_ecc.conf" ] || _danelaw_name=$1_ecc ;;
+  esac
   # In a process of its own: none of its variables are acme.sh's.
-  "$_danelaw_hooks/deploy" acme.sh "$1" "$5" "$2"
+  "$_danelaw_hooks/deploy" acme.sh "$_danelaw_name" "$5" "$2"
 }

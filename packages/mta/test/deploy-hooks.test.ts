@@ -50,7 +50,7 @@ const ACME_SH = `_err() { echo "$*" >&2; }
 _getdeployconf() { :; }
 _savedeployconf() { :; }
 . '${HOOKS}/danelaw.sh'
-danelaw_deploy mx.example /key /cert /ca '/full chain' /pfx`;
+danelaw_deploy mx.example "\${KEY:-/key}" /cert /ca '/full chain' /pfx`;
 
 describe('hooks', () => {
   it.each<[string, Record<string, string>, string, string[], string]>([
@@ -84,6 +84,13 @@ describe('hooks', () => {
     const found = program === '/bin/sh' ? { ...env, DANELAW_HOOKS: HOOKS } : env;
     expect(await call(found, program, ...args)).toEqual({ code: 0, out: expected, err: '' });
     expect((await call({ ...found, CODE: '75' }, program, ...args)).code).toBe(75);
+  });
+
+  it('acme.sh: an ECDSA certificate beside an RSA one has a configuration of its own', async () => {
+    const env = { DANELAW_HOOKS: HOOKS, KEY: '/root/.acme.sh/mx.example_ecc/mx.example.key' };
+    expect((await call(env, '/bin/sh', '-c', ACME_SH)).out).toContain(`<--to><${TO}>`);
+    await configure('mx.example_ecc', 'to=/ecc\nhost=mx.example\n');
+    expect((await call(env, '/bin/sh', '-c', ACME_SH)).out).toContain('<mx.example><--to></ecc>');
   });
 
   it('is found where a link in a folder of the program points to it', async () => {

@@ -58,7 +58,7 @@ describe('decideDeploy', () => {
       'one name server without it is one too many',
       { ...everywhere, servers: [...everywhere.servers, { name: 'ns3', matches: false }] },
       since(DAY),
-      { action: 'publish', reason: 'ns3: has not a record that matches it' },
+      { action: 'publish', reason: 'ns3 has no record that matches it' },
     ],
     [
       'a name server that is silent has not said yes',
@@ -293,13 +293,43 @@ describe('lookAtDeployment', () => {
     expect(wanted.map(formatTlsa).map((text) => text.slice(0, 5))).toEqual(['3 1 1', '3 0 2']);
   });
 
-  it('asks for 3 1 1 where the authority alone is published, and takes one that it issued (RFC 7672 section 3.1.1)', () => {
-    const authority = makeAuthority({ name: 'CA', validity });
-    const issued = [1, 2].map(() => issue(authority, { names: ['mx.example'], validity }));
-    const [first, second] = issued.map(({ der }) => [der, authority.der]);
-    const anchor = tlsaRecordFor(authority.der, { usage: 2, selector: 1, matchingType: 1 });
-    const gathered = seen({ records: [anchor], ...(first === undefined ? {} : { shown: first }) });
-    expect(look(gathered, second ?? []).view).toMatchObject({ keyKept: false, sharesRecord: true });
-    expect(look(gathered, [fresh.der]).wanted.map(formatTlsa)).toEqual([formatTlsa(record(fresh))]);
+  it('wants what a name server has not got, where others have', () => {
+    const { view, wanted } = look(
+      seen({ records: [record(old), record(fresh)], servers: [[record(old), record(fresh)], [record(old)]] }),
+      [fresh.der],
+    );
+    expect(decided(view)).toMatchObject({
+      action: 'publish',
+      reason: 'ns2 has no record that matches it',
+    });
+    expect(wanted.map(formatTlsa)).toEqual([formatTlsa(record(fresh))]);
+  });
+
+  describe('where the authority alone is published', () => {
+    const ca = (name: string) => makeAuthority({ name, validity });
+    const [authority, successor] = [ca('CA'), ca('successor')];
+    const under = (issuer: typeof authority) => [
+      issue(issuer, { names: ['mx.example'], validity }).der,
+      issuer.der,
+    ];
+    const anchor = (of: typeof authority) =>
+      tlsaRecordFor(of.der, { usage: 2, selector: 1, matchingType: 1 });
+    const inUse = under(authority);
+    const gathered = seen({ records: [anchor(authority)], shown: inUse });
+
+    it('takes another certificate that it issued', () => {
+      expect(look(gathered, under(authority)).view).toMatchObject({ keyKept: false, sharesRecord: true });
+    });
+
+    it('wants a record of the authority that issued the new one (RFC 7671 section 8)', () => {
+      const { wanted } = look(gathered, under(successor));
+      expect(wanted.map(formatTlsa)).toEqual([formatTlsa(anchor(successor))]);
+    });
+
+    it('wants 3 1 1 where nobody issued the new one, and for what is in use, too (RFC 7671 section 8)', () => {
+      const { wanted } = look(gathered, [fresh.der]);
+      const own = tlsaRecordFor(inUse[0] ?? new Uint8Array(), { usage: 3, selector: 1, matchingType: 1 });
+      expect(wanted.map(formatTlsa)).toEqual([formatTlsa(record(fresh)), formatTlsa(own)]);
+    });
   });
 });

@@ -10,11 +10,11 @@
  * today, so nothing gets worse.
  */
 import { X509Certificate } from 'node:crypto';
-import { formatTlsa, publicKeyOf, type TlsaParameters, type TlsaRecord, tlsaRecordFor } from '@danelaw/dane';
+import { formatTlsa, publicKeyOf, type TlsaRecord, tlsaRecordFor } from '@danelaw/dane';
 import { type Gathered, tlsaOf } from './gather.js';
 import { RECOMMENDED } from './records.js';
 import { distinctChains } from './served.js';
-import { combinationOf, judgeChain, type Publication } from './verification.js';
+import { combinationOf, type JudgedChain, judgeChain, type Publication } from './verification.js';
 
 /** What is kept between two runs. */
 export interface DeployState {
@@ -114,9 +114,8 @@ export function decideDeploy(
   }
   if (view.keyKept) return { action: 'deploy', because: 'key-kept' };
   if (lacking.length > 0) {
-    const who =
-      lacking.length === view.servers.length ? 'no name server has' : `${lacking.join(', ')}: has not`;
-    return { action: 'publish', reason: `${who} a record that matches it` };
+    const who = lacking.length === view.servers.length ? 'no name server has a' : hasNo(lacking);
+    return { action: 'publish', reason: `${who} record that matches it` };
   }
   if (silent.length > 0) {
     const reason = `these name servers could not be asked: ${silent.join(', ')}`;
@@ -135,6 +134,9 @@ export function decideDeploy(
   const reason = `every name server has a record that matches it; resolvers may have the former ones for twice the TTL (${TTLS * ttl} s)`;
   return { action: 'wait', reason, until };
 }
+
+const hasNo = (names: readonly string[]): string =>
+  `${names.join(', ')} ${names.length === 1 ? 'has' : 'have'} no`;
 
 /** Senders can match nothing with usages 0 and 1 (RFC 7672 section 3.1.3). */
 const isForMail = ({ usage }: TlsaRecord): boolean => usage === 2 || usage === 3;
@@ -195,7 +197,7 @@ export function lookAtDeployment(
     ttl: Math.max(0, ...ttls),
   };
   const { unmatched } = judged;
-  return { view, wanted: wantedFor(chain, records, unmatched), unmatched, sameKey };
+  return { view, wanted: wantedFor(chain, inUse, records, judged), unmatched, sameKey };
 }
 
 function publishedOf(
@@ -225,24 +227,38 @@ function isSameKey(one: Uint8Array | undefined, other: Uint8Array | undefined): 
   return Buffer.compare(publicKeyOf(one), publicKeyOf(other)) === 0;
 }
 
-/** With the parameters that are published (RFC 7671 section 8); where the server's own key is not, what is recommended. */
+/**
+ * A record for each combination that is published and matches nothing in the new chain. Where that gives none - senders know only an
+ * authority that is gone - one of the combination that is recommended; and with it one for what is in use, since a combination
+ * must not have future records alone (RFC 7671 section 8).
+ */
 function wantedFor(
-  [own = new Uint8Array()]: readonly Uint8Array[],
+  chain: readonly Uint8Array[],
+  inUse: readonly (readonly Uint8Array[])[],
   records: readonly TlsaRecord[],
-  unmatched: readonly string[],
+  { matched, unmatched }: JudgedChain,
 ): readonly TlsaRecord[] {
-  const ofServer = records.filter(({ usage }) => usage === 3);
-  const lacking = ofServer.filter((record) => unmatched.includes(combinationOf(record)));
-  const parameters = [...new Set(lacking.map(combinationOf))].flatMap(parametersOf);
-  if (parameters.length > 0) return parameters.map((each) => tlsaRecordFor(own, each));
-  return [tlsaRecordFor(own, RECOMMENDED)];
+  const lacking = records.filter((record) => unmatched.includes(combinationOf(record)));
+  const combinations = [...new Map(lacking.map((record) => [combinationOf(record), record])).values()];
+  const wanted = combinations.flatMap((record) => recordLike(record, chain));
+  if (wanted.length > 0) return wanted;
+  // Published, but not everywhere.
+  if (matched.length > 0) return matched;
+  const made = [chain, ...inUse].flatMap(([own]) =>
+    own === undefined ? [] : [tlsaRecordFor(own, RECOMMENDED)],
+  );
+  return [...new Map(made.map((record) => [formatTlsa(record), record])).values()];
 }
 
-function parametersOf(combination: string): TlsaParameters[] {
-  const [, selector, matchingType] = combination.split(' ').map(Number);
-  if (selector !== 0 && selector !== 1) return [];
+/** The same of this chain: of the server's certificate, or of its issuer's. */
+function recordLike(
+  { usage, selector, matchingType }: TlsaRecord,
+  [own, issuer]: readonly Uint8Array[],
+): TlsaRecord[] {
+  const named = usage === 3 ? own : issuer;
+  if (named === undefined || (usage !== 3 && usage !== 2) || (selector !== 0 && selector !== 1)) return [];
   if (matchingType !== 0 && matchingType !== 1 && matchingType !== 2) return [];
-  return [{ usage: 3, selector, matchingType }];
+  return [tlsaRecordFor(named, { usage, selector, matchingType })];
 }
 
 /** Milliseconds since the epoch. */
