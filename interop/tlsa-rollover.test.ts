@@ -171,7 +171,11 @@ enabled = false
       const stop = () => Promise.all(flows.map((each) => each.stop()));
       try {
         const actions = await Promise.all(DOMAINS.map(rollOver));
-        expect(actions).toEqual(DOMAINS.map(() => ['publish', 'wait', 'switch', 'retire', 'done']));
+        for (const each of actions) {
+          expect(each.slice(0, 2)).toEqual(['publish', 'wait']);
+          // It may wait for the reload, too.
+          expect(each.filter((action) => action !== 'wait')).toEqual(['publish', 'switch', 'retire', 'done']);
+        }
         // Mail goes on until nobody has the old record in a cache.
         await sleep(1.5 * TTL * 1000);
         const sent = (await stop()).flat();

@@ -46,6 +46,8 @@ interface Behaviour {
   /** How it says that the key may not change a name, and that it has not a zone. */
   readonly forbidden: UpdateOutcome;
   readonly elsewhere: UpdateOutcome;
+  /** What has to be changed, as people are told. */
+  readonly rule: string;
 }
 
 const SERVERS: readonly Behaviour[] = [
@@ -54,12 +56,14 @@ const SERVERS: readonly Behaviour[] = [
     start: startBindZone,
     forbidden: { status: 'refused', rcode: 'REFUSED' },
     elsewhere: { status: 'refused', rcode: 'NOTAUTH' },
+    rule: 'update-policy { grant update.key name _25._tcp.other.dynamic.example. TLSA; }',
   },
   {
     title: 'Knot',
     start: startKnotZone,
     forbidden: { status: 'key-refused', error: 'BADKEY', isSigned: false },
     elsewhere: { status: 'unproved', rcode: 'NOTAUTH', reason: 'it is not signed' },
+    rule: 'in Knot, no acl lets it update TLSA records of _25._tcp.other.dynamic.example',
   },
 ];
 
@@ -74,7 +78,7 @@ const rdata = ({ data }: TlsaRecord): Uint8Array => Uint8Array.of(3, 1, 1, ...da
 withNeighbours(
   'updates signed with TSIG',
   () => {
-    describe.each(SERVERS)('$title', ({ start, forbidden, elsewhere }) => {
+    describe.each(SERVERS)('$title', ({ start, forbidden, elsewhere, rule }) => {
       const origin = 'dynamic.example';
       const owner = `_25._tcp.mx.${origin}`;
       let folder: string;
@@ -163,6 +167,15 @@ withNeighbours(
         });
         expect(await done(job('retire', [two], []))).toMatchObject({ status: 'done' });
         expect(await published(0)).toEqual([]);
+      });
+
+      test('says which rule stands in the way of a name that the key may not change', async () => {
+        expect(
+          await done({ ...job('publish', [record(1)]), name: `_25._tcp.other.${origin}` }),
+        ).toMatchObject({
+          kind: 'forbidden',
+          reason: expect.stringContaining(rule),
+        });
       });
 
       test('changes nothing where somebody else changed the records in the meantime', async () => {
