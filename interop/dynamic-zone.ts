@@ -1,6 +1,6 @@
 /**
- * A zone that its name server signs by itself and changes when it is sent updates: BIND (`dnssec-policy`, inline signing,
- * `update-policy`) or Knot (automatic signing, `acl`), with a key as its own tool writes it.
+ * A zone that its name server signs by itself and changes when it is sent updates: BIND (`dnssec-policy`,
+ * inline signing, `update-policy`) or Knot (automatic signing, `acl`), with a key as its own tool writes it.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,6 @@
-/** Mail that flows all the time: a message now and then into a mail server, and which of them arrived at last. */
+/**
+ * Mail that flows all the time: a message now and then into a mail server, and which of them arrived at last.
+ */
 import { randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,6 +1,7 @@
 /**
- * A signed Internet whose zones change: NSD has the root; BIND and Knot have a zone each, which they sign by themselves and change
- * when they are sent updates; and Unbound, at port 53, resolves it all, as mail servers ask it.
+ * A signed Internet whose zones change: NSD has the root; BIND and Knot have a zone each, which they sign by
+ * themselves and change when they are sent updates; and Unbound, at port 53, resolves it all, as mail servers
+ * ask it.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 /**
- * Whole roll-overs while mail flows: a zone on BIND and one on Knot, a Postfix that receives for both, and, as senders, our relay and
- * a Postfix that delivers under DANE or not at all. `danelaw tlsa rollover step` runs again and again, as from cron; it changes the
- * zones by updates, and a hook has the receiving Postfix take the next key.
+ * Whole roll-overs while mail flows: a zone on BIND and one on Knot, a Postfix that receives for both, and,
+ * as senders, our relay and a Postfix that delivers under DANE or not at all. `danelaw tlsa rollover step`
+ * runs again and again, as from cron; it changes the zones by updates, and a hook has the receiving Postfix
+ * take the next key.
  *
  * A sender that found a key which no record speaks for would defer: neither may do so once.
  */
@@ -21,7 +22,10 @@ import { startPostfix } from './postfix.js';
 import { ROLLING_RESOLVER, type RollingDns, startRollingDns } from './rolling-dns.js';
 import { type SendingPostfix, startSendingPostfix } from './sending-postfix.js';
 
-/** Seconds. Twice this has to go by before the switch, and once at the end nobody knows the old record any more. */
+/**
+ * Seconds. Twice this has to go by before the switch, and once at the end nobody knows the old record any
+ * more.
+ */
 const TTL = 2;
 /** Milliseconds. */
 const SEND_EVERY = 100;

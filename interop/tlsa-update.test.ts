@@ -1,6 +1,6 @@
 /**
- * TLSA records published and retired by updates, in zones that BIND and Knot sign: what is carried out, what they refuse, and what is
- * made of that.
+ * TLSA records published and retired by updates, in zones that BIND and Knot sign: what is carried out, what
+ * they refuse, and what is made of that.
  */
 import { readFile } from 'node:fs/promises';
 import type { TlsaRecord } from '@danelaw/dane';

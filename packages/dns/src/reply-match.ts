@@ -1,6 +1,6 @@
 /**
- * Whether a message is the reply to a query: the first line against forged answers (RFC 5452 section 9.1, RFC 7766
- * section 7). Looks at octets alone, so that junk is thrown away before anything parses it.
+ * Whether a message is the reply to a query: the first line against forged answers (RFC 5452 section 9.1, RFC
+ * 7766 section 7). Looks at octets alone, so that junk is thrown away before anything parses it.
  */
 import { OPCODE, RCODE } from './rrtype.js';
 
@@ -9,9 +9,9 @@ const HEADER_OCTETS = 12;
 const QUESTION_TAIL_OCTETS = 4;
 
 /**
- * True if `reply` is a response with the id, opcode and question of `query`. Letters of the name may differ in case
- * (RFC 4343). An error without any question is a reply too: some servers answer FORMERR so. And so may any response to an update
- * be (RFC 2136 section 3.8).
+ * True if `reply` is a response with the id, opcode and question of `query`. Letters of the name may differ
+ * in case (RFC 4343). An error without any question is a reply too: some servers answer FORMERR so. And so
+ * may any response to an update be (RFC 2136 section 3.8).
  */
 export function isReplyTo(query: Uint8Array, reply: Uint8Array): boolean {
   if (reply.length < HEADER_OCTETS || query.length < HEADER_OCTETS) return false;

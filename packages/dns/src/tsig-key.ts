@@ -1,9 +1,9 @@
 /**
- * Keys of TSIG (RFC 8945): a name, an algorithm, and a secret that two parties share; and the files that the tools of name servers
- * write them to.
+ * Keys of TSIG (RFC 8945): a name, an algorithm, and a secret that two parties share; and the files that the
+ * tools of name servers write them to.
  *
- * A secret goes in and never comes out: there is no way to print a key, and what is said of a file that can't be read quotes
- * nothing of it - where a file is not understood nobody knows which part of it is the secret.
+ * A secret goes in and never comes out: there is no way to print a key, and what is said of a file that can't
+ * be read quotes nothing of it - where a file is not understood nobody knows which part of it is the secret.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { decodeBase64 } from './base-encoding.js';
@@ -11,8 +11,8 @@ import { Name } from './name.js';
 import { WireError } from './wire.js';
 
 /**
- * The algorithms of RFC 8945 section 6, without GSS-TSIG and MACs that are cut short; HMAC-MD5 MUST NOT be used. SHA-1 is for servers
- * that know nothing better.
+ * The algorithms of RFC 8945 section 6, without GSS-TSIG and MACs that are cut short; HMAC-MD5 MUST NOT be
+ * used. SHA-1 is for servers that know nothing better.
  */
 export const TSIG_ALGORITHMS = {
   'hmac-sha1': { hash: 'sha1', octets: 20 },
@@ -54,8 +54,8 @@ export class TsigKey {
 export const MAX_KEY_FILE_CHARACTERS = 8 * 1024;
 
 /**
- * Reads a file with one key, as `tsig-keygen` and `ddns-confgen` (BIND) or `keymgr -t` (Knot) write it, or as one line
- * `algorithm:name:secret` (`kdig`, `knsupdate`).
+ * Reads a file with one key, as `tsig-keygen` and `ddns-confgen` (BIND) or `keymgr -t` (Knot) write it, or as
+ * one line `algorithm:name:secret` (`kdig`, `knsupdate`).
  * @throws WireError that says what is wrong, and nothing of the secret
  */
 export function parseTsigKey(text: string): TsigKey {
@@ -76,8 +76,9 @@ interface KeyText {
 
 const unreadable = (): WireError =>
   new WireError(
-    'it is not a TSIG key: expected what tsig-keygen writes - key "name" { algorithm hmac-sha256; secret "Base64"; }; - ' +
-      'or what keymgr -t writes, or a line algorithm:name:secret',
+    'it is not a TSIG key: expected what tsig-keygen writes - ' +
+      'key "name" { algorithm hmac-sha256; secret "Base64"; }; - or what keymgr -t writes, ' +
+      'or a line algorithm:name:secret',
   );
 
 function readKeys(text: string): KeyText[] {
@@ -113,7 +114,10 @@ function readKnot(text: string): KeyText[] {
   return keys;
 }
 
-/** White space and comments; a string; a bracket or semicolon; a word, in which `//` is no comment (Base64 has it). */
+/**
+ * White space and comments; a string; a bracket or semicolon; a word, in which `//` is no comment (Base64 has
+ * it).
+ */
 const BIND_TOKEN = /(?:\s|\/\*[\s\S]*?\*\/|(?:\/\/|#).*)+|"([^"\n]*)"|([{};])|([^\s"{};]+)/uy;
 
 /** `key "name" { algorithm hmac-sha256; secret "..."; };`, once or several times. */

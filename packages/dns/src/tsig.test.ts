@@ -1,6 +1,6 @@
 /**
- * Messages as nsupdate and named (BIND 9.18) and knotd (Knot 3.2) really sent them; and others put together here, octet by octet, by
- * what RFC 8945 says and not by the code under test.
+ * Messages as nsupdate and named (BIND 9.18) and knotd (Knot 3.2) really sent them; and others put together
+ * here, octet by octet, by what RFC 8945 says and not by the code under test.
  */
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';

@@ -1,10 +1,12 @@
 /**
- * TSIG (RFC 8945): a message is signed with a secret that both sides know, and so is what comes back, over what was sent - so that
- * an answer is proved to come from the server, to be whole, and to be the answer to this very request.
+ * TSIG (RFC 8945): a message is signed with a secret that both sides know, and so is what comes back, over
+ * what was sent - so that an answer is proved to come from the server, to be whole, and to be the answer to
+ * this very request.
  *
- * Requests are signed, and one response to each is checked; nothing here is a server, and no MAC is cut short. Some responses can't be
- * signed: a server that does not know the key, or finds the MAC wrong, has nothing to sign with (section 5.3.2). They are told apart
- * from those that prove something, and prove nothing.
+ * Requests are signed, and one response to each is checked; nothing here is a server, and no MAC is cut
+ * short. Some responses can't be signed: a server that does not know the key, or finds the MAC wrong, has
+ * nothing to sign with (section 5.3.2). They are told apart from those that prove something, and prove
+ * nothing.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { MAX_RECORDS } from './message.js';
@@ -33,7 +35,10 @@ export type TsigVerdict =
   | { readonly status: 'proved'; readonly rcode: number }
   /** The server takes the request for unproved. Where `isSigned` is false anybody may have said so. */
   | { readonly status: 'rejected'; readonly error: TsigError; readonly isSigned: boolean }
-  /** The clocks differ; `ahead` is how many seconds the server's is in front of ours. `isRejected`: the server says so (BADTIME). */
+  /**
+   * The clocks differ; `ahead` is how many seconds the server's is in front of ours. `isRejected`: the server
+   * says so (BADTIME).
+   */
   | {
       readonly status: 'clock';
       readonly ahead: number;
@@ -109,7 +114,9 @@ function errorVerdict(tsig: Tsig, isSigned: boolean, now: number): TsigVerdict {
   }
 }
 
-/** RFC 8945 section 4.3: over the MAC of the request, the message without its TSIG, and what the TSIG says. */
+/**
+ * RFC 8945 section 4.3: over the MAC of the request, the message without its TSIG, and what the TSIG says.
+ */
 function isMacRight(tsig: Tsig, { key, mac }: SignedRequest): boolean {
   if (tsig.mac.length !== key.macOctets) return false;
   const { time, fudge, error, other } = tsig;
@@ -132,8 +139,8 @@ interface Tsig {
 }
 
 /**
- * Walks over the records and looks into none but TSIG, which has to be the last one (section 5.2). Updates have records
- * without RDATA where other messages must have some, and a response may repeat them.
+ * Walks over the records and looks into none but TSIG, which has to be the last one (section 5.2). Updates
+ * have records without RDATA where other messages must have some, and a response may repeat them.
  */
 function splitTsig(octets: Uint8Array): { readonly rcode: number; readonly tsig: Tsig | undefined } {
   const cursor = new Cursor(octets);

@@ -1,10 +1,11 @@
 /**
- * Updates of a zone (RFC 2136 section 2): what has to be true of it, and what is to be added and deleted - all of it, or
- * nothing.
+ * Updates of a zone (RFC 2136 section 2): what has to be true of it, and what is to be added and deleted -
+ * all of it, or nothing.
  *
- * Adding what is there and deleting what is not changes nothing, so that an update whose answer was lost may be sent again. Two
- * things a server passes over in silence have to be asked for as prerequisites by whoever cares: an alias in the place of what is to
- * be added (section 3.4.2.2), and others who changed the zone in the meantime.
+ * Adding what is there and deleting what is not changes nothing, so that an update whose answer was lost may
+ * be sent again. Two things a server passes over in silence have to be asked for as prerequisites by whoever
+ * cares: an alias in the place of what is to be added (section 3.4.2.2), and others who changed the zone in
+ * the meantime.
  */
 import { encodeMessage, type ResourceRecord } from './message.js';
 import type { Name } from './name.js';
@@ -51,11 +52,14 @@ export const MAX_CHANGES = 200;
 const NO_RDATA = new Uint8Array(0);
 const NO_FLAGS = { qr: false, aa: false, tc: false, rd: false, ra: false, ad: false, cd: false };
 
-/** @throws WireError for names outside of the zone, no or too many changes, or a message over 65,535 octets */
+/**
+ * @throws WireError for names outside of the zone, no or too many changes, or a message over 65,535 octets
+ */
 export function encodeUpdate({ zone, prerequisites, changes }: Update, id: number): Uint8Array {
   if (changes.length === 0 || changes.length + prerequisites.length > MAX_CHANGES) {
     throw new WireError(
-      `an update of ${changes.length} changes and ${prerequisites.length} prerequisites (1 to ${MAX_CHANGES})`,
+      `an update of ${changes.length} changes and ${prerequisites.length} prerequisites ` +
+        `(1 to ${MAX_CHANGES})`,
     );
   }
   for (const { name } of [...prerequisites, ...changes]) {

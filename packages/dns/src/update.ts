@@ -1,9 +1,9 @@
 /**
  * Sends an update to a zone's primary server, over TCP, signed; and tells what became of it.
  *
- * Whether it was carried out is known only where a signed answer says so. A refusal that is signed means that nothing was changed
- * (RFC 2136 section 3.3.2); where no answer came, or none that can be believed, it may have been carried out or not, and a
- * look at the zone tells.
+ * Whether it was carried out is known only where a signed answer says so. A refusal that is signed means that
+ * nothing was changed (RFC 2136 section 3.3.2); where no answer came, or none that can be believed, it may
+ * have been carried out or not, and a look at the zone tells.
  */
 import { randomInt } from 'node:crypto';
 import { onAbort, systemTimer, type Timer, untilAbort } from './abort.js';
@@ -33,11 +33,19 @@ export interface UpdateOptions {
 export type UpdateOutcome =
   /** Carried out, or it was so already. */
   | { readonly status: 'done' }
-  /** Signed by the server: not carried out. `rcode`: REFUSED, NOTAUTH, NOTZONE, NXRRSET, YXRRSET, SERVFAIL ... */
+  /**
+   * Signed by the server: not carried out. `rcode`: REFUSED, NOTAUTH, NOTZONE, NXRRSET, YXRRSET, SERVFAIL ...
+   */
   | { readonly status: 'refused'; readonly rcode: string }
-  /** The server takes the key for unknown (BADKEY), or the signature for wrong (BADSIG). Unless `isSigned` anybody may have said so. */
+  /**
+   * The server takes the key for unknown (BADKEY), or the signature for wrong (BADSIG). Unless `isSigned`
+   * anybody may have said so.
+   */
   | { readonly status: 'key-refused'; readonly error: TsigError; readonly isSigned: boolean }
-  /** The clocks differ too much: the server's is `ahead` seconds in front of ours. `isRejected`: not carried out, by its word. */
+  /**
+   * The clocks differ too much: the server's is `ahead` seconds in front of ours. `isRejected`: not carried
+   * out, by its word.
+   */
   | {
       readonly status: 'clock';
       readonly ahead: number;
@@ -51,7 +59,10 @@ export type UpdateOutcome =
 /** Milliseconds. A server signs the zone and writes its journal before it answers. */
 const PATIENCE_MS = 20_000;
 
-/** Rejects only when `signal` aborts, or with WireError for an update that can't be written (see `encodeUpdate`). */
+/**
+ * Rejects only when `signal` aborts, or with WireError for an update that can't be written (see
+ * `encodeUpdate`).
+ */
 export async function sendUpdate(options: UpdateOptions): Promise<UpdateOutcome> {
   const { key, update, signal } = options;
   const { clock = Date.now, patience = PATIENCE_MS, timer = systemTimer, random = randomInt } = options;

@@ -1,4 +1,7 @@
-/** Which zone holds a name, who its primary is, and at which addresses a name server is: asked of the resolver. */
+/**
+ * Which zone holds a name, who its primary is, and at which addresses a name server is: asked of the
+ * resolver.
+ */
 import { isAnswered, type Lookup, type Resolver } from './lookup.js';
 import { Name } from './name.js';
 import { WireError } from './wire.js';

@@ -1,6 +1,7 @@
 /**
- * `danelaw tlsa rollover step --update` as far as the lab goes, whose name servers take no updates: what would be sent, what is refused
- * beforehand, and that nothing is taken for done. The updates themselves are sent to BIND and Knot in interop/.
+ * `danelaw tlsa rollover step --update` as far as the lab goes, whose name servers take no updates: what
+ * would be sent, what is refused beforehand, and that nothing is taken for done. The updates themselves are
+ * sent to BIND and Knot in interop/.
  */
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -113,7 +113,8 @@ const DNS_PORT = 53;
 const OTHERS = 0o007;
 
 /**
- * Read before anything is looked at, so that a wrong file is found when cron is set up and not on the day on which it is needed.
+ * Read before anything is looked at, so that a wrong file is found when cron is set up and not on the day on
+ * which it is needed.
  * @throws CommandError 65 where it holds no key, 66 where it can't be read
  */
 export async function readUpdateKey({ update: file }: RolloverOptions, io: Io): Promise<TsigKey | undefined> {
@@ -126,13 +127,14 @@ export async function readUpdateKey({ update: file }: RolloverOptions, io: Io): 
   const shown = printable(file);
   if ((mode & OTHERS) !== 0) {
     io.stderr.write(
-      `danelaw: ${shown} has a key in it that everybody on this machine can read, and change the zone with: "chmod o= ${shown}", ` +
-        'and make a new key if anybody could have\n',
+      `danelaw: ${shown} has a key in it that everybody on this machine can read, and change the zone ` +
+        `with: "chmod o= ${shown}", and make a new key if anybody could have\n`,
     );
   }
   if (key.isShort) {
     io.stderr.write(
-      `danelaw: the secret in ${shown} is shorter than it should be for ${key.algorithm} (RFC 8945 section 8)\n`,
+      `danelaw: the secret in ${shown} is shorter than it should be for ${key.algorithm} ` +
+        '(RFC 8945 section 8)\n',
     );
   }
   return key;

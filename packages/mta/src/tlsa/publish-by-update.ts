@@ -1,13 +1,15 @@
 /**
- * TLSA records into their zone and out of it, by updates that its primary server is sent (RFC 2136), signed with a key that it knows
- * (TSIG, RFC 8945).
+ * TLSA records into their zone and out of it, by updates that its primary server is sent (RFC 2136), signed
+ * with a key that it knows (TSIG, RFC 8945).
  *
- * One message holds all of a step, so that it is carried out as a whole or not at all. Two things a server would pass over in silence
- * are asked for beforehand: that no alias stands where records are to be added; and, where records are to go, that the primary
- * has exactly the records that were just looked at, with those among them that are to stay. Whoever else changes the zone then finds his
- * change untouched, and the server is never left without the record of the key that it shows.
+ * One message holds all of a step, so that it is carried out as a whole or not at all. Two things a server
+ * would pass over in silence are asked for beforehand: that no alias stands where records are to be added;
+ * and, where records are to go, that the primary has exactly the records that were just looked at, with those
+ * among them that are to stay. Whoever else changes the zone then finds his change untouched, and the server
+ * is never left without the record of the key that it shows.
  *
- * An answer may be lost. Nothing is made of that: whoever asked for the step looks at the zone anew before the next one.
+ * An answer may be lost. Nothing is made of that: whoever asked for the step looks at the zone anew before
+ * the next one.
  */
 import { formatTlsa, type TlsaRecord } from '@danelaw/dane';
 import {
@@ -84,7 +86,8 @@ export async function planUpdate(job: UpdateJob, path: UpdatePath): Promise<Plan
   if (missing.length > 0) {
     return updateFailure(
       'temporary',
-      `${place.server} has not the record that is to stay (${missing.map(formatTlsa).join(', ')}): nothing was removed`,
+      `${place.server} has not the record that is to stay (${missing.map(formatTlsa).join(', ')}): ` +
+        'nothing was removed',
     );
   }
   return { ...base, addresses: [seen.address], update: retirement(job, primary.zone, seen.rdatas) };
@@ -101,7 +104,8 @@ export async function carryOutUpdate(plan: PlannedUpdate, path: UpdatePath): Pro
     const at = `${plan.server} [${formatServer(server)}]`;
     if (outcome.status === 'done') return { status: 'done', server: at };
     failure = failureOf(outcome, { server: at, key, update: plan.update });
-    // Sent twice it is carried out once; another address of the same server may be reachable (RFC 2136 section 4.6).
+    // Sent twice it is carried out once; another address of the same server may be reachable (RFC 2136
+    // section 4.6).
     if (outcome.status !== 'unanswered') return failure;
   }
   return failure;
@@ -119,8 +123,8 @@ async function placeOf(
     }
     return updateFailure(
       'temporary',
-      `the primary server ${primary.server} of ${primary.zone} can't be used: ${primary.reason ?? 'it has no address'}; ` +
-        'give the server with --update-server',
+      `the primary server ${primary.server} of ${primary.zone} can't be used: ` +
+        `${primary.reason ?? 'it has no address'}; give the server with --update-server`,
     );
   }
   if ('address' in server) return { server: server.address, addresses: [server] };

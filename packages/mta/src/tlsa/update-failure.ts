@@ -41,15 +41,17 @@ export function failureOf(outcome: Failed, failed: FailedUpdate): UpdateFailure 
       const result = outcome.isRejected ? 'nothing was changed' : LOOK_ANEW;
       return updateFailure(
         'temporary',
-        `the clock of ${server} is ${seconds} seconds ${where} ours${said}, and ${ALLOWED_SECONDS} are allowed ` +
-          `(RFC 8945 section 5.2.3, BADTIME): ${result}; set the clock that is wrong`,
+        `the clock of ${server} is ${seconds} seconds ${where} ours${said}, and ` +
+          `${ALLOWED_SECONDS} are allowed (RFC 8945 section 5.2.3, BADTIME): ${result}; ` +
+          'set the clock that is wrong',
       );
     }
     case 'unproved':
       return updateFailure(
         'temporary',
-        `the answer of ${server} (${outcome.rcode}) proves nothing: ${outcome.reason} (RFC 8945 section 5.4); ${LOOK_ANEW}. ` +
-          `Is it a server that takes updates with the key "${key.name}"? If not, give the one with --update-server`,
+        `the answer of ${server} (${outcome.rcode}) proves nothing: ${outcome.reason} ` +
+          `(RFC 8945 section 5.4); ${LOOK_ANEW}. Is it a server that takes updates with the key ` +
+          `"${key.name}"? If not, give the one with --update-server`,
       );
     case 'unanswered':
       return updateFailure(
@@ -75,8 +77,9 @@ function refusal(rcode: string, { server, key, update }: FailedUpdate): UpdateFa
     case 'REFUSED':
       return refused(
         'forbidden',
-        `section 3.3): its policy does not let the key "${key.name}" change TLSA records of ${name}. In BIND: update-policy ` +
-          `{ grant ${key.name} name ${name}. TLSA; }; in Knot: an acl with the key and "action: update"`,
+        `section 3.3): its policy does not let the key "${key.name}" change TLSA records of ${name}. ` +
+          `In BIND: update-policy { grant ${key.name} name ${name}. TLSA; }; ` +
+          'in Knot: an acl with the key and "action: update"',
       );
     case 'NOTAUTH':
       return refused(
@@ -114,8 +117,8 @@ function keyRefusal(error: 'BADKEY' | 'BADSIG' | 'BADTRUNC', failed: FailedUpdat
   switch (error) {
     case 'BADKEY':
       return refused(
-        'BADKEY (RFC 8945 section 5.2.1). Either it knows none of this name and algorithm; or, in Knot, no acl lets it update ' +
-          `TLSA records of ${update.changes[0]?.name ?? update.zone}`,
+        'BADKEY (RFC 8945 section 5.2.1). Either it knows none of this name and algorithm; or, in Knot, ' +
+          `no acl lets it update TLSA records of ${update.changes[0]?.name ?? update.zone}`,
       );
     case 'BADSIG':
       return refused('BADSIG (RFC 8945 section 5.2.2): the secret that it has for it is another one');
