@@ -22,25 +22,10 @@ const MARKED = new Map([
  *   by kind of code; by our own files; by functions, Node's too
  */
 export function attribute(profile) {
-  const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
-  const parents = new Map(
-    profile.nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id])),
-  );
-  const own = new Map();
-  const { samples = [], timeDeltas = [] } = profile;
-  // A delta is the time before its sample: it belongs to what the sample before it saw.
-  for (let i = 0; i + 1 < samples.length; i++) {
-    own.set(samples[i], (own.get(samples[i]) ?? 0) + Math.max(0, timeDeltas[i + 1] ?? 0));
-  }
   const microseconds = /** @type {Record<string, number>} */ ({});
   const files = /** @type {Record<string, number>} */ ({});
   const functions = /** @type {Record<string, number>} */ ({});
-  for (const [id, time] of own) {
-    let at = nodes.get(id);
-    while (at !== undefined && at.callFrame.url === '' && !MARKED.has(at.callFrame.functionName)) {
-      at = nodes.get(parents.get(at.id) ?? -1);
-    }
-    const { url = '', functionName = '' } = at?.callFrame ?? {};
+  for (const { url, functionName, time } of ownTimes(profile)) {
     const kind = kindOf(url, functionName);
     microseconds[kind] = (microseconds[kind] ?? 0) + time;
     const file = OURS.exec(url)?.[1];
@@ -49,6 +34,31 @@ export function attribute(profile) {
     functions[called] = (functions[called] ?? 0) + time;
   }
   return { microseconds, files, functions };
+}
+
+/**
+ * Microseconds of each function alone, by where it is.
+ * @param {import('node:inspector').Profiler.Profile} profile
+ */
+export function ownTimes(profile) {
+  const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
+  const parents = new Map(
+    profile.nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id])),
+  );
+  const own = /** @type {Map<number, number>} */ (new Map());
+  const { samples = [], timeDeltas = [] } = profile;
+  // A delta is the time before its sample: it belongs to what the sample before it saw.
+  for (const [i, sample] of samples.slice(0, -1).entries()) {
+    own.set(sample, (own.get(sample) ?? 0) + Math.max(0, timeDeltas[i + 1] ?? 0));
+  }
+  return [...own].map(([id, time]) => {
+    let at = nodes.get(id);
+    while (at !== undefined && at.callFrame.url === '' && !MARKED.has(at.callFrame.functionName)) {
+      at = nodes.get(parents.get(at.id) ?? -1);
+    }
+    const { url = '', functionName = '' } = at?.callFrame ?? {};
+    return { url, functionName, time };
+  });
 }
 
 /**

@@ -6,12 +6,11 @@
  * Failures are not kept: they may be over at the next look-up. Insecure answers stay a while after their time, for the case
  * that their servers can't be reached (RFC 8767); whether they may be used then, the resolver decides.
  */
+import { MAX_CACHE_OCTETS } from './cache-size.js';
 import { type Answered, isAnswered, type Lookup } from './lookup.js';
 import { type PackedAnswer, pack, unpack, weigh } from './packed-answer.js';
 import { SieveMap } from './sieve-map.js';
 
-/** Octets of memory that answers may take, by estimate. */
-export const MAX_CACHE_OCTETS = 64 * 1024 * 1024;
 /** Seconds for which an answer is kept at most, whatever its TTL says. */
 const MAX_TTL = 86_400;
 /** Seconds after its time for which an insecure answer may still be of use (RFC 8767 section 5: one to three days). */

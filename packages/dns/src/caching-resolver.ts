@@ -70,7 +70,7 @@ export class CachingResolver implements CachedResolver {
     const { clock, maxCacheOctets } = parts;
     this.#parts = parts;
     this.#chain = new TrustChain(parts);
-    this.#proofs = new ProofCache(clock);
+    this.#proofs = new ProofCache(clock, maxCacheOctets);
     const refresh = ({ name, type }: Answered) => this.#refresh(name, type);
     this.#cache = new AnswerCache({
       clock,

@@ -1,6 +1,7 @@
 /**
  * Zone cuts as iteration learns them: which servers a parent names for a zone, and where they are (RFC 1034 section 4.3).
  */
+import { inProportion } from './cache-size.js';
 import type { Message, ResourceRecord } from './message.js';
 import { Name } from './name.js';
 import { parseRdata, parseTarget } from './record.js';
@@ -33,12 +34,12 @@ export interface Delegation {
 /** The cuts that are known, each until its TTL is over. */
 export class Delegations {
   readonly #clock: () => number;
-  readonly #cuts = new SieveMap<{ readonly delegation: Delegation; readonly expires: number }>(
-    MAX_DELEGATIONS,
-  );
+  readonly #cuts: SieveMap<{ readonly delegation: Delegation; readonly expires: number }>;
 
-  constructor(clock: () => number) {
+  /** @param maxCacheOctets of the answers beside it */
+  constructor(clock: () => number, maxCacheOctets?: number) {
     this.#clock = clock;
+    this.#cuts = new SieveMap(inProportion(MAX_DELEGATIONS, maxCacheOctets));
   }
 
   /** The lowest known cut at or above the name. */

@@ -5,8 +5,10 @@
  * further down or answers. Nothing that comes back is trusted: DNSSEC above proves it or does not. What this file must
  * see to is that hostile servers can't make us work for them (NXNSAttack), nor put words into other zones' mouths.
  */
+
 import { onAbort, systemTimer, type Timer } from './abort.js';
 import { askServer, noReply, type Question, type Tried, type Trouble } from './ask-server.js';
+import { inProportion } from './cache-size.js';
 import {
   addressesOf,
   type Delegation,
@@ -58,6 +60,8 @@ export interface IteratorOptions {
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
   readonly timer?: Timer;
+  /** Of the answers beside it. */
+  readonly maxCacheOctets?: number;
 }
 
 /** A source that asks authoritative servers only. */
@@ -107,18 +111,20 @@ class IteratingSource implements Source {
   readonly #handedDs: HandedDs;
   readonly #uncut: UncutNames;
   readonly #times = new ServerTimes();
-  readonly #serverAddresses = new SieveMap<{
+  readonly #serverAddresses: SieveMap<{
     readonly addresses: readonly string[];
     readonly expires: number;
-  }>(MAX_SERVER_ADDRESSES);
+  }>;
   readonly #hints: Delegation;
 
   constructor(options: IteratorOptions) {
     this.#options = options;
     this.#timer = options.timer ?? systemTimer;
-    this.#delegations = new Delegations(options.clock);
-    this.#handedDs = new HandedDs(options.clock);
-    this.#uncut = new UncutNames(options.clock);
+    const { clock, maxCacheOctets } = options;
+    this.#delegations = new Delegations(clock, maxCacheOctets);
+    this.#handedDs = new HandedDs(clock);
+    this.#uncut = new UncutNames(clock, maxCacheOctets);
+    this.#serverAddresses = new SieveMap(inProportion(MAX_SERVER_ADDRESSES, maxCacheOctets));
     const servers = options.rootHints.map(({ name, address }) => ({ name, addresses: [address] }));
     this.#hints = { zone: Name.root, servers, ttl: 0 };
   }

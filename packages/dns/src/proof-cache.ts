@@ -6,6 +6,7 @@
  * are not made from it, and NSEC3 spans are not kept: their hashes would have to be computed for every name that is asked.
  */
 import { AnswerBuilder } from './answer-builder.js';
+import { inProportion } from './cache-size.js';
 import { nsecDenier, type VerifiedNsec } from './dnssec/denial-nsec.js';
 import type { Answered, TrustLink } from './lookup.js';
 import type { Name } from './name.js';
@@ -30,11 +31,14 @@ interface ZoneSpans {
 
 export class ProofCache {
   readonly #clock: () => number;
+  readonly #maxRecords: number;
   readonly #zones = new Map<string, ZoneSpans>();
   #count = 0;
 
-  constructor(clock: () => number) {
+  /** @param maxCacheOctets of the answers beside it */
+  constructor(clock: () => number, maxCacheOctets?: number) {
     this.#clock = clock;
+    this.#maxRecords = inProportion(MAX_RECORDS, maxCacheOctets);
   }
 
   /** @param ttl seconds: the lowest of the records' own and the SOA's, so that no proof outlives a negative answer */
@@ -109,7 +113,7 @@ export class ProofCache {
 
   #makeRoom(): void {
     for (const [key, { spans }] of this.#zones) {
-      if (this.#count <= MAX_RECORDS) return;
+      if (this.#count <= this.#maxRecords) return;
       this.#zones.delete(key);
       this.#count -= spans.length;
     }

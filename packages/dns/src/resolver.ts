@@ -56,7 +56,10 @@ export interface ResolverOptions {
    * whoever can change answers can then deny, or invent, any unsigned name of such a zone.
    */
   readonly strict?: boolean;
-  /** Octets of memory for answers, by estimate; 64 MiB where absent. */
+  /**
+   * Octets of memory for answers, by estimate; 64 MiB where absent. Where it is less, less is kept of zones, keys and servers
+   * as well.
+   */
   readonly maxCacheOctets?: number;
 }
 
@@ -140,6 +143,7 @@ function iteratingSource(options: ResolverOptions, { transport, clock }: Surroun
     port: options.port ?? DNS_PORT,
     qnameMinimisation: options.qnameMinimisation ?? true,
     clock,
+    ...(options.maxCacheOctets === undefined ? {} : { maxCacheOctets: options.maxCacheOctets }),
   });
 }
 

@@ -5,6 +5,7 @@
  *
  * A cut that is made there meanwhile is found nevertheless: the server then refers whoever asks for a name below it.
  */
+import { inProportion } from './cache-size.js';
 import type { Message } from './message.js';
 import type { Name } from './name.js';
 import { RCODE } from './rrtype.js';
@@ -16,11 +17,12 @@ const MAX_TTL = 3_600;
 
 export class UncutNames {
   readonly #clock: () => number;
-  readonly #names = new SieveMap<{ readonly zone: Name; readonly expires: number }>(MAX_NAMES);
+  readonly #names: SieveMap<{ readonly zone: Name; readonly expires: number }>;
 
-  /** @param clock milliseconds since the epoch */
-  constructor(clock: () => number) {
+  /** @param clock milliseconds since the epoch @param maxCacheOctets of the answers beside it */
+  constructor(clock: () => number, maxCacheOctets?: number) {
     this.#clock = clock;
+    this.#names = new SieveMap(inProportion(MAX_NAMES, maxCacheOctets));
   }
 
   /** @param message of a server of the zone, and no referral */

@@ -8,6 +8,7 @@
  * Every zone is walked to once for all look-ups that need it: results are kept for as long as their TTLs allow, and
  * look-ups that need the same step at the same time share it.
  */
+import { inProportion } from '../cache-size.js';
 import type { ExtendedError, TrustLink } from '../lookup.js';
 import type { Message } from '../message.js';
 import type { Name } from '../name.js';
@@ -80,6 +81,8 @@ export interface TrustChainOptions extends Strictness {
   readonly source: Source;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
+  /** Of the answers beside it. */
+  readonly maxCacheOctets?: number;
 }
 
 export class TrustChain {
@@ -87,13 +90,14 @@ export class TrustChain {
   #anchors: ReadonlyMap<string, { readonly name: Name; readonly anchors: readonly TrustAnchor[] }>;
   readonly #source: Source;
   readonly #clock: () => number;
-  readonly #steps = new SieveMap<Exclude<Step, FailedZone>>(MAX_REMEMBERED_STEPS);
+  readonly #steps: SieveMap<Exclude<Step, FailedZone>>;
   readonly #underWay = new Map<string, Promise<Step>>();
 
   constructor(options: TrustChainOptions) {
     this.#strictness = options;
     this.#source = options.source;
     this.#clock = options.clock;
+    this.#steps = new SieveMap(inProportion(MAX_REMEMBERED_STEPS, options.maxCacheOctets));
     this.#anchors = byName(options.anchors);
   }
 

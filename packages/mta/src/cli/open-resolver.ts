@@ -10,10 +10,15 @@ import { hanging, type Io, widthOf } from './terminal.js';
  * @throws CommandError where the settings can't be used: 64 where the options contradict each other, 78 where
  * the system's own settings are at fault
  */
-export function openResolver(options: DnsOptions, clock: () => number, io: Io): Resolver {
+export function openResolver(
+  options: DnsOptions,
+  clock: () => number,
+  io: Io,
+  cache: { readonly maxCacheOctets?: number } = {},
+): Resolver {
   const settings = resolverSettings(options, clock);
   try {
-    return createResolver({ ...settings, onNotice: (notice) => show(notice, io) });
+    return createResolver({ ...settings, ...cache, onNotice: (notice) => show(notice, io) });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new CommandError(
