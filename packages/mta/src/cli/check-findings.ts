@@ -2,7 +2,7 @@
  * What is worth telling about a domain's mail servers: their TLSA records, and the sessions that were tried
  * with them.
  */
-import type { AddressProbe, HostProbe, ProbeReport, TlsaSummary } from '@danelaw/smtp';
+import type { AddressProbe, FailureType, HostProbe, ProbeReport, TlsaSummary } from '@danelaw/smtp';
 import { shortTlsa } from './delivery-report.js';
 import { DOMAIN, type Finding, finding, type Place, REPAIR_DNSSEC } from './finding.js';
 import { routeFindings } from './route-findings.js';
@@ -249,7 +249,10 @@ function handshakeFinding(place: Place, level: string, reason: string): Finding 
     : finding('error', 'handshake', place, 'RFC 7672 section 2.2', reason, remedy);
 }
 
-function mismatchFinding(place: Place, code: string, reason: string): Finding {
+/** What a certificate that was shown can fail by. */
+type MismatchType = Extract<FailureType, `certificate-${string}` | 'validation-failure' | 'tlsa-invalid'>;
+
+function mismatchFinding(place: Place, code: MismatchType, reason: string): Finding {
   return finding(
     'error',
     code === 'validation-failure' ? 'tlsa-mismatch' : code,

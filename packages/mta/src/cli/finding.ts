@@ -6,12 +6,14 @@
  * found out now; they would try again later. `warning`: mail flows and is less protected than it could be.
  * `note`: nothing is wrong.
  */
+import type { FindingCode } from './finding-codes.js';
+
 export type Severity = 'error' | 'unclear' | 'warning' | 'note';
 
 export interface Finding {
   readonly severity: Severity;
   /** Stable, for machines. */
-  readonly code: string;
+  readonly code: FindingCode;
   /** Where it was found; null where it is about the domain. */
   readonly host: string | null;
   readonly address: string | null;
@@ -27,7 +29,7 @@ export const DOMAIN: Place = { host: null, address: null };
 
 export function finding(
   severity: Severity,
-  code: string,
+  code: FindingCode,
   place: Place,
   rule: string,
   text: string,

@@ -5,6 +5,7 @@ import { CONFIG_FILE } from '../config/config-file.js';
 import { type Config, ConfigError, defaultConfig, readConfig } from '../config.js';
 import { jsonLog } from '../log/json-log.js';
 import { lineFile } from '../log/line-writer.js';
+import type { RelayLog } from '../log/relay-log.js';
 import { textLog } from '../log/text-log.js';
 import { QueueUnusableError } from '../queue/queue.js';
 import { checkSetup } from '../relay/check-setup.js';
@@ -110,11 +111,7 @@ async function readAll(options: ServeOptions): Promise<Config> {
 }
 
 /** A configuration that is wrong leaves the old one in force. */
-async function reload(
-  relay: Relay,
-  options: ServeOptions,
-  log: { error(event: string, fields: object): void },
-): Promise<void> {
+async function reload(relay: Relay, options: ServeOptions, log: Pick<RelayLog, 'error'>): Promise<void> {
   try {
     await relay.reload(await readAll(options));
   } catch (error) {

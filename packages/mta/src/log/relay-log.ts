@@ -15,11 +15,12 @@
 import type { Attempt, Unrouted } from '@danelaw/smtp';
 import type { Claim } from '../queue/queue.js';
 import type { RecipientEvent } from '../relay/settlement.js';
+import type { TroubleEvent } from './trouble-events.js';
 
 export interface RelayLog {
   info(event: string, fields: Readonly<Record<string, unknown>>): void;
-  warn(event: string, fields: Readonly<Record<string, unknown>>): void;
-  error(event: string, fields: Readonly<Record<string, unknown>>): void;
+  warn(event: TroubleEvent, fields: Readonly<Record<string, unknown>>): void;
+  error(event: TroubleEvent, fields: Readonly<Record<string, unknown>>): void;
 }
 
 export const SILENT: RelayLog = { info: () => {}, warn: () => {}, error: () => {} };

@@ -173,4 +173,7 @@ const ADVICE: Readonly<Record<DeferralCause, Advice>> = {
   },
 };
 
+/** Every cause that a message can wait for. */
+export const DEFERRAL_CAUSES: readonly string[] = Object.keys(ADVICE);
+
 export const adviceFor = (cause: DeferralCause): Advice => ADVICE[cause];

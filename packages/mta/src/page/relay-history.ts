@@ -32,12 +32,20 @@ export class RelayHistory {
 
   /** The log, with all that it is told of messages kept. */
   hearing(log: RelayLog): RelayLog {
-    const hear =
-      (level: StoryEvent['level']) => (event: string, fields: Readonly<Record<string, unknown>>) => {
-        this.#hear(level, event, fields);
-        log[level](event, fields);
-      };
-    return { info: hear('info'), warn: hear('warn'), error: hear('error') };
+    return {
+      info: (event, fields) => {
+        this.#hear('info', event, fields);
+        log.info(event, fields);
+      },
+      warn: (event, fields) => {
+        this.#hear('warn', event, fields);
+        log.warn(event, fields);
+      },
+      error: (event, fields) => {
+        this.#hear('error', event, fields);
+        log.error(event, fields);
+      },
+    };
   }
 
   count({ destination }: Pick<Claim, 'destination'>, { recipients, attempts }: JobOutcome): void {

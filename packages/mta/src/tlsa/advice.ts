@@ -6,12 +6,13 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { verifyCertificate } from '@danelaw/dane';
+import type { AdviceCode } from '../cli/finding-codes.js';
 import type { PlannedRecord, RecordSubject } from './records.js';
 
 export interface Advice {
   readonly severity: 'warning' | 'note';
   /** Stable, for machines. */
-  readonly code: string;
+  readonly code: AdviceCode;
   readonly text: string;
   /** `RFC 7672 section 3.1.1` */
   readonly rule: string;

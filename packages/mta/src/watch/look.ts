@@ -7,6 +7,7 @@ import type { HostProbe } from '@danelaw/smtp';
 import { type CheckContext, checkDomain } from '../cli/check-domain.js';
 import type { Check } from '../cli/check-report.js';
 import type { Finding } from '../cli/finding.js';
+import type { WatchCode } from '../cli/finding-codes.js';
 import { explained } from '../page/checker.js';
 import { discoverTlsRpt } from '../tlsrpt/discover.js';
 import type { Level, Problem } from './problem.js';
@@ -124,7 +125,7 @@ function restsOnDates({ addresses }: HostProbe): boolean {
 }
 
 interface Ending {
-  readonly code: string;
+  readonly code: WatchCode;
   readonly rule: string;
   readonly words: (what: string) => string;
   readonly remedy: string;
@@ -173,7 +174,7 @@ async function reportProblems(
         {
           ...about,
           level: 'warning',
-          code: 'no-tlsrpt',
+          code: 'no-tlsrpt' satisfies WatchCode,
           text: 'nobody is told where to send TLS reports: senders that fail do so in silence',
           remedy: `Publish a TXT record at _smtp._tls.${domain}: v=TLSRPTv1; rua=mailto:tls-reports@${domain}`,
         },
@@ -183,7 +184,7 @@ async function reportProblems(
         {
           ...about,
           level: 'warning',
-          code: 'tlsrpt-invalid',
+          code: 'tlsrpt-invalid' satisfies WatchCode,
           text: `the record for TLS reports can't be used: ${record.reason}`,
           remedy: `Correct the TXT record at _smtp._tls.${domain}.`,
         },
@@ -193,7 +194,7 @@ async function reportProblems(
         {
           ...about,
           level: 'unknown',
-          code: 'tlsrpt-indeterminate',
+          code: 'tlsrpt-indeterminate' satisfies WatchCode,
           text: record.reason,
           remedy: "Try again; if it stays so, look after the zone's name servers.",
         },

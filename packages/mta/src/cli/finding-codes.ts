@@ -1,0 +1,87 @@
+/**
+ * Every code that a finding of `danelaw check`, `danelaw tlsa verify` and `danelaw watch` can have. Scripts and alarms hang
+ * on them, so they stay; `docs/troubleshooting.md` has an entry for each, and a test holds it to that.
+ */
+
+/** Of a domain, its mail servers and their records. */
+export const FINDING_CODES = [
+  'authorities-unknown',
+  'certificate-expired',
+  'certificate-host-mismatch',
+  'certificate-not-trusted',
+  'clear-text',
+  'combination-unmatched',
+  'deployable',
+  'handshake',
+  'host-bogus',
+  'host-indeterminate',
+  'implicit-mx',
+  'invalid-domain',
+  'mail-loop',
+  'mx-bogus',
+  'mx-indeterminate',
+  'mx-insecure',
+  'mx-record',
+  'name-server-silent',
+  'no-address',
+  'no-such-domain',
+  'no-tlsa',
+  'no-usable-host',
+  'not-all-seen',
+  'not-deployable',
+  'null-mx',
+  'old-tls',
+  'partly-protected',
+  'policy',
+  'record-unmatched',
+  'records-differ',
+  'serials-differ',
+  'sni-enforced',
+  'sni-refused',
+  'starttls-missing',
+  'sts-host-not-listed',
+  'sts-policy-fetch-error',
+  'sts-policy-invalid',
+  'sts-webpki-invalid',
+  'tlsa-bogus',
+  'tlsa-indeterminate',
+  'tlsa-invalid',
+  'tlsa-mismatch',
+  'tlsa-mismatch-without-sni',
+  'tlsa-set-aside',
+  'tlsa-unsigned',
+  'tlsa-unusable',
+  'unreachable',
+  'unsigned-answer',
+  'version-not-spoken',
+] as const;
+
+export type FindingCode = (typeof FINDING_CODES)[number];
+
+/** What `danelaw tlsa create` warns of, beside the records that it makes. */
+export const ADVICE_CODES = [
+  'anchor-by-certificate',
+  'anchor-by-key',
+  'anchor-does-not-hold',
+  'anchor-is-root',
+  'anchor-must-be-sent',
+  'anchor-not-in-chain',
+  'full-data',
+  'optional-digest',
+  'pkix-usage',
+  'taken-from-network',
+  'whole-certificate',
+] as const;
+
+export type AdviceCode = (typeof ADVICE_CODES)[number];
+
+/** What `danelaw watch` tells beside the findings. */
+export const WATCH_CODES = [
+  'certificate-expires',
+  'no-tlsrpt',
+  'signature-expires',
+  'tlsrpt-indeterminate',
+  'tlsrpt-invalid',
+] as const;
+
+export type WatchCode = (typeof WATCH_CODES)[number];
