@@ -173,7 +173,7 @@ const ADVICE: Readonly<Record<DeferralCause, Advice>> = {
   },
 };
 
-/** Every cause that a message can wait for. */
-export const DEFERRAL_CAUSES: readonly string[] = Object.keys(ADVICE);
+/** Of every cause that a message can wait for. */
+export const DEFERRAL_TITLES: readonly string[] = Object.values(ADVICE).map(({ title }) => title);
 
 export const adviceFor = (cause: DeferralCause): Advice => ADVICE[cause];
