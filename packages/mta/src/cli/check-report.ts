@@ -1,6 +1,6 @@
 /** A check in words and in JSON. */
 import type { AddressProbe, HostProbe, ProbeReport } from '@danelaw/smtp';
-import type { SenderView } from './check-senders.js';
+import { distinctViews, type SenderView } from './check-senders.js';
 import type { CheckStatus } from './check-verdict.js';
 import { describeTls, describeTlsa } from './delivery-report.js';
 import type { Finding, Severity } from './finding.js';
@@ -25,7 +25,7 @@ export function describeCheck(check: Check, paint: Palette, width: number): stri
     ...report.hosts.flatMap((host) => describeHost(host, paint, width)),
     ...(report.hosts.length > 0 ? [''] : []),
     ...hanging('  ', printable(check.verdict), width).map(statusPaint(check.status, paint)),
-    ...check.senders.flatMap(({ verdict, status }) =>
+    ...distinctViews(check.senders).flatMap(({ verdict, status }) =>
       hanging('  ', printable(verdict), width).map(
         status === 'fine' ? paint.faint : statusPaint(status, paint),
       ),

@@ -12,6 +12,13 @@ export interface SenderView {
   readonly verdict: string;
 }
 
+/** For people: where all do the same, it is said once. */
+export function distinctViews(views: readonly SenderView[]): readonly SenderView[] {
+  return views.filter(
+    ({ verdict }, index) => views.findIndex((other) => other.verdict === verdict) === index,
+  );
+}
+
 /** Of whoever sends to it, nobody has the rules of our own policy table. */
 const NO_RULES = parsePolicyTable([]);
 

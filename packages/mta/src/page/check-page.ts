@@ -1,5 +1,6 @@
 /** The form that checks a domain, and what came of it: verdict, servers and chain of trust as pictures, findings. */
 import { checkJson } from '../cli/check-report.js';
+import { distinctViews } from '../cli/check-senders.js';
 import type { Finding } from '../cli/finding.js';
 import { lookupJson } from '../cli/resolve-report.js';
 import { forBoth } from './chart.js';
@@ -55,7 +56,7 @@ function toneOf({ status, findings }: CheckedDomain['check']): Tone {
 export function checkedView({ check, lookups }: CheckedDomain): Markup {
   const { domain, verdict, findings, senders } = check;
   const trust = trustTree(lookups);
-  const others = senders.map(
+  const others = distinctViews(senders).map(
     (each) => html`<li class="tone-${STATUS_TONES[each.status]}"><p>${each.verdict}</p></li>`,
   );
   return html`<p class="health tone-${toneOf(check)}" role="status"><strong>${verdict}</strong></p>
