@@ -1,6 +1,7 @@
 /**
- * Every code that a finding of `danelaw check`, `danelaw tlsa verify` and `danelaw watch` can have. Scripts and alarms hang
- * on them, so they stay; `docs/troubleshooting.md` has an entry for each, and a test holds it to that.
+ * Every code that a finding of `danelaw check`, `danelaw tlsa verify` and `danelaw watch` can have (those of `danelaw
+ * tlsa create` are with its advice). Scripts and alarms hang on them, so they stay; `docs/troubleshooting.md` has an
+ * entry for each, and a test holds it to that.
  */
 
 /** Of a domain, its mail servers and their records. */
@@ -57,23 +58,6 @@ export const FINDING_CODES = [
 ] as const;
 
 export type FindingCode = (typeof FINDING_CODES)[number];
-
-/** What `danelaw tlsa create` warns of, beside the records that it makes. */
-export const ADVICE_CODES = [
-  'anchor-by-certificate',
-  'anchor-by-key',
-  'anchor-does-not-hold',
-  'anchor-is-root',
-  'anchor-must-be-sent',
-  'anchor-not-in-chain',
-  'full-data',
-  'optional-digest',
-  'pkix-usage',
-  'taken-from-network',
-  'whole-certificate',
-] as const;
-
-export type AdviceCode = (typeof ADVICE_CODES)[number];
 
 /** What `danelaw watch` tells beside the findings. */
 export const WATCH_CODES = [

@@ -5,8 +5,9 @@ import { describe, expect, it } from 'vitest';
 import * as answers from '../listener/answers.js';
 import { TROUBLE_EVENTS } from '../log/trouble-events.js';
 import { DEFERRAL_TITLES } from '../page/deferral-advice.js';
+import { ADVICE_CODES } from '../tlsa/advice.js';
 import { EXIT } from './exit.js';
-import { ADVICE_CODES, FINDING_CODES, WATCH_CODES } from './finding-codes.js';
+import { FINDING_CODES, WATCH_CODES } from './finding-codes.js';
 
 const PACKAGES = fileURLToPath(new URL('../../..', import.meta.url));
 const PAGE = readFileSync(new URL('../../../../docs/troubleshooting.md', import.meta.url), 'utf8');

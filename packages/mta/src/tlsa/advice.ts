@@ -6,8 +6,24 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { verifyCertificate } from '@danelaw/dane';
-import type { AdviceCode } from '../cli/finding-codes.js';
 import type { PlannedRecord, RecordSubject } from './records.js';
+
+/** Scripts hang on them, so they stay; `docs/troubleshooting.md` has an entry for each, and a test holds it to that. */
+export const ADVICE_CODES = [
+  'anchor-by-certificate',
+  'anchor-by-key',
+  'anchor-does-not-hold',
+  'anchor-is-root',
+  'anchor-must-be-sent',
+  'anchor-not-in-chain',
+  'full-data',
+  'optional-digest',
+  'pkix-usage',
+  'taken-from-network',
+  'whole-certificate',
+] as const;
+
+export type AdviceCode = (typeof ADVICE_CODES)[number];
 
 export interface Advice {
   readonly severity: 'warning' | 'note';
