@@ -20,12 +20,12 @@ const SESSION_PAUSE = 1000;
  * Octets of answers that are kept. Each domain is asked about once; what many have in common, their providers' hosts and the
  * zones above them, is in use and stays.
  */
-const CACHE_OCTETS = 16 * 1024 * 1024;
+const CACHE_OCTETS = 8 * 1024 * 1024;
 /**
  * Percent by which V8's heap may grow over what is in use, before that is collected. Left alone it lets a survey grow to
  * several times what it needs, as much of what it makes lives for a moment longer than V8 counts as young.
  */
-const HEAP_GROWTH = 100;
+const HEAP_GROWTH = 60;
 /** Seconds for each step of a mail server: thousands are waited for. */
 export const TIMEOUT_SECONDS = 20;
 
