@@ -122,7 +122,11 @@ describe('danelaw, with MTA-STS', () => {
       code: 0,
       out: 'sts-enforce.unsigned: sts\n  decided by: rule 1 (.unsigned)\n  at least TLSv1.3\n',
     });
-    const json = await run(['policy', 'show', '--json', 'example.org']);
+    const json = await run(['policy', 'show', '--json', '--config', config, 'example.org']);
     expect(JSON.parse(json.out)).toMatchObject({ level: 'dane', rule: null });
+    // Where no rule matches it is the relay's own level.
+    await writeFile(config, '[delivery]\nlevel = "dane-only"\n');
+    const other = await run(['policy', 'show', '--config', config, 'example.org']);
+    expect(other.out).toBe('example.org: dane-only\n  decided by: no rule matches\n');
   });
 });

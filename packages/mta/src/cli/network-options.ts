@@ -6,6 +6,7 @@ import { Roots } from '@danelaw/dane';
 import { parseRootHints, parseTrustAnchors, WireError } from '@danelaw/dns';
 import { DEFAULT_TIMEOUTS, MtaSts, type PolicyLevel, type Timeouts } from '@danelaw/smtp';
 import { type Command, Option } from 'commander';
+import { CONFIG_FILE, configurationFile } from '../config/config-file.js';
 import { type Config, ConfigError, defaultConfig, readConfig } from '../config.js';
 import { CommandError, EXIT } from './exit.js';
 import {
@@ -172,14 +173,26 @@ function stsSource({ stsPort, timeout }: MailOptions, roots: Roots | undefined):
 }
 
 /** @throws CommandError (78) */
-export async function readConfiguration(file: string | undefined): Promise<Config> {
+export async function readConfiguration(file: string | undefined, prefix = '--config: '): Promise<Config> {
   if (file === undefined) return defaultConfig();
   try {
     return await readConfig(file);
   } catch (error) {
-    if (error instanceof ConfigError) throw new CommandError(EXIT.CONFIG, `--config: ${error.message}`);
+    if (error instanceof ConfigError) throw new CommandError(EXIT.CONFIG, `${prefix}${error.message}`);
     throw error;
   }
+}
+
+/**
+ * For commands about the relay of this machine: without a name, what that goes by.
+ * @throws CommandError (78)
+ */
+export async function readRelayConfiguration(
+  named: string | undefined,
+  usual = CONFIG_FILE,
+): Promise<Config> {
+  if (named !== undefined) return readConfiguration(named);
+  return readConfiguration(configurationFile(undefined, usual), '');
 }
 
 /** @throws CommandError (78) */

@@ -2,8 +2,9 @@
 import { explainPolicy, type ResolvedPolicy, resolvePolicy } from '@danelaw/smtp';
 import { type Command, Option } from 'commander';
 import { parseMailDomain } from '../address.js';
+import { CONFIG_FILE } from '../config/config-file.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { addOutputOptions, readConfiguration } from './network-options.js';
+import { addOutputOptions, readRelayConfiguration } from './network-options.js';
 import { timeValue } from './option-values.js';
 import { printable, printableJson } from './printable.js';
 import { prose } from './prose.js';
@@ -37,7 +38,7 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
     .summary('say which rule decides about a domain')
     .description(prose(DESCRIPTION))
     .argument('<domain>', 'a domain as it stands behind the @ of an address')
-    .option('--config <file>', 'TOML with the policy table (default: no rules)')
+    .option('--config <file>', `TOML with the policy table (default: ${CONFIG_FILE}, if it is there)`)
     .option('--mx <host>', 'what holds for this mail host of the domain')
     .addOption(
       new Option('--at <time>', 'what holds at this time: ISO 8601 or epoch seconds').argParser(timeValue),
@@ -49,9 +50,10 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
 
 async function showPolicy(text: string, options: ShowOptions, io: Io): Promise<ExitCode> {
   const domain = domainArgument(text);
-  const { policyTable: table } = await readConfiguration(options.config);
+  const { policyTable: table, relay } = await readRelayConfiguration(options.config);
+  const { level } = relay.delivery;
   const host = options.mx === undefined ? {} : { host: domainArgument(options.mx) };
-  const resolved = resolvePolicy(table, domain, clockFrom(options.at)(), host);
+  const resolved = resolvePolicy(table, domain, clockFrom(options.at)(), { level, ...host });
   if (options.json) {
     io.stdout.write(`${printableJson(policyJson(domain, resolved))}\n`);
     return EXIT.OK;

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { parseDomain } from '@danelaw/smtp';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CONFIG_FILE } from '../config/config-file.js';
 import { parseDuration } from '../config/quantity.js';
 import { exportQueue, ImportError, importQueue } from '../queue/export.js';
 import { exportLines } from '../queue/export-lines.js';
@@ -9,7 +10,7 @@ import { openQueue } from '../queue/open-queue.js';
 import { type Queue, type QueueAction, type QueueFilter, QueueUnusableError } from '../queue/queue.js';
 import { isQueueId } from '../queue/queue-id.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { fileErrorText, readConfiguration } from './network-options.js';
+import { fileErrorText, readRelayConfiguration } from './network-options.js';
 import { printable, printableJson, printableLine } from './printable.js';
 import { prose } from './prose.js';
 import { describeEntry, describeLine, pausesAt, withPauses } from './queue-report.js';
@@ -110,10 +111,7 @@ const ACTIONS: readonly (readonly [QueueAction, string])[] = [
 function addStore(command: Command): void {
   command
     .optionsGroup('Queue:')
-    .option(
-      '--config <file>',
-      "the relay's configuration (default: /etc/danelaw/danelaw.toml, if it is there)",
-    )
+    .option('--config <file>', `the relay's configuration (default: ${CONFIG_FILE}, if it is there)`)
     .option('--state <folder>', "the relay's folder, in place of the configuration's")
     .optionsGroup('Output:')
     .option('--json', 'JSON, an object for each message')
@@ -146,7 +144,7 @@ async function withQueue(
   work: (queue: Queue) => Promise<ExitCode>,
   mode: 'visitor' | 'maker' = 'visitor',
 ): Promise<ExitCode> {
-  const { relay } = await readConfiguration(options.config);
+  const { relay } = await readRelayConfiguration(options.config);
   const state = options.state ?? relay.state;
   let queue: Queue;
   try {

@@ -1,7 +1,6 @@
 /** `danelaw serve`: the relay. */
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { CONFIG_FILE } from '../config/config-file.js';
+import { CONFIG_FILE, configurationFile } from '../config/config-file.js';
 import { type Config, ConfigError, defaultConfig, readConfig } from '../config.js';
 import { jsonLog } from '../log/json-log.js';
 import { lineFile } from '../log/line-writer.js';
@@ -95,8 +94,7 @@ async function serve(options: ServeOptions, io: Io): Promise<ExitCode> {
 }
 
 /** The configuration's file; undefined where there is none. */
-const fileOf = ({ config: file }: ServeOptions): string | undefined =>
-  file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined);
+const fileOf = ({ config }: ServeOptions): string | undefined => configurationFile(config);
 
 async function readAll(options: ServeOptions): Promise<Config> {
   const { state } = options;
