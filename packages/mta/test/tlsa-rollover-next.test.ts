@@ -54,6 +54,14 @@ describe('key and issuer published (RFC 7671 section 8)', () => {
     expect(await decided('step')).toBe('wait');
     world.now += 2 * HOUR + 60_000;
     expect(await decided('step')).toBe('switch');
+    // Renewed meanwhile, for another name; and then the one of the roll-over before, which says nothing.
+    await world.file(
+      'state/next.pem',
+      bundle(issue(issuer, { names: ['other.example'], validity, key: next.key })),
+    );
+    expect(await decided('step')).toBe('stop');
+    await world.file('state/next.pem', bundle(current));
+    expect(await decided('step')).toBe('switch');
     // Without the issuer's certificate.
     world.present({ ...next, chain: [next] });
     expect((await world.run('step')).code).toBe(69);

@@ -5,18 +5,11 @@
  * match what is to come. They are of the server's key, or of an authority above it; where it is both, that is two roll-overs.
  */
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import {
-  formatTlsa,
-  publicKeyOf,
-  type TlsaParameters,
-  type TlsaRecord,
-  tlsaRecordFor,
-  verifyCertificate,
-} from '@danelaw/dane';
+import { formatTlsa, publicKeyOf, type TlsaRecord, tlsaRecordFor, verifyCertificate } from '@danelaw/dane';
 import { titleOf } from '../tlsa/advice.js';
 import type { Gathered } from '../tlsa/gather.js';
 import type { BareKey, Material, ServerChain } from '../tlsa/material.js';
-import { recordOf } from '../tlsa/record-text.js';
+import { parametersOf, recordOf } from '../tlsa/record-text.js';
 import { planRecords } from '../tlsa/records.js';
 import type { Rollover } from '../tlsa/rollover.js';
 import type { Chain } from '../tlsa/rollover-view.js';
@@ -247,16 +240,6 @@ const withName = (served: readonly JudgedServed[]): readonly JudgedServed[] =>
 
 const authenticates = (chain: Chain, record: string, publication: Publication): boolean =>
   judgeChain(chain, { ...publication, records: [recordOf(record)] }).verdict.authenticated;
-
-/** Of a record that matched, and so can be used. */
-function parametersOf(record: TlsaRecord): TlsaParameters {
-  const { selector, matchingType } = record;
-  return {
-    usage: record.usage === 2 ? 2 : 3,
-    selector: selector === 0 ? 0 : 1,
-    matchingType: matchingType === 0 || matchingType === 2 ? matchingType : 1,
-  };
-}
 
 const isSameKey = (one: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
   one !== undefined && other !== undefined && Buffer.compare(publicKeyOf(one), publicKeyOf(other)) === 0;

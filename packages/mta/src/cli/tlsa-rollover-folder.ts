@@ -1,8 +1,8 @@
 /** The folder of a roll-over, for one process at a time; and what its owner has put into it. */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatTlsa, tlsaRecordForKey } from '@danelaw/dane';
-import { recordOf } from '../tlsa/record-text.js';
+import { formatTlsa, tlsaRecordFor, tlsaRecordForKey } from '@danelaw/dane';
+import { parametersOf, recordOf } from '../tlsa/record-text.js';
 import { afterClockChange, type Rollover } from '../tlsa/rollover.js';
 import { FILE_MODE, makeFolder, RolloverStateError } from '../tlsa/rollover-folder.js';
 import { nextKeyOf } from '../tlsa/rollover-keys.js';
@@ -106,24 +106,31 @@ export async function preparedIn(
   if (key !== undefined && !isNamedBy(key.spki, rollover.next)) {
     return `the key in ${join(folder, 'next.key')} is not the one whose record was to be published: somebody has exchanged it`;
   }
-  if (rollover.chains.length > 0) {
-    return rollover.chains.map((chain) => chain.map((der) => Buffer.from(der, 'base64')));
-  }
+  const given = rollover.chains.map((chain) => chain.map((der) => Buffer.from(der, 'base64')));
   const file = join(folder, NEXT_CERTIFICATE);
   const isThere = await lstat(file).then(
     () => true,
     () => false,
   );
-  if (!isThere) return undefined;
+  if (!isThere) return given;
   const { servers } = await readMaterial([file], options, io);
-  return servers.length === 0 ? `there is no certificate in ${file}` : servers.map(({ chain }) => chain);
+  const found = servers.map(({ chain }) => chain);
+  // One that was renewed before it was used takes the place of the one that was given at the start.
+  if (given.length > 0 && !found.every((chain) => holdsNamed(chain, rollover.next))) return given;
+  return found.length === 0 ? `there is no certificate in ${file}` : found;
+}
+
+function holdsNamed(chain: readonly Uint8Array[], records: readonly string[]): boolean {
+  return records.map(recordOf).some((record) => {
+    const parameters = parametersOf(record);
+    return chain.some((der) => formatTlsa(tlsaRecordFor(der, parameters)) === formatTlsa(record));
+  });
 }
 
 function isNamedBy(spki: Uint8Array, records: readonly string[]): boolean {
-  return records.map(recordOf).every(({ usage, selector, matchingType, data }) => {
+  return records.map(recordOf).every((record) => {
+    const { usage, selector, matchingType } = parametersOf(record);
     if (usage !== 3 || selector !== 1) return true;
-    if (matchingType !== 0 && matchingType !== 1 && matchingType !== 2) return true;
-    const record = { usage, selector, matchingType, data };
     return formatTlsa(tlsaRecordForKey(spki, { usage, matchingType })) === formatTlsa(record);
   });
 }

@@ -2,7 +2,7 @@
  * TLSA records as the text that goes into a zone: in their own form (RFC 6698 section 2.2), in the form for software that does
  * not know them (RFC 3597 section 5), and as commands for nsupdate (RFC 2136).
  */
-import { formatTlsa, type TlsaRecord } from '@danelaw/dane';
+import { formatTlsa, type TlsaParameters, type TlsaRecord } from '@danelaw/dane';
 import { RRTYPE } from '@danelaw/dns';
 
 export interface RecordOwner {
@@ -37,6 +37,16 @@ export function recordOf(text: string): TlsaRecord {
     selector: Number(selector),
     matchingType: Number(matchingType),
     data: Buffer.from(data, 'hex'),
+  };
+}
+
+/** Of a record that matched something, and so can be used. */
+export function parametersOf(record: TlsaRecord): TlsaParameters {
+  const { selector, matchingType } = record;
+  return {
+    usage: record.usage === 2 ? 2 : 3,
+    selector: selector === 0 ? 0 : 1,
+    matchingType: matchingType === 0 || matchingType === 2 ? matchingType : 1,
   };
 }
 
