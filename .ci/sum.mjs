@@ -12,7 +12,7 @@ const [folder, ...failedSteps] = process.argv.slice(2);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const stepsWithFailures = new Set();
-for (const file of readdirSync(folder)) {
+for (const file of readdirSync(folder).filter((name) => name.endsWith('.json'))) {
   const { passed, failed, skipped } = countsOf(JSON.parse(readFileSync(join(folder, file), 'utf8')));
   total.passed += passed;
   total.failed += failed;

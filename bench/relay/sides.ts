@@ -28,9 +28,12 @@ export interface Side {
 }
 
 const PROGRAM = fileURLToPath(new URL('../../packages/mta/bin/danelaw.js', import.meta.url));
+const UNIT = fileURLToPath(new URL('../../packaging/danelaw.service', import.meta.url));
 const RESOLVER = '127.9.0.53';
 const POSTFIX = '127.0.0.7';
 const LOOK_EVERY = 25;
+/** The Node.js that runs danelaw; by default the one that runs this. */
+const NODE = process.env['BENCH_NODE'] ?? process.execPath;
 /** More options for the process of danelaw: profiles, traces. */
 const NODE_OPTIONS = (process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter((word) => word !== '');
 
@@ -104,6 +107,14 @@ async function postfix(folder: string, settings: readonly string[]): Promise<Run
   return { address, port, pids: [pid], log, stop };
 }
 
+/** The environment that danelaw has as a service. */
+async function asService(): Promise<NodeJS.ProcessEnv> {
+  const unit = await readFile(UNIT, 'utf8');
+  const lines = [...unit.matchAll(/^Environment=(.*)$/gmu)].flatMap(([, line = '']) => line.split(' '));
+  const set = lines.map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)]);
+  return { ...process.env, ...Object.fromEntries(set) };
+}
+
 /** @param dns lines of its `[dns]` table */
 async function danelaw(
   { rootHintsFile, trustAnchors }: MailInternet,
@@ -134,7 +145,7 @@ enabled = false
   );
   const log = await open(file('log'), 'w');
   const argv = [...NODE_OPTIONS, PROGRAM, 'serve', '--json', '--config', file('danelaw.toml')];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', log.fd, log.fd] });
+  const child = spawn(NODE, argv, { stdio: ['ignore', log.fd, log.fd], env: await asService() });
   const ended = new Promise((resolve) => child.once('close', resolve));
   await log.close();
   const said = async (): Promise<string> => await readFile(file('log'), 'utf8');
