@@ -181,11 +181,14 @@ function silentServer(place: Place, reason: string, hasOtherAddress: boolean): F
 
 type Answered = Extract<AuthorityAnswer, { status: 'answered' }>;
 
+const SIGN_THERE =
+  'See that it has the signed zone: look after its transfer, or its own signer, and take it out of the NS records until then.';
+
 function unsignedAnswer(place: Place, { signed }: Answered, isSecure: boolean): Finding[] {
   if (signed || !isSecure) return [];
   const text =
     'this name server answers without signatures, though the zone is signed: senders who ask it fail';
-  return [finding('error', 'unsigned-answer', place, 'RFC 7672 section 2.1.2', text, REPAIR_DNSSEC)];
+  return [finding('error', 'unsigned-answer', place, 'RFC 7672 section 2.1.2', text, SIGN_THERE)];
 }
 
 function otherRecords(

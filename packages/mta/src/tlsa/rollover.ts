@@ -240,7 +240,9 @@ function untilOld({ ttl }: Rollover, since: number, now: number, why: string): D
     return stop('the clock was set back: it is earlier than when the records were first seen');
   }
   const until = since + TTLS * ttl * 1000;
-  return now < until ? { action: 'wait', reason: `${why} for twice the TTL (${ttl} s)`, until } : undefined;
+  return now < until
+    ? { action: 'wait', reason: `${why} for twice the TTL (${TTLS * ttl} s)`, until }
+    : undefined;
 }
 
 const WANTED =
