@@ -1,7 +1,6 @@
 /** `danelaw tlsa deploy HOST`: a renewed certificate goes to the server, or waits until its records are published. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { askCertificate } from '@danelaw/dane';
-import { createNetworkTransport } from '@danelaw/dns';
 import {
   type DeployState,
   decideDeploy,
@@ -13,17 +12,17 @@ import { CHAIN_FILE, DeployFolder, DeployFolderError, idOf, KEY_FILE } from '../
 import { type ReadPair, readPair } from '../tlsa/deploy-pair.js';
 import { reloadServer, shownEverywhere } from '../tlsa/deploy-server.js';
 import { ContentsError } from '../tlsa/file-contents.js';
-import { type Gathered, gather } from '../tlsa/gather.js';
+import type { Gathered } from '../tlsa/gather.js';
 import { takeLock } from '../tlsrpt/process-lock.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { fileErrorText } from './network-options.js';
-import { withResolver } from './open-resolver.js';
 import { printable } from './printable.js';
 import { withProgress } from './progress.js';
 import type { Io } from './terminal.js';
 import { clockFrom } from './time.js';
 import type { DeployOptions } from './tlsa-deploy-options.js';
 import { type Deployment, reportDeployment } from './tlsa-deploy-report.js';
+import { lookAt } from './tlsa-look.js';
 import { type MeantServer, meantServer } from './tlsa-server.js';
 import { writeErrorText } from './write-whole.js';
 
@@ -205,22 +204,3 @@ async function inFolder(path: string, work: (folder: DeployFolder) => Promise<Ex
 /** Of a file system: those of networks, and of programs that are started, are told where they are met. */
 const isSystemError = (error: unknown): boolean =>
   error instanceof Error && 'syscall' in error && !('address' in error);
-
-async function lookAt(server: MeantServer, options: DeployOptions, io: Io): Promise<Gathered> {
-  const { host, port, starttls, heloName, timeout } = server;
-  const { dnsPort } = options;
-  return await withResolver(options, clockFrom(options.at), io, async (resolver) => {
-    const transport = createNetworkTransport();
-    try {
-      return await withProgress(io, `looking at ${host} ...`, () =>
-        gather({
-          ...{ resolver, transport, host, server: { port, starttls, heloName, timeout } },
-          ...{ askServer: options.server !== false, signal: io.signal },
-          ...(dnsPort === undefined ? {} : { dnsPort }),
-        }),
-      );
-    } finally {
-      await transport.close();
-    }
-  });
-}

@@ -3,8 +3,8 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
-import { createNetworkTransport, type TsigKey } from '@danelaw/dns';
-import { type Gathered, gather } from '../tlsa/gather.js';
+import type { TsigKey } from '@danelaw/dns';
+import type { Gathered } from '../tlsa/gather.js';
 import type { Material } from '../tlsa/material.js';
 import {
   calledOff,
@@ -22,12 +22,11 @@ import { distinctChains } from '../tlsa/served.js';
 import { type Moment, steadyClock } from '../tlsa/steady-clock.js';
 import { judgeServed } from '../tlsa/verification.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
-import { withResolver } from './open-resolver.js';
 import { printable } from './printable.js';
-import { withProgress } from './progress.js';
 import { hanging, type Io, widthOf } from './terminal.js';
 import { clockFrom } from './time.js';
 import { readMaterial } from './tlsa-files.js';
+import { lookAt } from './tlsa-look.js';
 import { carryOut } from './tlsa-rollover-act.js';
 import {
   beginningOf,
@@ -252,23 +251,4 @@ export async function backRollover(options: RolloverOptions, io: Io): Promise<Ex
 /** With `--at` there is no other clock. */
 async function momentOf({ at }: RolloverOptions): Promise<Moment> {
   return { now: Math.floor(clockFrom(at)()), steady: at === undefined ? await steadyClock() : null };
-}
-
-async function lookAt(server: MeantServer, options: RolloverOptions, io: Io): Promise<Gathered> {
-  const { host, port, starttls, heloName, timeout } = server;
-  const { dnsPort } = options;
-  return await withResolver(options, clockFrom(options.at), io, async (resolver) => {
-    const transport = createNetworkTransport();
-    try {
-      return await withProgress(io, `looking at ${host} ...`, () =>
-        gather({
-          ...{ resolver, transport, host, server: { port, starttls, heloName, timeout } },
-          ...{ askServer: true, signal: io.signal },
-          ...(dnsPort === undefined ? {} : { dnsPort }),
-        }),
-      );
-    } finally {
-      await transport.close();
-    }
-  });
 }

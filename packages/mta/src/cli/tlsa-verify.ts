@@ -1,6 +1,5 @@
 /** `danelaw tlsa verify HOST`: what is published, against what is shown and what is about to be deployed. */
-import { createNetworkTransport, type Resolver } from '@danelaw/dns';
-import { type Gathered, gather } from '../tlsa/gather.js';
+import type { Gathered } from '../tlsa/gather.js';
 import type { Material } from '../tlsa/material.js';
 import { distinctChains } from '../tlsa/served.js';
 import { judgeServed } from '../tlsa/verification.js';
@@ -15,6 +14,7 @@ import type { VerifyOptions } from './tlsa.js';
 import { candidateFindings, judgeCandidates } from './tlsa-candidates.js';
 import { readMaterial } from './tlsa-files.js';
 import { findingsOf } from './tlsa-findings.js';
+import { gatherWith } from './tlsa-look.js';
 import { type MeantServer, meantServer } from './tlsa-server.js';
 import { describeVerification, type Verification, verificationJson } from './tlsa-verify-report.js';
 
@@ -26,7 +26,7 @@ export async function verify(text: string, options: VerifyOptions, io: Io): Prom
   const material = files.length === 0 ? undefined : await readMaterial(files, options, io);
   const verification = await withResolver(options, clock, io, async (resolver) =>
     withProgress(io, `verifying ${server.host} ...`, async () =>
-      verified(await gatherFor(server, resolver, options, io), server, material, clock()),
+      verified(await gatherWith(resolver, server, options, io), server, material, clock()),
     ),
   );
   if (options.json === true) io.stdout.write(`${printableJson(verificationJson(verification))}\n`);
@@ -38,28 +38,6 @@ export async function verify(text: string, options: VerifyOptions, io: Io): Prom
 }
 
 const SEVERITY = { fine: 'fine', unclear: 'temporary', refused: 'permanent' } as const;
-
-async function gatherFor(
-  { host, port, starttls, heloName, timeout }: MeantServer,
-  resolver: Resolver,
-  { dnsPort, server: askServer = true }: VerifyOptions,
-  { signal }: Io,
-): Promise<Gathered> {
-  const transport = createNetworkTransport();
-  try {
-    return await gather({
-      resolver,
-      transport,
-      host,
-      server: { port, starttls, heloName, timeout },
-      askServer,
-      signal,
-      ...(dnsPort === undefined ? {} : { dnsPort }),
-    });
-  } finally {
-    await transport.close();
-  }
-}
 
 function verified(
   gathered: Gathered,
