@@ -5,7 +5,6 @@
  * further down or answers. Nothing that comes back is trusted: DNSSEC above proves it or does not. What this file must
  * see to is that hostile servers can't make us work for them (NXNSAttack), nor put words into other zones' mouths.
  */
-
 import { onAbort, systemTimer, type Timer } from './abort.js';
 import { askServer, noReply, type Question, type Tried, type Trouble } from './ask-server.js';
 import { inProportion } from './cache-size.js';

@@ -1,21 +1,13 @@
 /** Whoever follows the documents types what they say: each command and option in them is there. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { documents } from '../testing/documents.js';
-import { type CommandModel, modelOf } from './command-model.js';
-import { wholeProgram } from './main.js';
+import { programModel } from '../testing/program-model.js';
+import type { CommandModel } from './command-model.js';
 
 let program: CommandModel;
 
 beforeAll(async () => {
-  const silent = { write: () => true };
-  const io = {
-    stdout: silent,
-    stderr: silent,
-    stdin: (async function* () {})(),
-    env: {},
-    signal: new AbortController().signal,
-  };
-  program = modelOf(await wholeProgram(io));
+  program = await programModel();
 });
 
 /** In blocks, after a prompt or not, and in code within a sentence. */

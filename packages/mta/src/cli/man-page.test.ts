@@ -1,23 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { programModel } from '../testing/program-model.js';
 import { type CommandModel, modelOf } from './command-model.js';
-import { wholeProgram } from './main.js';
 import { manPages } from './man-page.js';
 import { completionScript } from './shell-completion.js';
 
 let program: CommandModel;
 
 beforeAll(async () => {
-  const silent = { write: () => true };
-  const io = {
-    stdout: silent,
-    stderr: silent,
-    stdin: (async function* () {})(),
-    env: {},
-    signal: new AbortController().signal,
-  };
-  program = modelOf(await wholeProgram(io));
+  program = await programModel();
 });
 
 describe('manual pages', () => {

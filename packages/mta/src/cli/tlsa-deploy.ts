@@ -1,6 +1,7 @@
 /** `danelaw tlsa deploy HOST`: a renewed certificate goes to the server, or waits until its records are published. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { askCertificate } from '@danelaw/dane';
+import { makeFolder } from '../make-folder.js';
 import {
   type DeployState,
   decideDeploy,
@@ -26,8 +27,6 @@ import { lookAt } from './tlsa-look.js';
 import { type MeantServer, meantServer } from './tlsa-server.js';
 import { writeErrorText } from './write-whole.js';
 
-/** Keys are in it. */
-const FOLDER_MODE = 0o700;
 const LOCK_MODE = 0o600;
 
 export async function deploy(host: string, options: DeployOptions, io: Io): Promise<ExitCode> {
@@ -187,7 +186,7 @@ async function inFolder(path: string, work: (folder: DeployFolder) => Promise<Ex
   const cantWrite = (error: unknown): never => {
     throw new CommandError(EXIT.CANT_CREATE, `--to: can't write in ${path}: ${writeErrorText(error)}`);
   };
-  await mkdir(path, { recursive: true, mode: FOLDER_MODE }).catch(cantWrite);
+  await makeFolder(path).catch(cantWrite);
   const release = await takeLock(path, 'deploy', LOCK_MODE).catch(cantWrite);
   if (release === undefined) throw new CommandError(EXIT.TEMPORARY, `another process works in ${path}`);
   try {

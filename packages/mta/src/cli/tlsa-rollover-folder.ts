@@ -2,9 +2,10 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatTlsa, tlsaRecordFor, tlsaRecordForKey } from '@danelaw/dane';
+import { makeFolder } from '../make-folder.js';
 import { parametersOf, recordOf } from '../tlsa/record-text.js';
 import { afterClockChange, type Rollover } from '../tlsa/rollover.js';
-import { FILE_MODE, makeFolder, RolloverStateError } from '../tlsa/rollover-folder.js';
+import { FILE_MODE, RolloverStateError } from '../tlsa/rollover-folder.js';
 import { nextKeyOf } from '../tlsa/rollover-keys.js';
 import { readRollover } from '../tlsa/rollover-state.js';
 import type { ViewOptions } from '../tlsa/rollover-view.js';

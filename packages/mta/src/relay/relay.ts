@@ -5,7 +5,6 @@
  * It starts from the queue outwards, and stops the other way round: nobody hands in what nobody can keep.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,6 +26,7 @@ import type { ClosableLog } from '../log/json-log.js';
 import { listenerLog } from '../log/listener-log.js';
 import type { RelayLog } from '../log/relay-log.js';
 import { Maildrop } from '../maildrop/maildrop.js';
+import { makeFolder } from '../make-folder.js';
 import type { OpenHistory } from '../page/relay-history.js';
 import { openQueue } from '../queue/open-queue.js';
 import type { Queue, QueueDamagedError } from '../queue/queue.js';
@@ -86,7 +86,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
   // The queue on disk makes the folder itself, and sees to it that a power failure leaves it there.
   const queue = await openQueue(relay, 'owner', (reason) => log.warn('queue', { reason }));
   opened.push(() => queue.close());
-  await mkdir(relay.state, { recursive: true, mode: 0o700 });
+  await makeFolder(relay.state);
   const metrics = await openMetrics(relay);
   const resolver = new LiveResolver(settings.resolver, {
     onNotice: (reason) => log.warn('resolver', { reason }),

@@ -73,7 +73,7 @@ export function rememberLook(
     ...state,
     candidate,
     completeSince: isEverywhere(view) ? since : null,
-    // A shorter TTL counts only when the longer one has run out everywhere.
+    // Some resolver may still go by a longer one.
     ttl: Math.max(state.ttl, view.ttl),
   };
 }

@@ -3,7 +3,8 @@ import { lstat, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeFolder, RolloverStateError } from './rollover-folder.js';
+import { makeFolder } from '../make-folder.js';
+import { RolloverStateError } from './rollover-folder.js';
 import { adoptKey, type KeptKey, linkKeys, makeKey, nextKeyOf } from './rollover-keys.js';
 
 let base: string;
@@ -87,20 +88,4 @@ describe('the keys of a roll-over', () => {
     await writeFile(file, 'junk');
     await expect(nextKeyOf(folder, keysOf(null, key))).rejects.toThrow('is not a private key');
   });
-});
-
-describe('a folder', () => {
-  it('is made with those above it, and not in what is no folder', async () => {
-    await makeFolder(join(folder, 'a', 'b'));
-    expect((await stat(join(folder, 'a', 'b'))).isDirectory()).toBe(true);
-    await writeFile(join(folder, 'file'), '');
-    await expect(makeFolder(join(folder, 'file', 'b'))).rejects.toThrow('ENOTDIR');
-  });
-
-  it.runIf(process.platform === 'linux')(
-    'is not looked for for ever where the system makes none',
-    async () => {
-      await expect(makeFolder('/proc/danelaw/x')).rejects.toThrow('ENOENT');
-    },
-  );
 });

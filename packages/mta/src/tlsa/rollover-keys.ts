@@ -9,8 +9,9 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type Ke
 import { lstat, open, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolder } from '../make-folder.js';
 import type { KeyType, Rollover } from './rollover.js';
-import { FILE_MODE, makeFolder, RolloverStateError } from './rollover-folder.js';
+import { FILE_MODE, RolloverStateError } from './rollover-folder.js';
 
 const KEYS = 'keys';
 /** Hexadecimal digits of the digest: nobody has that many keys. */

@@ -6,8 +6,9 @@
  */
 import { link, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import { KEY_TYPES, type Rollover } from './rollover.js';
-import { FILE_MODE, makeFolder, RolloverStateError } from './rollover-folder.js';
+import { FILE_MODE, RolloverStateError } from './rollover-folder.js';
 import type { Steady } from './steady-clock.js';
 
 const STATE = 'rollover.json';

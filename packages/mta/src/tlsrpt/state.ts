@@ -13,9 +13,11 @@
  * The folder belongs to one machine. Each node of a cluster counts and reports for itself, as RFC 8460
  * foresees (section 5.1: several sources for one policy domain, told apart by the report's id).
  */
+
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import { wordsOf } from '../words-of.js';
 import { cellLine, readCellLine } from './cell-record.js';
 import { type Cell, DayCounters, policyKey } from './counters.js';
@@ -23,7 +25,6 @@ import { appendLines, FILE_MODE, FORMAT, readLines, writeLines } from './journal
 import { type Day, startOf } from './policy-domain.js';
 import { takeLock } from './process-lock.js';
 
-const FOLDER_MODE = 0o700;
 /** Octets beyond which the common file of short-lived processes is left, and a new one begun. */
 const ROTATE_ABOVE = 32 * 1024 * 1024;
 /** Octets beyond which a process writes its own file anew, without the lines that later ones replace. */
@@ -61,8 +62,8 @@ export class State {
   async #prepare(): Promise<void> {
     const format = join(this.folder, 'format');
     try {
-      await mkdir(join(this.folder, 'days'), { recursive: true, mode: FOLDER_MODE });
-      await mkdir(join(this.folder, 'outbox'), { recursive: true, mode: FOLDER_MODE });
+      await makeFolder(join(this.folder, 'days'));
+      await makeFolder(join(this.folder, 'outbox'));
       await writeFile(format, `${FORMAT}\n`, { flag: 'wx', mode: FILE_MODE }).catch((error: unknown) => {
         if (codeOf(error) !== 'EEXIST') throw error;
       });
@@ -160,7 +161,7 @@ export class CountWriter {
     if (changed.length === 0) return;
     await this.#state.prepare();
     const folder = join(this.#state.folder, 'days', day);
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    await makeFolder(folder);
     const file = join(folder, `${this.#shortLived ? 'short' : this.#writer}.log`);
     const size = await appendLines(
       file,

@@ -10,11 +10,12 @@
  * A folder with an older number is upgraded when the queue's owner opens it, step by step; one with a newer
  * number is refused: an older program must not guess.
  */
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { makeFolder as makeFolders } from '../../make-folder.js';
 import { wordsOf } from '../../words-of.js';
 import { QueueUnusableError } from '../queue.js';
-import { codeOf, type Disk, FOLDER_MODE } from './disk.js';
+import { codeOf, type Disk } from './disk.js';
 
 export const FORMAT = 1;
 
@@ -28,7 +29,7 @@ export const UPGRADES: Upgrades = new Map();
 export async function makeDirectory(directory: string, disk: Disk): Promise<void> {
   try {
     const path = resolve(directory);
-    const first = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+    const first = await makeFolders(path);
     if (first === undefined) return;
     // A name is on the disk with the folder that it stands in (fsync(2)).
     for (let made = path; made.length >= first.length; made = dirname(made)) {
