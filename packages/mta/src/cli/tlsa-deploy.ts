@@ -20,10 +20,9 @@ import { fileErrorText } from './network-options.js';
 import { printable } from './printable.js';
 import { withProgress } from './progress.js';
 import type { Io } from './terminal.js';
-import { clockFrom } from './time.js';
 import type { DeployOptions } from './tlsa-deploy-options.js';
 import { type Deployment, reportDeployment } from './tlsa-deploy-report.js';
-import { lookAt } from './tlsa-look.js';
+import { lookAt, momentOf } from './tlsa-look.js';
 import { type MeantServer, meantServer } from './tlsa-server.js';
 import { writeErrorText } from './write-whole.js';
 
@@ -54,9 +53,10 @@ export async function deploy(host: string, options: DeployOptions, io: Io): Prom
       return options.dryRun === true ? tell({ status: 'unchanged' }) : tell(await finish(task, state));
 
     const installed = installedId === undefined ? undefined : await installedPair(folder, installedId, io);
-    const now = Math.floor(clockFrom(options.at)());
+    const moment = await momentOf(options);
+    const { now } = moment;
     const looked = lookAtDeployment(gathered, read.chain, installed?.chain, server.host, now);
-    const known = rememberLook(state, id, looked.view, now);
+    const known = rememberLook(state, id, looked.view, moment);
     const decision = decideDeploy(known, looked.view, now);
     const told = { ...wordsFor(looked, gathered), decision, installed: installed?.chain[0] };
     if (options.dryRun === true) return tell({ status: 'dry-run', ...told });
@@ -96,7 +96,7 @@ async function finish(task: Task, state: DeployState): Promise<Pick<Deployment, 
   const trouble = await tellServer(task);
   await folder.clearPlace('waiting');
   if (trouble !== undefined) return { status: 'unfinished', trouble };
-  await folder.writeState({ ...state, candidate: null, completeSince: null, unfinished: null });
+  await folder.writeState({ ...state, candidate: null, completeSince: null, steady: null, unfinished: null });
   await folder.clear();
   return { status: options.reload === undefined ? 'installed' : 'deployed' };
 }

@@ -1,6 +1,7 @@
 /** What `danelaw tlsa` finds out of a server before it judges or does anything. */
 import { createNetworkTransport, type Resolver } from '@danelaw/dns';
 import { type Gathered, gather } from '../tlsa/gather.js';
+import { type Moment, steadyClock } from '../tlsa/steady-clock.js';
 import type { DnsOptions } from './network-options.js';
 import { withResolver } from './open-resolver.js';
 import { withProgress } from './progress.js';
@@ -41,4 +42,9 @@ export async function gatherWith(
   } finally {
     await transport.close();
   }
+}
+
+/** With `--at` there is no other clock. */
+export async function momentOf({ at }: Pick<LookOptions, 'at'>): Promise<Moment> {
+  return { now: Math.floor(clockFrom(at)()), steady: at === undefined ? await steadyClock() : null };
 }

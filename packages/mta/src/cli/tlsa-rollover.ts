@@ -19,14 +19,13 @@ import { adoptKey, type KeptKey, linkKeys, makeKey } from '../tlsa/rollover-keys
 import { keepFinished, readRollover, writeRollover } from '../tlsa/rollover-state.js';
 import { type RolloverView, viewOf } from '../tlsa/rollover-view.js';
 import { distinctChains } from '../tlsa/served.js';
-import { type Moment, steadyClock } from '../tlsa/steady-clock.js';
+import type { Moment } from '../tlsa/steady-clock.js';
 import { judgeServed } from '../tlsa/verification.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { printable } from './printable.js';
 import { hanging, type Io, widthOf } from './terminal.js';
-import { clockFrom } from './time.js';
 import { readMaterial } from './tlsa-files.js';
-import { lookAt } from './tlsa-look.js';
+import { lookAt, momentOf } from './tlsa-look.js';
 import { carryOut } from './tlsa-rollover-act.js';
 import {
   beginningOf,
@@ -246,9 +245,4 @@ export async function backRollover(options: RolloverOptions, io: Io): Promise<Ex
     io.stdout.write(`${done} "danelaw tlsa rollover step" goes back to the old ${found.changes}\n`);
     return EXIT.OK;
   });
-}
-
-/** With `--at` there is no other clock. */
-async function momentOf({ at }: RolloverOptions): Promise<Moment> {
-  return { now: Math.floor(clockFrom(at)()), steady: at === undefined ? await steadyClock() : null };
 }

@@ -156,7 +156,13 @@ describe('DeployFolder', () => {
   it('reads the state that it wrote', async () => {
     const folder = await DeployFolder.open(path);
     expect(await folder.readState()).toEqual(NEW_STATE);
-    const state = { candidate: idOf(OLD), completeSince: 17, ttl: 3600, unfinished: idOf(NEXT) };
+    const state = {
+      candidate: idOf(OLD),
+      completeSince: 17,
+      steady: { boot: 'x', running: 5 },
+      ttl: 3600,
+      unfinished: idOf(NEXT),
+    };
     await folder.writeState(state);
     expect(await folder.readState()).toEqual(state);
   });

@@ -28,6 +28,7 @@ import {
 import { join } from 'node:path';
 import { wordsOf } from '../words-of.js';
 import { type DeployState, NEW_STATE } from './deploy.js';
+import { isSteady } from './steady-clock.js';
 
 export const KEY_FILE = 'privkey.pem';
 export const CHAIN_FILE = 'fullchain.pem';
@@ -248,15 +249,12 @@ function parseState(text: string): DeployState | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const field = (name: string): unknown => Object.getOwnPropertyDescriptor(value, name)?.value;
-  const [candidate, completeSince, ttl, unfinished] = [
-    field('candidate'),
-    field('completeSince'),
-    field('ttl'),
-    field('unfinished'),
-  ];
+  const [candidate, completeSince, steady] = [field('candidate'), field('completeSince'), field('steady')];
+  const [ttl, unfinished] = [field('ttl'), field('unfinished')];
   if (field('format') !== FORMAT || !isIdOrNull(candidate) || !isIdOrNull(unfinished)) return undefined;
   if (!isNatural(ttl) || !(completeSince === null || isNatural(completeSince))) return undefined;
-  return { candidate, completeSince, ttl, unfinished };
+  if (!isSteady(steady)) return undefined;
+  return { candidate, completeSince, steady, ttl, unfinished };
 }
 
 const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;

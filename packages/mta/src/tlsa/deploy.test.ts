@@ -11,6 +11,7 @@ import {
   rememberLook,
 } from './deploy.js';
 import type { Gathered } from './gather.js';
+import type { Moment } from './steady-clock.js';
 
 const NOW = Date.UTC(2026, 10, 26);
 const HOUR = 3_600_000;
@@ -43,8 +44,12 @@ const since = (milliseconds: number): DeployState => ({
   completeSince: NOW - milliseconds,
   ttl: 3600,
 });
+const at = (now: number, running?: number): Moment => ({
+  now,
+  steady: running === undefined ? null : { boot: 'this', running },
+});
 const decided = (view: DeployView, state: DeployState = NEW_STATE) =>
-  decideDeploy(rememberLook(state, ID, view, NOW), view, NOW);
+  decideDeploy(rememberLook(state, ID, view, at(NOW)), view, NOW);
 
 describe('decideDeploy', () => {
   it.each<[string, DeployView, DeployState, object]>([
@@ -144,9 +149,20 @@ describe('decideDeploy', () => {
   });
 
   it('forgets the wait when a name server loses the record again', () => {
-    const lost = rememberLook(since(HOUR), ID, nowhere, NOW);
+    const lost = rememberLook(since(HOUR), ID, nowhere, at(NOW));
     expect(lost.completeSince).toBeNull();
-    expect(rememberLook(lost, ID, everywhere, NOW + HOUR).completeSince).toBe(NOW + HOUR);
+    expect(rememberLook(lost, ID, everywhere, at(NOW + HOUR)).completeSince).toBe(NOW + HOUR);
+  });
+
+  it.each<[string, now: number, running: number, action: string]>([
+    ['goes when both clocks say that it is time', NOW + 3 * HOUR, 3 * HOUR, 'deploy'],
+    ['waits anew where the clock was put forward', NOW + 3 * HOUR, HOUR, 'wait'],
+    ['waits anew where the clock was put back', NOW - HOUR, HOUR, 'wait'],
+    ['waits on where nothing was set', NOW + HOUR, HOUR, 'wait'],
+  ])('%s (RFC 7671 section 8.1)', (_, now, running, action) => {
+    const begun = rememberLook(NEW_STATE, ID, everywhere, at(NOW, 0));
+    const later = rememberLook(begun, ID, everywhere, at(now, running));
+    expect(decideDeploy(later, everywhere, now)).toMatchObject({ action });
   });
 });
 

@@ -14,6 +14,7 @@ import { formatTlsa, publicKeyOf, type TlsaRecord, tlsaRecordFor } from '@danela
 import { type Gathered, tlsaOf } from './gather.js';
 import { RECOMMENDED } from './records.js';
 import { distinctChains } from './served.js';
+import { clockMoved, type Moment, type Steady } from './steady-clock.js';
 import { combinationOf, type JudgedChain, judgeChain, type Publication } from './verification.js';
 
 /** What is kept between two runs. */
@@ -22,13 +23,21 @@ export interface DeployState {
   readonly candidate: string | null;
   /** Milliseconds since the epoch: since when each look has found a record for it everywhere; null where the last one did not. */
   readonly completeSince: number | null;
+  /** The other clock at that moment. */
+  readonly steady: Steady | null;
   /** Seconds: the longest that was ever seen. */
   readonly ttl: number;
   /** Installed, but the server was not yet told, or did not yet show it. */
   readonly unfinished: string | null;
 }
 
-export const NEW_STATE: DeployState = { candidate: null, completeSince: null, ttl: 0, unfinished: null };
+export const NEW_STATE: DeployState = {
+  candidate: null,
+  completeSince: null,
+  steady: null,
+  ttl: 0,
+  unfinished: null,
+};
 
 /** What was seen, as far as it matters. */
 export interface DeployView {
@@ -64,18 +73,27 @@ export function rememberLook(
   state: DeployState,
   candidate: string,
   view: DeployView,
-  now: number,
+  moment: Moment,
 ): DeployState {
+  const { now } = moment;
   const before = state.candidate === candidate ? state.completeSince : null;
-  // A clock that was set back has told nothing yet: the wait begins anew.
-  const since = before === null || before > now ? now : before;
+  const isSame = before !== null && before <= now && !wasSet({ now: before, steady: state.steady }, moment);
+  const since = isSame
+    ? { completeSince: before, steady: state.steady }
+    : { completeSince: now, steady: moment.steady };
   return {
     ...state,
     candidate,
-    completeSince: isEverywhere(view) ? since : null,
+    ...(isEverywhere(view) ? since : { completeSince: null, steady: null }),
     // Some resolver may still go by a longer one.
     ttl: Math.max(state.ttl, view.ttl),
   };
+}
+
+/** A clock that was set has told nothing: the wait begins anew. */
+function wasSet(before: Moment, after: Moment): boolean {
+  const moved = clockMoved(before, after);
+  return moved !== undefined && moved !== 0;
 }
 
 function isEverywhere({ published, servers, resolverMatches }: DeployView): boolean {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { makeFolder } from '../make-folder.js';
 import { KEY_TYPES, type Rollover } from './rollover.js';
 import { FILE_MODE, RolloverStateError } from './rollover-folder.js';
-import type { Steady } from './steady-clock.js';
+import { isSteady } from './steady-clock.js';
 
 const STATE = 'rollover.json';
 const HISTORY = 'history';
@@ -106,8 +106,6 @@ function parse(text: string): Rollover | undefined {
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const isSteady = (value: unknown): value is Steady | null =>
-  value === null || (isObject(value) && typeof value['boot'] === 'string' && isNatural(value['running']));
 const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const isTexts = (value: unknown, form: RegExp): value is string[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'string' && form.test(each));

@@ -13,6 +13,16 @@ export interface Steady {
   readonly running: number;
 }
 
+/** Of something that was read from a file. */
+export const isSteady = (value: unknown): value is Steady | null => {
+  if (value === null) return true;
+  if (typeof value !== 'object' || !('boot' in value) || !('running' in value)) return false;
+  const { boot, running } = value;
+  return (
+    typeof boot === 'string' && typeof running === 'number' && Number.isSafeInteger(running) && running >= 0
+  );
+};
+
 /** @returns null where the system has no name for its start (it is Linux that has) */
 export async function steadyClock(): Promise<Steady | null> {
   const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
