@@ -30,6 +30,28 @@ export interface InsecureLookup extends Answer {
 /** The answer ought to be provable and is not: forged, stripped, expired, or a broken zone. */
 export interface BogusLookup extends Failure {
   readonly status: 'bogus';
+  /** What is wrong with which zone, where that is known so exactly; never with `trust: 'ad'`. */
+  readonly fault?: ZoneFault;
+}
+
+/** A fault that the owner of a zone can put right. */
+export type ZoneFault = DsMismatch;
+
+/** The parent's DS records do not lead to the keys of the zone (RFC 4035 section 5.2). */
+export interface DsMismatch {
+  readonly kind: 'ds-mismatch';
+  readonly zone: string;
+  /**
+   * `no-match`: no key is one that a DS record names. `not-signing`: one is, and it does not sign the DNSKEY records.
+   * `no-keys`: the zone sends no DNSKEY records.
+   */
+  readonly how: 'no-match' | 'not-signing' | 'no-keys';
+  /** All DS records of the zone at its parent. */
+  readonly ds: readonly DsSummary[];
+  /** All keys of the zone, revoked ones included. */
+  readonly keys: readonly KeySummary[];
+  /** Seconds for which resolvers keep the DS records. */
+  readonly ttl: number;
 }
 
 /** Time-outs, SERVFAIL, REFUSED, malformed answers, crossed bounds: it can't be said what the answer is. */
@@ -98,18 +120,28 @@ export type TrustLink =
       /** Who vouches for its keys. */
       readonly from: 'trust anchor' | 'DS';
       /** The DS records (or the anchor's) that do. */
-      readonly ds: readonly {
-        readonly tag: number;
-        readonly algorithm: string;
-        readonly digestType: number;
-      }[];
+      readonly ds: readonly DsSummary[];
       /** When the signature over the keys ends: milliseconds since the epoch. */
       readonly until: number;
       /** Tag of the key that signed the DNSKEY RRset. */
       readonly signedBy: number;
-      readonly keys: readonly { readonly tag: number; readonly algorithm: string; readonly flags: number }[];
+      readonly keys: readonly KeySummary[];
     }
   | { readonly zone: string; readonly status: 'insecure'; readonly reason: string };
+
+/** A DS record but for its digest. `algorithm` is a mnemonic, or `algorithm 250`. */
+export interface DsSummary {
+  readonly tag: number;
+  readonly algorithm: string;
+  readonly digestType: number;
+}
+
+/** A DNSKEY record but for the key itself. */
+export interface KeySummary {
+  readonly tag: number;
+  readonly algorithm: string;
+  readonly flags: number;
+}
 
 /** What one step of an answer rests on. */
 export type ProofStep =

@@ -1,5 +1,5 @@
 /** What a message may say beside the plain cases: one zone, signed here by the letter of RFC 4034 section 3.1.8.1. */
-import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { formatBase32hex } from './base32hex.js';
 import { nsec3Hash } from './dnssec/denial-nsec3.js';
@@ -19,7 +19,8 @@ const pair = generateKeyPairSync('ed25519');
 const privateKey = createPrivateKey(pair.privateKey.export({ format: 'pem', type: 'pkcs8' }));
 const publicKey = Buffer.from(pair.publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
 const DNSKEY = `example. 300 IN DNSKEY 257 3 ${ED25519} ${publicKey.toString('base64')}`;
-const tag = keyTag(parseRecords(DNSKEY)[0]?.rdata ?? new Uint8Array(0));
+const rdataOf = (text: string) => parseRecords(text)[0]?.rdata ?? new Uint8Array(0);
+const tag = keyTag(rdataOf(DNSKEY));
 
 const u16 = (value: number) => Uint8Array.of(value >> 8, value & 0xff);
 const u32 = (value: number) => concatBytes([u16(value >>> 16), u16(value & 0xffff)]);
@@ -33,7 +34,7 @@ interface Signer {
 const EDWARDS: Signer = { algorithm: ED25519, tag, sign: (data) => sign(null, data, privateKey) };
 
 /** The records of one RRset, and its signature. `labels`: fewer than the owner has where a wildcard was expanded. */
-function signed(text: string, canonicalRdata?: Uint8Array, signer = EDWARDS): ResourceRecord[] {
+function signed(text: string, canonicalRdata?: Uint8Array, signer = EDWARDS, zone = ZONE): ResourceRecord[] {
   const records = parseRecords(text);
   const [first] = records;
   if (first === undefined) throw new Error('no record');
@@ -41,7 +42,7 @@ function signed(text: string, canonicalRdata?: Uint8Array, signer = EDWARDS): Re
   const labels = name.isWildcard ? name.labelCount - 1 : name.labelCount;
   const head = concatBytes([
     ...[u16(type), Uint8Array.of(signer.algorithm, labels), u32(ttl)],
-    ...[u32(NOW / 1000 + 86_400), u32(NOW / 1000 - 86_400), u16(signer.tag), ZONE.canonical()],
+    ...[u32(NOW / 1000 + 86_400), u32(NOW / 1000 - 86_400), u16(signer.tag), zone.canonical()],
   ]);
   const sorted = records.map(({ rdata }) => canonicalRdata ?? rdata).sort(Buffer.compare);
   const data = sorted.flatMap((rdata) => {
@@ -127,7 +128,7 @@ describe('a zone with keys of two algorithms (RFC 6840 section 5.11: any path wi
   const other = `example. 300 IN DNSKEY 256 3 13 ${octets.toString('base64')}`;
   const ecdsa: Signer = {
     algorithm: 13,
-    tag: keyTag(parseRecords(other)[0]?.rdata ?? new Uint8Array(0)),
+    tag: keyTag(rdataOf(other)),
     sign: (data) => sign('sha256', data, { key: second.privateKey, dsaEncoding: 'ieee-p1363' }),
   };
   const unknown: Signer = { algorithm: 250, tag: 1, sign: () => new Uint8Array(64) };
@@ -171,6 +172,92 @@ describe('DS records', () => {
       status: 'bogus',
       reason: expect.stringContaining('malformed'),
     });
+  });
+});
+
+describe('DS records and keys that do not belong together (RFC 4035 section 5.2)', () => {
+  const child = Name.parse('sub.example');
+  const own = DNSKEY.replace('example.', 'sub.example.');
+  const other = own.replace('257', '256');
+  const digest = createHash('sha256')
+    .update(concatBytes([child.canonical(), rdataOf(own)]))
+    .digest('hex');
+  const good = `sub.example. 300 IN DS ${tag} ${ED25519} 2 ${digest}`;
+  const wrong = good.replace(digest, '00'.repeat(32));
+  const stranger = `sub.example. 300 IN DS 1 13 2 ${'00'.repeat(32)}`;
+  const unsupported = `sub.example. 300 IN DS 2 250 2 ${'00'.repeat(32)}`;
+  const named = { tag, algorithm: 'ED25519', digestType: 2 };
+  const strange = { tag: 1, algorithm: 'ECDSAP256SHA256', digestType: 2 };
+  const key = { tag, algorithm: 'ED25519', flags: 257 };
+  const revoked = own.replace('257', '385');
+  const byOther: Signer = { ...EDWARDS, tag: keyTag(rdataOf(other)) };
+  const answer = parseRecords('www.sub.example. 300 IN A 192.0.2.1');
+  const ask = (ds: string, dnskey: ResourceRecord[]) =>
+    lookUp('www.sub.example', 'A', {
+      'sub.example DS': { answer: signed(ds) },
+      'sub.example DNSKEY': { answer: dnskey },
+      'www.sub.example A': { answer },
+    });
+
+  it.each<[what: string, ds: string, dnskey: ResourceRecord[], fault: object]>([
+    [
+      'a DS of another key',
+      stranger,
+      signed(own, undefined, EDWARDS, child),
+      { how: 'no-match', ds: [strange], keys: [key] },
+    ],
+    [
+      'a digest of another key with the same tag',
+      wrong,
+      signed(own, undefined, EDWARDS, child),
+      { how: 'no-match', ds: [named], keys: [key] },
+    ],
+    [
+      'all of several DS records, those that are not used included',
+      `${stranger}\n${unsupported}`,
+      signed(own, undefined, EDWARDS, child),
+      { how: 'no-match', ds: [strange, { tag: 2, algorithm: 'algorithm 250', digestType: 2 }], keys: [key] },
+    ],
+    [
+      'a key that was revoked (RFC 5011 section 2.1)',
+      good,
+      signed(revoked, undefined, EDWARDS, child),
+      { how: 'no-match', ds: [named], keys: [{ ...key, tag: keyTag(rdataOf(revoked)), flags: 385 }] },
+    ],
+    [
+      'the right key, which did not sign the keys',
+      good,
+      signed(`${own}\n${other}`, undefined, byOther, child),
+      { how: 'not-signing', ds: [named], keys: [key, { ...key, tag: byOther.tag, flags: 256 }] },
+    ],
+    ['no keys at all', good, [], { how: 'no-keys', ds: [named], keys: [] }],
+  ])('%s: the zone and both sets are named', async (_what, ds, dnskey, fault) => {
+    expect(await ask(ds, dnskey)).toMatchObject({
+      status: 'bogus',
+      ede: { code: 9 },
+      fault: { kind: 'ds-mismatch', zone: 'sub.example', ttl: 300, ...fault },
+    });
+  });
+
+  it.each<[what: string, dnskey: ResourceRecord[]]>([
+    ['keys without a signature', parseRecords(own)],
+    [
+      'a signature of the right key that does not hold',
+      signed(own, undefined, { ...EDWARDS, sign: () => new Uint8Array(64) }, child),
+    ],
+  ])('%s are another fault', async (_what, dnskey) => {
+    const found = await ask(good, dnskey);
+    expect(found.status).toBe('bogus');
+    expect(found).not.toHaveProperty('fault');
+  });
+
+  it('are bogus without a fault of the zone where a trust anchor matches no key: that is ours', async () => {
+    const found = await lookUp('www.example', 'A', {
+      'example DNSKEY': { answer: signed(DNSKEY.replace('257', '0')) },
+      'www.example A': { answer: signed('www.example. 300 IN A 192.0.2.1') },
+    });
+    expect(found.status).toBe('bogus');
+    expect(found).not.toHaveProperty('fault');
   });
 });
 

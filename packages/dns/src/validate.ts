@@ -14,7 +14,7 @@ import { EDE, ede } from './dnssec/extended-error.js';
 import { type RRset, RRsets } from './dnssec/rrset.js';
 import { expirationTime, type ValidVerdict, verifyRRset } from './dnssec/signature.js';
 import type { FailedZone, SecureZone, TrustChain } from './dnssec/trust-chain.js';
-import type { Answered, ExtendedError, Lookup, ProofStep } from './lookup.js';
+import type { Answered, ExtendedError, Lookup, ProofStep, ZoneFault } from './lookup.js';
 import type { Message } from './message.js';
 import type { Name } from './name.js';
 import { negativeTtl } from './negative-ttl.js';
@@ -51,12 +51,14 @@ class StepFailure extends Error {
   readonly status: 'bogus' | 'indeterminate';
   readonly ede: ExtendedError;
   readonly rcode: string | undefined;
+  readonly fault: ZoneFault | undefined;
 
-  constructor(failure: Pick<FailedZone, 'status' | 'reason' | 'ede' | 'rcode'>) {
+  constructor(failure: Omit<FailedZone, 'links'>) {
     super(failure.reason);
     this.status = failure.status;
     this.ede = failure.ede;
     this.rcode = failure.rcode;
+    this.fault = failure.fault;
   }
 }
 
@@ -108,8 +110,11 @@ class ValidatedLookup {
   }
 
   failure(error: unknown): Lookup {
-    if (error instanceof StepFailure)
-      return this.#answer.failed(error.status, error.message, error.ede, error.rcode);
+    if (error instanceof StepFailure) {
+      const { status, message, ede, rcode, fault } = error;
+      const failed = this.#answer.failed(status, message, ede, rcode);
+      return failed.status === 'bogus' && fault !== undefined ? { ...failed, fault } : failed;
+    }
     if (error instanceof BoundError) {
       return this.#answer.failed('indeterminate', error.message, ede(EDE.OTHER, error.message));
     }

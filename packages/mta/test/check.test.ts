@@ -43,6 +43,9 @@ describe('danelaw check', () => {
     ['tlsa-bogus.example', 69, ['host-bogus'], /use none of the servers/],
     ['tlsa-servfail.example', 75, ['host-indeterminate'], /No server could be asked/],
     ['expired.example', 69, ['mx-bogus'], /keep mail to this domain back/],
+    ['ds-mismatch.example', 69, ['ds-mismatch'], /keep mail to this domain back/],
+    ['dnskey-missing.example', 69, ['ds-mismatch'], /keep mail to this domain back/],
+    ['wrong-key.example', 69, ['mx-bogus'], /keep mail to this domain back/],
     ['mx-servfail.example', 75, ['mx-indeterminate'], /keep mail to this domain back/],
     ['null-mx.example', 69, ['null-mx'], /returns mail to this domain as undeliverable/],
     ['nonexistent.example', 69, ['no-such-domain'], /returns mail to this domain as undeliverable/],
@@ -68,6 +71,15 @@ describe('danelaw check', () => {
       'unclear',
       'fine',
       'refused',
+    ]);
+  });
+
+  it('says which zone is at fault where it is known', async () => {
+    const { domains } = await checkJson('ds-mismatch.example', 'expired.example');
+    const found = domains.map(({ findings: [first] }: { findings: object[] }) => first);
+    expect(found).toMatchObject([
+      { code: 'ds-mismatch', host: null, zone: 'ds-mismatch.example' },
+      { code: 'mx-bogus', host: null, zone: null },
     ]);
   });
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Internet, SCENARIOS, startInternet } from '@danelaw/lab';
+import { type Internet, SCENARIOS, type Scenario, startInternet } from '@danelaw/lab';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from './free-port.js';
 import { dnsOptions, run, start } from './program.js';
@@ -13,14 +13,28 @@ const GOOD = 'good-3-1-1.example';
 const SWAPPED = 'swapped-certificate.example';
 const ANCHORED = 'good-2-0-1.example';
 const SILENT = 'a-servfail.example';
+const MISMATCHED = 'ds-mismatch.example';
+const UNSIGNED = 'unsigned-with-ds.example';
+/** Its own zone is right; that of both its servers is not. */
+const HOSTED: Scenario = {
+  domain: 'hosted.example',
+  shows: 'The zone of its mail servers has a DS of another key.',
+  rule: 'RFC 4035 section 5.2',
+  zones: {
+    'hosted.example': { records: ['@ MX 10 mx1.hosting.example.', '@ MX 20 mx2.hosting.example.'] },
+    'hosting.example': { records: [], signing: { faults: [{ fault: 'ds-mismatch' }] } },
+  },
+  hosts: { 'mx1.hosting.example': { tlsa: ['3 1 1'] }, 'mx2.hosting.example': { tlsa: ['3 1 1'] } },
+  expected: { status: 'deferred', because: 'the address records are bogus' },
+};
 
 let internet: Internet;
 let folder: string;
 let common: string[];
 
 beforeAll(async () => {
-  const wanted = [GOOD, SWAPPED, ANCHORED, SILENT];
-  internet = await startInternet(SCENARIOS.filter(({ domain }) => wanted.includes(domain)));
+  const wanted = [GOOD, SWAPPED, ANCHORED, SILENT, MISMATCHED, UNSIGNED];
+  internet = await startInternet([...SCENARIOS.filter(({ domain }) => wanted.includes(domain)), HOSTED]);
   folder = await mkdtemp(join(tmpdir(), 'danelaw-watch-'));
   const anchor = join(folder, 'root.ds');
   await writeFile(anchor, internet.trustAnchors.join('\n'));
@@ -67,6 +81,51 @@ describe('danelaw watch --once', () => {
     // Under DANE-EE nobody looks at the dates of certificates.
     expect([code, certificatesEnd]).toEqual([1, null]);
   });
+});
+
+describe('danelaw watch --once, a DS that does not lead to the keys of its zone', () => {
+  const ALGORITHM = 'ECDSAP256SHA256';
+  const SETS = `DS \\d+ \\(${ALGORITHM}, SHA-256\\), the zone has keys \\d+ \\(${ALGORITHM}, [KZ]SK\\), \\d+ \\(`;
+
+  it.each<[domain: string, place: string, text: RegExp]>([
+    [
+      MISMATCHED,
+      MISMATCHED,
+      new RegExp(
+        `^none of the keys of ${MISMATCHED} matches a DS record of its parent: the parent has ${SETS}.*; mail to the domain waits$`,
+        'u',
+      ),
+    ],
+    [
+      UNSIGNED,
+      UNSIGNED,
+      /^unsigned-with-ds\.example has DS records at its parent and sends no DNSKEY records: the parent has DS \d+ /u,
+    ],
+    [
+      HOSTED.domain,
+      'hosting.example',
+      new RegExp(`^none of the keys of hosting\\.example matches a DS record of its parent: .*${SETS}`, 'u'),
+    ],
+  ])(
+    'of %s is told of its zone, %s, once, as critical (RFC 4035 section 5.2)',
+    async (domain, place, text) => {
+      const { code, out } = await run(['watch', '--once', '--json', ...common, domain]);
+      expect(code).toBe(2);
+      const { problems } = JSON.parse(out).domains[0];
+      const critical = problems.filter(({ level }: { level: string }) => level === 'critical');
+      expect(critical).toEqual([
+        {
+          domain,
+          level: 'critical',
+          code: 'ds-mismatch',
+          place,
+          text: expect.stringMatching(text),
+          rule: 'RFC 4035 section 5.2',
+          remedy: expect.stringMatching(/helps at once.*TTL \(\d+ s\)|TTL \(\d+ s\).*helps at once/u),
+        },
+      ]);
+    },
+  );
 });
 
 describe('danelaw watch --once, certificates', () => {
@@ -144,6 +203,7 @@ describe('danelaw watch', () => {
     await looks(2, async () => {
       const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
       expect(metrics).toContain(`danelaw_watch_problems{domain="${SWAPPED}",level="critical"} 1`);
+      expect(metrics).toContain(`danelaw_watch_problems_by_code{domain="${SWAPPED}",code="no-tlsrpt"} 1`);
       expect(metrics).toContain('danelaw_watch_alerts_total{channel="webhook",outcome="taken"} 1');
       expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
     });

@@ -7,7 +7,7 @@
  * decides what may be said about a delivery over it, and which names a certificate may bear (section 3.2.2).
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import { type Answered, isAnswered, type Resolver } from '@danelaw/dns';
+import { type Answered, isAnswered, type Resolver, type ZoneFault } from '@danelaw/dns';
 import { isHostName, parseDomain } from './mailbox.js';
 
 /**
@@ -110,6 +110,8 @@ export interface FailedRoute {
   readonly domain: string;
   /** `bogus` is what a forgery looks like, and what `dnssec-invalid` reports (RFC 8460 section 4.3.2.1). */
   readonly cause: 'bogus' | 'indeterminate';
+  /** Where it is bogus: what is wrong with which zone, if that is known. */
+  readonly fault?: ZoneFault;
   readonly reason: string;
 }
 
@@ -149,7 +151,8 @@ export async function route(resolver: Resolver, nextHop: string, options: RouteO
   );
   if (!isAnswered(lookup)) {
     const reason = `the MX look-up of ${domain} failed (${lookup.status}): ${lookup.reason}`;
-    return { status: 'failed', domain, cause: lookup.status, reason };
+    const fault = lookup.status === 'bogus' && lookup.fault !== undefined ? { fault: lookup.fault } : {};
+    return { status: 'failed', domain, cause: lookup.status, ...fault, reason };
   }
   return answeredRoute(domain, lookup, port, options.random ?? Math.random);
 }

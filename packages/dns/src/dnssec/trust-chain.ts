@@ -9,7 +9,7 @@
  * look-ups that need the same step at the same time share it.
  */
 import { inProportion } from '../cache-size.js';
-import type { ExtendedError, TrustLink } from '../lookup.js';
+import type { DsMismatch, ExtendedError, TrustLink, ZoneFault } from '../lookup.js';
 import type { Message } from '../message.js';
 import type { Name } from '../name.js';
 import { type DsData, parseDs } from '../record.js';
@@ -28,6 +28,7 @@ import {
   type Strictness,
 } from './bounds.js';
 import { collectDenials } from './collect-denials.js';
+import { dsMismatch, dsSummary, isSignedByOthers, keySummary, type PublishedDs } from './ds-mismatch.js';
 import { EDE, ede } from './extended-error.js';
 import { dsMatchesKey, isSupportedDigest, readZoneKey, type ZoneKey } from './key.js';
 import { type RRset, RRsets } from './rrset.js';
@@ -58,6 +59,8 @@ export interface FailedZone {
   readonly reason: string;
   readonly ede: ExtendedError;
   readonly rcode?: string;
+  /** Where it is bogus, and known to be for this. */
+  readonly fault?: ZoneFault;
   readonly links: readonly TrustLink[];
 }
 
@@ -274,9 +277,10 @@ class ZoneWalk {
     );
     if (usable.length === 0) return this.#unsupportedDs(child, records, parent, verdict.ttl);
     const { links } = parent;
+    const published = { records, ttl: verdict.signature.originalTtl };
     return this.#enter(
       child,
-      { ds: withoutWeakDigests(usable), keys: [], ttl: verdict.ttl, links, from: 'DS' },
+      { ds: withoutWeakDigests(usable), keys: [], ttl: verdict.ttl, links, from: 'DS', published },
       budget,
     );
   }
@@ -347,9 +351,11 @@ class ZoneWalk {
     const asked = await this.#ask(zone, RRTYPE.DNSKEY);
     if (asked.kind === 'failure') return unreachable(asked, `DNSKEY of ${zone}`, trusted.links);
     const rrset = new RRsets(asked.message.answer).get(zone, RRTYPE.DNSKEY);
+    const mismatch = (how: DsMismatch['how']) =>
+      trusted.published === undefined ? undefined : dsMismatch(zone, how, trusted.published, rrset);
     if (rrset === undefined) {
       const reason = `${zone} has a ${trusted.from} but sends no DNSKEY records`;
-      return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links);
+      return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links, mismatch('no-keys'));
     }
     if (rrset.rdatas.length > MAX_KEYS)
       throw new BoundError(`${rrset.rdatas.length} DNSKEY records at ${zone}`);
@@ -361,26 +367,22 @@ class ZoneWalk {
     );
     if (entry.length === 0) {
       const reason = `none of the keys of ${zone} matches its ${trusted.from}`;
-      return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links);
+      return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links, mismatch('no-match'));
     }
     const verdict = await verifyRRset(rrset, { name: zone, keys: entry }, this.#now, budget);
-    if (!verdict.valid) return bogus(verdict.reason, verdict.ede, trusted.links);
+    if (!verdict.valid) {
+      if (!isSignedByOthers(rrset, entry)) return bogus(verdict.reason, verdict.ede, trusted.links);
+      const reason = `the keys of ${zone} are not signed by the one that its ${trusted.from} names`;
+      return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links, mismatch('not-signing'));
+    }
     const link: TrustLink = {
       zone: zone.toString(),
       status: 'secure',
       from: trusted.from,
-      ds: trusted.ds.map((ds) => ({
-        tag: ds.keyTag,
-        algorithm: algorithmName(ds.algorithm),
-        digestType: ds.digestType,
-      })),
+      ds: trusted.ds.map(dsSummary),
       until: expirationTime(verdict.signature, this.#now),
       signedBy: verdict.signature.keyTag,
-      keys: keys.map((key) => ({
-        tag: key.tag,
-        algorithm: algorithmName(key.data.algorithm),
-        flags: key.data.flags,
-      })),
+      keys: keys.map(keySummary),
     };
     return {
       status: 'secure',
@@ -408,6 +410,8 @@ interface Trusted {
   readonly ttl: number;
   readonly links: readonly TrustLink[];
   readonly from: 'trust anchor' | 'DS';
+  /** Where it is the parent: all that it says, with what is not used. */
+  readonly published?: PublishedDs;
 }
 
 /** The key itself counts; flags may have changed since it was configured. */
@@ -448,8 +452,13 @@ async function bounded<T>(links: readonly TrustLink[], work: () => Promise<T>): 
   }
 }
 
-function bogus(reason: string, error: ExtendedError, links: readonly TrustLink[]): FailedZone {
-  return { status: 'bogus', reason, ede: error, links };
+function bogus(
+  reason: string,
+  error: ExtendedError,
+  links: readonly TrustLink[],
+  fault?: ZoneFault,
+): FailedZone {
+  return { status: 'bogus', reason, ede: error, links, ...(fault === undefined ? {} : { fault }) };
 }
 
 function bogusText(reason: string, links: readonly TrustLink[]): FailedZone {

@@ -1,10 +1,11 @@
 /** Checks one domain: asks everything that a sender does, and says what is worth telling about the answers. */
-import type { Resolver } from '@danelaw/dns';
+import type { Resolver, ZoneFault } from '@danelaw/dns';
 import { type HostProbe, probe } from '@danelaw/smtp';
 import { findingsOf } from './check-findings.js';
 import type { Check } from './check-report.js';
 import { otherSenders } from './check-senders.js';
 import { statusOf, verdictOf } from './check-verdict.js';
+import { faultOf } from './zone-fault-findings.js';
 
 export type CheckContext = Omit<Parameters<typeof probe>[0], 'domain'>;
 
@@ -18,10 +19,13 @@ export async function checkDomain(domain: string, context: CheckContext): Promis
 
 /**
  * Of the hosts whose look-ups failed, those where they are bogus: an attack or a broken zone, not a bad
- * moment.
+ * moment. With each the fault of the zone, where it is known.
  */
-async function bogusHosts(hosts: readonly HostProbe[], resolver: Resolver): Promise<Set<string>> {
-  const bogus = new Set<string>();
+async function bogusHosts(
+  hosts: readonly HostProbe[],
+  resolver: Resolver,
+): Promise<Map<string, ZoneFault | undefined>> {
+  const bogus = new Map<string, ZoneFault | undefined>();
   for (const { host, decision } of hosts) {
     if (decision.action !== 'skip' || decision.cause !== 'look-up') continue;
     const lookups = await Promise.all([
@@ -29,7 +33,12 @@ async function bogusHosts(hosts: readonly HostProbe[], resolver: Resolver): Prom
       resolver.resolve(host.host, 'AAAA'),
       resolver.resolve(`_${host.port}._tcp.${host.host}`, 'TLSA'),
     ]);
-    if (lookups.some(({ status }) => status === 'bogus')) bogus.add(host.host);
+    if (lookups.some(({ status }) => status === 'bogus')) {
+      bogus.set(
+        host.host,
+        lookups.map(faultOf).find((fault) => fault !== undefined),
+      );
+    }
   }
   return bogus;
 }

@@ -2,14 +2,16 @@
  * What is worth telling about a domain's mail servers: their TLSA records, and the sessions that were tried
  * with them.
  */
+import type { ZoneFault } from '@danelaw/dns';
 import type { AddressProbe, FailureType, HostProbe, ProbeReport, TlsaSummary } from '@danelaw/smtp';
 import { shortTlsa } from './delivery-report.js';
 import { DOMAIN, type Finding, finding, type Place, REPAIR_DNSSEC } from './finding.js';
 import { routeFindings } from './route-findings.js';
 import { stsFindings, unlistedHost } from './sts-findings.js';
+import { zoneFaultFinding } from './zone-fault-findings.js';
 
-/** Hosts whose look-ups were found to be bogus, and not just unanswered. */
-export type BogusHosts = ReadonlySet<string>;
+/** Hosts whose look-ups were found to be bogus, and not just unanswered, with the zone's fault where it is known. */
+export type BogusHosts = ReadonlyMap<string, ZoneFault | undefined>;
 
 export function findingsOf({ route, hosts, sts }: ProbeReport, bogusHosts: BogusHosts): Finding[] {
   return [
@@ -45,6 +47,10 @@ function decisionFindings({ decision, host }: HostProbe, place: Place, bogusHost
       ];
     case 'look-up': {
       const isBogus = bogusHosts.has(host.host);
+      const fault = bogusHosts.get(host.host);
+      if (fault !== undefined) {
+        return [zoneFaultFinding(fault, place, 'senders with DANE do not use the hosts that rest on it')];
+      }
       return [
         finding(
           isBogus ? 'error' : 'unclear',

@@ -75,9 +75,7 @@ function zoneLines(link: TrustLink, paint: Palette): string[] {
         ({ tag, algorithm, digestType }) => `${tag} (${algorithm}, ${digestName(digestType)})`,
       );
       const vouching = ds.length === 0 ? `${link.from} ${link.signedBy}` : `${link.from} ${ds.join(', ')}`;
-      const keys = link.keys.map(
-        ({ tag, flags }) => `${tag} (${(flags & SECURE_ENTRY_POINT) === 0 ? 'ZSK' : 'KSK'})`,
-      );
+      const keys = link.keys.map(({ tag, flags }) => `${tag} (${keyRole(flags)})`);
       return [
         `${zone}  ${vouching}`,
         `keys ${keys.join(', ')}; signed by ${link.signedBy} until ${day(link.until)}`,
@@ -137,6 +135,11 @@ function draw({ lines, branches }: Branch): string[] {
     drawn.push(`${isLast ? '└─ ' : '├─ '}${head}`, ...rest.map((line) => `${isLast ? '   ' : '│  '}${line}`));
   }
   return drawn;
+}
+
+/** Of a DNSKEY's flags, as operators call it. */
+export function keyRole(flags: number): 'KSK' | 'ZSK' {
+  return (flags & SECURE_ENTRY_POINT) === 0 ? 'ZSK' : 'KSK';
 }
 
 export function digestName(digestType: number): string {

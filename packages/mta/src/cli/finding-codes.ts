@@ -13,6 +13,7 @@ export const FINDING_CODES = [
   'clear-text',
   'combination-unmatched',
   'deployable',
+  'ds-mismatch',
   'handshake',
   'host-bogus',
   'host-indeterminate',

@@ -17,13 +17,15 @@ export interface Finding {
   /** Where it was found; null where it is about the domain. */
   readonly host: string | null;
   readonly address: string | null;
+  /** The zone whose fault it is, where it is one of a zone. */
+  readonly zone: string | null;
   readonly text: string;
   /** `RFC 7672 section 2.2` */
   readonly rule: string;
   readonly remedy: string;
 }
 
-export type Place = Pick<Finding, 'host' | 'address'>;
+export type Place = Pick<Finding, 'host' | 'address'> & Partial<Pick<Finding, 'zone'>>;
 /** About the domain as a whole. */
 export const DOMAIN: Place = { host: null, address: null };
 
@@ -35,7 +37,7 @@ export function finding(
   text: string,
   remedy: string,
 ): Finding {
-  return { severity, code, ...place, text, rule, remedy };
+  return { severity, code, zone: null, ...place, text, rule, remedy };
 }
 
 export const REPAIR_DNSSEC =

@@ -4,6 +4,7 @@
  */
 import type { Route } from '@danelaw/smtp';
 import { DOMAIN, type Finding, finding, REPAIR_DNSSEC } from './finding.js';
+import { zoneFaultFinding } from './zone-fault-findings.js';
 
 export function routeFindings(route: Route): Finding[] {
   switch (route.status) {
@@ -64,6 +65,8 @@ export function routeFindings(route: Route): Finding[] {
         ),
       ];
     case 'failed':
+      if (route.fault !== undefined)
+        return [zoneFaultFinding(route.fault, DOMAIN, 'mail to the domain waits')];
       return [
         finding(
           route.cause === 'bogus' ? 'error' : 'unclear',

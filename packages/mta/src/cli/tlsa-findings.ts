@@ -17,6 +17,7 @@ import {
 } from '../tlsa/verification.js';
 import { shortTlsa } from './delivery-report.js';
 import { type Finding, finding, type Place, REPAIR_DNSSEC } from './finding.js';
+import { faultOf, zoneFaultFinding } from './zone-fault-findings.js';
 
 const list = (texts: readonly string[]): string => texts.join(', ');
 const short = (records: Publication['records']): string =>
@@ -48,6 +49,8 @@ function publishedFindings(
   place: Place,
   port: number,
 ): Finding[] {
+  const fault = faultOf(lookup);
+  if (fault !== undefined) return [zoneFaultFinding(fault, place, 'senders with DANE keep their mail back')];
   if (found.status !== 'reachable') {
     const isBogus = found.bogus === true;
     const severity = found.status === 'absent' || isBogus ? 'error' : 'unclear';

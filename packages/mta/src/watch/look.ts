@@ -65,8 +65,9 @@ const LEVEL_OF: Readonly<Record<Finding['severity'], Level | undefined>> = {
 function findingProblem(domain: string, finding: Finding): Problem[] {
   const level = LEVEL_OF[finding.severity];
   if (level === undefined) return [];
-  const { code, host, address, text, rule, remedy } = finding;
-  const place = [host, address].filter((each) => each !== null).join(' ');
+  const { code, host, address, zone, text, rule, remedy } = finding;
+  // A fault of a zone is one, however many hosts are in it.
+  const place = zone ?? [host, address].filter((each) => each !== null).join(' ');
   return [{ domain, level, code, place, text, rule, remedy }];
 }
 

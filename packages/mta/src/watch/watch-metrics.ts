@@ -11,6 +11,14 @@ export class WatchMetrics {
     labelNames: ['domain', 'level'],
     registers: [this.#registry],
   });
+  readonly #byCode = new Gauge({
+    name: 'danelaw_watch_problems_by_code',
+    help: 'Problems of a domain, by code; 0 where there were some and there are none now',
+    labelNames: ['domain', 'code'],
+    registers: [this.#registry],
+  });
+  /** Codes that a domain has had. */
+  readonly #codes = new Map<string, Set<string>>();
   readonly #looked = new Gauge({
     name: 'danelaw_watch_look_timestamp_seconds',
     help: 'When the domain was last looked at',
@@ -47,6 +55,12 @@ export class WatchMetrics {
   look({ domain, problems, signaturesEnd, certificatesEnd }: Look, now: number): void {
     for (const level of LEVELS) {
       this.#problems.set({ domain, level }, problems.filter((each) => each.level === level).length);
+    }
+    const codes = this.#codes.get(domain) ?? new Set();
+    this.#codes.set(domain, codes);
+    for (const { code } of problems) codes.add(code);
+    for (const code of codes) {
+      this.#byCode.set({ domain, code }, problems.filter((each) => each.code === code).length);
     }
     this.#looked.set({ domain }, now / 1000);
     set(this.#signatures, domain, signaturesEnd);
