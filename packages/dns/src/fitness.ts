@@ -167,7 +167,7 @@ class Examination {
     if (denial.kind !== 'unproved') return undefined;
     return {
       fault: 'altered',
-      reason: `answers with a proof of absence that fails: ${proof.flaw ?? denial.reason}`,
+      reason: `answers with a proof of absence that fails: ${proof.flaw?.reason ?? denial.reason}`,
     };
   }
 

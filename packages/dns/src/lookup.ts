@@ -35,7 +35,20 @@ export interface BogusLookup extends Failure {
 }
 
 /** A fault that the owner of a zone can put right. */
-export type ZoneFault = DsMismatch;
+export type ZoneFault = DsMismatch | SignatureExpired;
+
+/** The zone's signature over an RRset has ended, and no other over it holds (RFC 4035 section 5.3.1). */
+export interface SignatureExpired {
+  readonly kind: 'signature-expired';
+  readonly zone: string;
+  /** The RRset. */
+  readonly name: string;
+  readonly type: string;
+  /** Tag of the key that made it. */
+  readonly signedBy: number;
+  /** Milliseconds since the epoch. */
+  readonly ended: number;
+}
 
 /** The parent's DS records do not lead to the keys of the zone (RFC 4035 section 5.2). */
 export interface DsMismatch {

@@ -33,8 +33,19 @@ interface Signer {
 
 const EDWARDS: Signer = { algorithm: ED25519, tag, sign: (data) => sign(null, data, privateKey) };
 
+interface Signing {
+  readonly canonicalRdata?: Uint8Array | undefined;
+  readonly signer?: Signer;
+  readonly zone?: Name;
+  /** Seconds since the epoch. */
+  readonly until?: number;
+}
+
 /** The records of one RRset, and its signature. `labels`: fewer than the owner has where a wildcard was expanded. */
-function signed(text: string, canonicalRdata?: Uint8Array, signer = EDWARDS, zone = ZONE): ResourceRecord[] {
+function signed(
+  text: string,
+  { canonicalRdata, signer = EDWARDS, zone = ZONE, until = NOW / 1000 + 86_400 }: Signing = {},
+): ResourceRecord[] {
   const records = parseRecords(text);
   const [first] = records;
   if (first === undefined) throw new Error('no record');
@@ -42,7 +53,7 @@ function signed(text: string, canonicalRdata?: Uint8Array, signer = EDWARDS, zon
   const labels = name.isWildcard ? name.labelCount - 1 : name.labelCount;
   const head = concatBytes([
     ...[u16(type), Uint8Array.of(signer.algorithm, labels), u32(ttl)],
-    ...[u32(NOW / 1000 + 86_400), u32(NOW / 1000 - 86_400), u16(signer.tag), zone.canonical()],
+    ...[u32(until), u32(NOW / 1000 - 86_400), u16(signer.tag), zone.canonical()],
   ]);
   const sorted = records.map(({ rdata }) => canonicalRdata ?? rdata).sort(Buffer.compare);
   const data = sorted.flatMap((rdata) => {
@@ -145,7 +156,7 @@ describe('a zone with keys of two algorithms (RFC 6840 section 5.11: any path wi
     ['two broken ones', [broken(EDWARDS), broken(ecdsa)], 'bogus'],
   ];
   it.each(rows)('signed by %s', async (_by, signers, status) => {
-    const signatures = signers.flatMap((signer) => signed(text, undefined, signer).slice(1));
+    const signatures = signers.flatMap((signer) => signed(text, { signer }).slice(1));
     const found = await lookUp('www.example', 'A', {
       'example DNSKEY': { answer: signed(`${DNSKEY}\n${other}`) },
       'www.example A': { answer: [...parseRecords(text), ...signatures] },
@@ -166,7 +177,7 @@ describe('DS records', () => {
 
   it('that can not be read do not', async () => {
     const short = Uint8Array.of(0, 1);
-    const ds = signed(`sub.example. 300 IN DS 1 250 2 ${'00'.repeat(32)}`, short);
+    const ds = signed(`sub.example. 300 IN DS 1 250 2 ${'00'.repeat(32)}`, { canonicalRdata: short });
     const malformed = ds.map((record) => (record.type === RRTYPE.DS ? { ...record, rdata: short } : record));
     expect(await delegated(malformed)).toMatchObject({
       status: 'bogus',
@@ -203,31 +214,31 @@ describe('DS records and keys that do not belong together (RFC 4035 section 5.2)
     [
       'a DS of another key',
       stranger,
-      signed(own, undefined, EDWARDS, child),
+      signed(own, { zone: child }),
       { how: 'no-match', ds: [strange], keys: [key] },
     ],
     [
       'a digest of another key with the same tag',
       wrong,
-      signed(own, undefined, EDWARDS, child),
+      signed(own, { zone: child }),
       { how: 'no-match', ds: [named], keys: [key] },
     ],
     [
       'all of several DS records, those that are not used included',
       `${stranger}\n${unsupported}`,
-      signed(own, undefined, EDWARDS, child),
+      signed(own, { zone: child }),
       { how: 'no-match', ds: [strange, { tag: 2, algorithm: 'algorithm 250', digestType: 2 }], keys: [key] },
     ],
     [
       'a key that was revoked (RFC 5011 section 2.1)',
       good,
-      signed(revoked, undefined, EDWARDS, child),
+      signed(revoked, { zone: child }),
       { how: 'no-match', ds: [named], keys: [{ ...key, tag: keyTag(rdataOf(revoked)), flags: 385 }] },
     ],
     [
       'the right key, which did not sign the keys',
       good,
-      signed(`${own}\n${other}`, undefined, byOther, child),
+      signed(`${own}\n${other}`, { signer: byOther, zone: child }),
       { how: 'not-signing', ds: [named], keys: [key, { ...key, tag: byOther.tag, flags: 256 }] },
     ],
     ['no keys at all', good, [], { how: 'no-keys', ds: [named], keys: [] }],
@@ -243,7 +254,7 @@ describe('DS records and keys that do not belong together (RFC 4035 section 5.2)
     ['keys without a signature', parseRecords(own)],
     [
       'a signature of the right key that does not hold',
-      signed(own, undefined, { ...EDWARDS, sign: () => new Uint8Array(64) }, child),
+      signed(own, { signer: { ...EDWARDS, sign: () => new Uint8Array(64) }, zone: child }),
     ],
   ])('%s are another fault', async (_what, dnskey) => {
     const found = await ask(good, dnskey);
@@ -256,6 +267,49 @@ describe('DS records and keys that do not belong together (RFC 4035 section 5.2)
       'example DNSKEY': { answer: signed(DNSKEY.replace('257', '0')) },
       'www.example A': { answer: signed('www.example. 300 IN A 192.0.2.1') },
     });
+    expect(found.status).toBe('bogus');
+    expect(found).not.toHaveProperty('fault');
+  });
+});
+
+describe('a signature that has ended (RFC 4035 section 5.3.1)', () => {
+  const until = NOW / 1000 - 60;
+  const good = signed('www.example. 300 IN A 192.0.2.1');
+  const nsecText = 'www.example. 300 IN NSEC zz.example. A RRSIG NSEC';
+
+  it.each<[over: string, type: string, replies: Record<string, Reply>, fault: object]>([
+    [
+      'the records',
+      'A',
+      { 'www.example A': { answer: signed('www.example. 300 IN A 192.0.2.1', { until }) } },
+      { name: 'www.example', type: 'A' },
+    ],
+    [
+      'the keys',
+      'A',
+      { 'www.example A': { answer: good }, 'example DNSKEY': { answer: signed(DNSKEY, { until }) } },
+      { name: 'example', type: 'DNSKEY' },
+    ],
+    [
+      'the proof of an absence',
+      'AAAA',
+      { 'www.example AAAA': { authority: [...signed(nsecText, { until }), ...SOA] } },
+      { name: 'www.example', type: 'NSEC' },
+    ],
+  ])('over %s is told with the zone', async (_over, type, replies, fault) => {
+    expect(await lookUp('www.example', type, replies)).toMatchObject({
+      status: 'bogus',
+      fault: { kind: 'signature-expired', zone: 'example', signedBy: tag, ended: until * 1000, ...fault },
+    });
+  });
+
+  it('beside one that does not hold is no explanation', async () => {
+    const [record, old] = signed('www.example. 300 IN A 192.0.2.1', { until });
+    const [, broken] = signed('www.example. 300 IN A 192.0.2.1', {
+      signer: { ...EDWARDS, sign: () => new Uint8Array(64) },
+    });
+    const answer = [record, old, broken].flatMap((each) => each ?? []);
+    const found = await lookUp('www.example', 'A', { 'www.example A': { answer } });
     expect(found.status).toBe('bogus');
     expect(found).not.toHaveProperty('fault');
   });
@@ -333,7 +387,7 @@ describe('names in RDATA are signed in lower case (RFC 4034 section 6.2)', () =>
       ),
     );
     if (record === undefined || lower === undefined) throw new Error('no record');
-    const answer = signed(opaque(type, data), lower.rdata);
+    const answer = signed(opaque(type, data), { canonicalRdata: lower.rdata });
     const found = await lookUp('odd.example', type, { [`odd.example ${type}`]: { answer } });
     expect(found).toMatchObject({ status: 'secure', records: [{ rdata: record.rdata }] });
   });

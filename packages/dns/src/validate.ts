@@ -8,7 +8,7 @@
 import { type AliasStep, aliasAt, speaksOf } from './alias.js';
 import { AnswerBuilder, type Trust } from './answer-builder.js';
 import { BoundError, Budget, MAX_ALIASES, MAX_SIGNATURE_CHECKS, type Strictness } from './dnssec/bounds.js';
-import { collectDenials } from './dnssec/collect-denials.js';
+import { collectDenials, type Flaw } from './dnssec/collect-denials.js';
 import type { Denial } from './dnssec/denial.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { type RRset, RRsets } from './dnssec/rrset.js';
@@ -310,15 +310,15 @@ class ValidatedLookup {
     }
   }
 
-  #trustOf(denial: Denial, flaw: string | undefined, step?: ProofStep): Trust {
+  #trustOf(denial: Denial, flaw: Flaw | undefined, step?: ProofStep): Trust {
     switch (denial.kind) {
       case 'proved':
         return step === undefined ? { status: 'secure' } : { status: 'secure', step };
       case 'opted-out':
         return { status: 'insecure', reason: denial.reason };
       case 'unproved': {
-        const why = flaw === undefined ? denial.reason : `${denial.reason} (${flaw})`;
-        throw bogus(EDE.NSEC_MISSING, `the proof for ${this.#name} is incomplete: ${why}`);
+        const why = flaw === undefined ? denial.reason : `${denial.reason} (${flaw.reason})`;
+        throw bogus(EDE.NSEC_MISSING, `the proof for ${this.#name} is incomplete: ${why}`, flaw?.fault);
       }
     }
   }
@@ -346,8 +346,9 @@ class ValidatedLookup {
   }
 }
 
-function bogus(code: number, reason: string): StepFailure {
-  return new StepFailure({ status: 'bogus', reason, ede: ede(code, reason) });
+function bogus(code: number, reason: string, fault?: ZoneFault): StepFailure {
+  const known = fault === undefined ? {} : { fault };
+  return new StepFailure({ status: 'bogus', reason, ede: ede(code, reason), ...known });
 }
 
 function tooManyIterations(reason: string): Trust {

@@ -42,7 +42,7 @@ describe('danelaw check', () => {
     ['broken-handshake.example', 69, ['handshake'], /use none of the servers/],
     ['tlsa-bogus.example', 69, ['host-bogus'], /use none of the servers/],
     ['tlsa-servfail.example', 75, ['host-indeterminate'], /No server could be asked/],
-    ['expired.example', 69, ['mx-bogus'], /keep mail to this domain back/],
+    ['expired.example', 69, ['signature-expired'], /keep mail to this domain back/],
     ['ds-mismatch.example', 69, ['ds-mismatch'], /keep mail to this domain back/],
     ['dnskey-missing.example', 69, ['ds-mismatch'], /keep mail to this domain back/],
     ['wrong-key.example', 69, ['mx-bogus'], /keep mail to this domain back/],
@@ -75,10 +75,11 @@ describe('danelaw check', () => {
   });
 
   it('says which zone is at fault where it is known', async () => {
-    const { domains } = await checkJson('ds-mismatch.example', 'expired.example');
+    const { domains } = await checkJson('ds-mismatch.example', 'expired.example', 'wrong-signer.example');
     const found = domains.map(({ findings: [first] }: { findings: object[] }) => first);
     expect(found).toMatchObject([
       { code: 'ds-mismatch', host: null, zone: 'ds-mismatch.example' },
+      { code: 'signature-expired', host: null, zone: 'expired.example' },
       { code: 'mx-bogus', host: null, zone: null },
     ]);
   });

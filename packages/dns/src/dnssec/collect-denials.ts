@@ -1,6 +1,7 @@
 /** The NSEC and NSEC3 records of a message whose signatures hold, as a proof to be asked (RFC 4035 section 5.4). */
 
 import { formatBase32hex } from '../base32hex.js';
+import type { ZoneFault } from '../lookup.js';
 import type { Message } from '../message.js';
 import { parseRdata } from '../record.js';
 import { RRTYPE } from '../rrtype.js';
@@ -20,11 +21,17 @@ export type Denials =
       readonly nsec: readonly VerifiedNsec[];
       /** Seconds for which what they prove may be believed; 0 where there are none. */
       readonly ttl: number;
-      /** Why a record that came was left out, for people. */
-      readonly flaw?: string;
+      readonly flaw?: Flaw;
     }
   /** RFC 9276 section 3.2: signed, but with more hash iterations than we are ready to do; insecure, not bogus. */
   | { readonly kind: 'too-many-iterations'; readonly reason: string; readonly ttl: number };
+
+/** Why a record that came was left out. */
+export interface Flaw {
+  /** For people. */
+  readonly reason: string;
+  readonly fault?: ZoneFault;
+}
 
 export async function collectDenials(
   message: Message,
@@ -61,7 +68,7 @@ class Collector {
   readonly #now: number;
   readonly #budget: Budget;
   #ttl = Number.POSITIVE_INFINITY;
-  flaw: string | undefined;
+  flaw: Flaw | undefined;
 
   constructor(zone: SigningZone, now: number, budget: Budget) {
     this.#zone = zone;
@@ -92,13 +99,13 @@ class Collector {
   async #verified(set: RRset): Promise<ReturnType<typeof parseRdata> | undefined> {
     const verdict = await verifyRRset(set, this.#zone, this.#now, this.#budget);
     if (!verdict.valid) {
-      this.flaw ??= verdict.reason;
+      this.flaw ??= verdict;
       return undefined;
     }
     // One that a wildcard was expanded to says nothing about the name it is shown at (RFC 4035 section 5.4).
     const rdata = set.rdatas[0];
     if (verdict.wildcard !== undefined || rdata === undefined || set.rdatas.length > 1) {
-      this.flaw ??= `the denial at ${set.name} is expanded from a wildcard or doubled`;
+      this.flaw ??= { reason: `the denial at ${set.name} is expanded from a wildcard or doubled` };
       return undefined;
     }
     this.#ttl = Math.min(this.#ttl, verdict.ttl);
@@ -106,7 +113,7 @@ class Collector {
       return parseRdata(set.type, rdata);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.flaw ??= `the denial at ${set.name} is malformed: ${error.message}`;
+      this.flaw ??= { reason: `the denial at ${set.name} is malformed: ${error.message}` };
       return undefined;
     }
   }

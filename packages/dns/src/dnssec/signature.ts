@@ -2,7 +2,7 @@
  * One RRset, its signatures and the keys of a zone: does any signature hold? (RFC 4035 section 5.3)
  */
 
-import type { ExtendedError } from '../lookup.js';
+import type { ExtendedError, ZoneFault } from '../lookup.js';
 import { namesInRdata } from '../message.js';
 import { Name } from '../name.js';
 import type { RrsigData } from '../record.js';
@@ -24,9 +24,15 @@ export interface ValidVerdict {
   readonly wildcard?: Name;
 }
 
-export type Verdict =
-  | ValidVerdict
-  | { readonly valid: false; readonly reason: string; readonly ede: ExtendedError };
+export interface InvalidVerdict {
+  readonly valid: false;
+  readonly reason: string;
+  readonly ede: ExtendedError;
+  /** Where the zone's owner can put it right, and it is known how. */
+  readonly fault?: ZoneFault;
+}
+
+export type Verdict = ValidVerdict | InvalidVerdict;
 
 export interface SigningZone {
   readonly name: Name;
@@ -83,7 +89,7 @@ export async function verifyRRset(
   return failure ?? invalid(EDE.BOGUS, `no signature of ${what} holds`);
 }
 
-function invalid(code: number, reason: string): Verdict {
+function invalid(code: number, reason: string): InvalidVerdict {
   return { valid: false, reason, ede: ede(code, reason) };
 }
 
@@ -97,7 +103,12 @@ function valid(rrset: RRset, signature: RrsigData, now: number): Verdict {
 }
 
 /** The checks of RFC 4035 section 5.3.1 that need no key. */
-function unfitness(signature: RrsigData, rrset: RRset, zone: SigningZone, now: number): Verdict | undefined {
+function unfitness(
+  signature: RrsigData,
+  rrset: RRset,
+  zone: SigningZone,
+  now: number,
+): InvalidVerdict | undefined {
   const what = `${typeName(rrset.type)} of ${rrset.name}`;
   if (!signature.signer.equals(zone.name)) {
     return invalid(EDE.BOGUS, `${what} is signed by ${signature.signer}, but lies in the zone ${zone.name}`);
@@ -119,10 +130,8 @@ function unfitness(signature: RrsigData, rrset: RRset, zone: SigningZone, now: n
     return invalid(EDE.SIGNATURE_EXPIRED_BEFORE_VALID, `the signature of ${what} ends before it begins`);
   }
   if (serialDifference(signature.expiration, seconds) < 0) {
-    return invalid(
-      EDE.SIGNATURE_EXPIRED,
-      `the signature of ${what} expired on ${isoTime(signature.expiration, seconds)}`,
-    );
+    const reason = `the signature of ${what} expired on ${isoTime(signature.expiration, seconds)}`;
+    return { ...invalid(EDE.SIGNATURE_EXPIRED, reason), fault: expired(signature, rrset, zone, now) };
   }
   if (serialDifference(seconds, signature.inception) < 0) {
     return invalid(
@@ -131,6 +140,17 @@ function unfitness(signature: RrsigData, rrset: RRset, zone: SigningZone, now: n
     );
   }
   return undefined;
+}
+
+function expired(signature: RrsigData, rrset: RRset, zone: SigningZone, now: number): ZoneFault {
+  return {
+    kind: 'signature-expired',
+    zone: zone.name.toString(),
+    name: rrset.name.toString(),
+    type: typeName(rrset.type),
+    signedBy: signature.keyTag,
+    ended: expirationTime(signature, now),
+  };
 }
 
 /** Labels that RRSIG counts: neither the root's nor a leading `*` (RFC 4034 section 3.1.3). */

@@ -265,7 +265,7 @@ class ZoneWalk {
   /** RFC 4035 section 5.2. */
   async #followDs(rrset: RRset, child: Name, parent: SecureZone, budget: Budget): Promise<Step> {
     const verdict = await verifyRRset(rrset, parent, this.#now, budget);
-    if (!verdict.valid) return bogus(verdict.reason, verdict.ede, parent.links);
+    if (!verdict.valid) return bogus(verdict.reason, verdict.ede, parent.links, verdict.fault);
     if (verdict.wildcard !== undefined)
       return bogusText(`the DS of ${child} was expanded from a wildcard`, parent.links);
     if (rrset.rdatas.length > MAX_DS) throw new BoundError(`${rrset.rdatas.length} DS records for ${child}`);
@@ -315,7 +315,7 @@ class ZoneWalk {
   /** Neither CNAME nor DNAME stands at or above a zone cut within the same zone (RFC 2181 section 10.1, RFC 6672 section 2.4). */
   async #aliasIsNoCut(alias: RRset, parent: SecureZone, budget: Budget): Promise<Step> {
     const verdict = await verifyRRset(alias, parent, this.#now, budget);
-    if (!verdict.valid) return bogus(verdict.reason, verdict.ede, parent.links);
+    if (!verdict.valid) return bogus(verdict.reason, verdict.ede, parent.links, verdict.fault);
     return { status: 'no-cut', expires: this.#expiry(verdict.ttl) };
   }
 
@@ -340,8 +340,8 @@ class ZoneWalk {
       case 'no-name':
         return { status: 'no-name', expires };
       case 'unproved': {
-        const reason = `neither DS records of ${child} nor a proof that there are none: ${denials.flaw ?? cut.reason}`;
-        return bogus(reason, ede(EDE.NSEC_MISSING, reason), parent.links);
+        const reason = `neither DS records of ${child} nor a proof that there are none: ${denials.flaw?.reason ?? cut.reason}`;
+        return bogus(reason, ede(EDE.NSEC_MISSING, reason), parent.links, denials.flaw?.fault);
       }
     }
   }
@@ -371,7 +371,8 @@ class ZoneWalk {
     }
     const verdict = await verifyRRset(rrset, { name: zone, keys: entry }, this.#now, budget);
     if (!verdict.valid) {
-      if (!isSignedByOthers(rrset, entry)) return bogus(verdict.reason, verdict.ede, trusted.links);
+      if (!isSignedByOthers(rrset, entry))
+        return bogus(verdict.reason, verdict.ede, trusted.links, verdict.fault);
       const reason = `the keys of ${zone} are not signed by the one that its ${trusted.from} names`;
       return bogus(reason, ede(EDE.DNSKEY_MISSING, reason), trusted.links, mismatch('not-signing'));
     }

@@ -38,6 +38,7 @@ export const FINDING_CODES = [
   'record-unmatched',
   'records-differ',
   'serials-differ',
+  'signature-expired',
   'sni-enforced',
   'sni-refused',
   'starttls-missing',

@@ -60,6 +60,24 @@ describe('a DS that does not lead to the keys of its zone (RFC 4035 section 5.2)
     expect(text).toContain(' and 12 more; mail waits');
   });
 
+  it('is told apart from a signature that has ended (section 5.3.1)', () => {
+    const ended = Date.parse('2026-01-15T00:00:00Z');
+    const fault = { name: 'mx.example.org', type: 'A', signedBy: 12, ended } as const;
+    const at = { host: 'mx.example.org', address: null };
+    const found = zoneFaultFinding(
+      { kind: 'signature-expired', zone: 'example.org', ...fault },
+      at,
+      'mail waits',
+    );
+    expect(found).toMatchObject({
+      code: 'signature-expired',
+      ...at,
+      zone: 'example.org',
+      rule: 'RFC 4035 section 5.3.1',
+      text: 'the signature of example.org over A of mx.example.org, by its key 12, ended at 2026-01-15T00:00:00.000Z; mail waits',
+    });
+  });
+
   it('is a fault of bogus look-ups alone', () => {
     const asked = { name: 'example.org', type: 'MX', reason: 'x', chain: [] };
     expect(faultOf({ ...asked, status: 'bogus', fault: FAULT })).toBe(FAULT);

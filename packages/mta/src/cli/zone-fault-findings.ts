@@ -3,7 +3,7 @@
  * Somebody reads this while his mail waits, so it says the two things that get wrong in the hurry: which of the two sides is
  * the old one, and that resolvers keep a DS record for its TTL, whatever is changed at the parent.
  */
-import type { DsMismatch, DsSummary, KeySummary, Lookup, ZoneFault } from '@danelaw/dns';
+import type { DsMismatch, DsSummary, KeySummary, Lookup, SignatureExpired, ZoneFault } from '@danelaw/dns';
 import { digestName, keyRole } from './explain-tree.js';
 import { type Finding, finding, type Place } from './finding.js';
 
@@ -17,15 +17,37 @@ export function faultOf(lookup: Lookup): ZoneFault | undefined {
 }
 
 /** @param outcome what comes of it for mail: `mail to the domain waits` */
-export function zoneFaultFinding(fault: ZoneFault, place: Omit<Place, 'zone'>, outcome: string): Finding {
-  return finding(
-    'error',
-    fault.kind,
-    { ...place, zone: fault.zone },
-    'RFC 4035 section 5.2',
-    `${mismatchText(fault)}; ${outcome}`,
-    mismatchRemedy(fault),
-  );
+export function zoneFaultFinding(fault: ZoneFault, at: Omit<Place, 'zone'>, outcome: string): Finding {
+  const place = { ...at, zone: fault.zone };
+  switch (fault.kind) {
+    case 'ds-mismatch':
+      return finding(
+        'error',
+        'ds-mismatch',
+        place,
+        'RFC 4035 section 5.2',
+        `${mismatchText(fault)}; ${outcome}`,
+        mismatchRemedy(fault),
+      );
+    case 'signature-expired':
+      return finding(
+        'error',
+        'signature-expired',
+        place,
+        'RFC 4035 section 5.3.1',
+        `${expiredText(fault)}; ${outcome}`,
+        'Have the zone signed again, by every server that signs it, and see why its signer stood still: signatures are to ' +
+          'be renewed days before they end. Where many zones seem expired, look at the clock of this machine.',
+      );
+    default: {
+      const never: never = fault;
+      return never;
+    }
+  }
+}
+
+function expiredText({ zone, name, type, signedBy, ended }: SignatureExpired): string {
+  return `the signature of ${zone} over ${type} of ${name}, by its key ${signedBy}, ended at ${new Date(ended).toISOString()}`;
 }
 
 function mismatchText(fault: DsMismatch): string {
