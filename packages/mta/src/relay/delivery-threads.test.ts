@@ -163,6 +163,8 @@ describe('the threads that deliver', () => {
 
   it('share the destinations, and each destination has always the same one', async () => {
     await make(ACTOR, { threads: 3 }).ready();
+    await until(() => threads.idleTimes().every((time) => time > 0));
+    expect(threads.idleTimes()).toHaveLength(3);
     const once = await Promise.all(DOMAINS.map(ask));
     const twice = await Promise.all(DOMAINS.map(ask));
     expect(once.map(({ thread }) => thread)).toEqual(twice.map(({ thread }) => thread));

@@ -40,7 +40,7 @@ const LONGEST_PAUSE = 60_000;
  * A thread's heap, in mebibytes. Under load a thread uses about 30, bodies apart, which are outside of it. V8 lets a heap grow
  * the further the more it may have, and without a bound keeps twice that.
  */
-const HEAP = { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 768 };
+const HEAP = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 768 };
 
 interface Waiting {
   readonly resolve: (result: JobResult) => void;
@@ -124,6 +124,11 @@ export class DeliveryThreads implements Deliverer {
     const threads = this.#threads();
     const share = Math.ceil(most / threads.length);
     for (const thread of threads) thread.say({ kind: 'give-way', most: share });
+  }
+
+  /** Milliseconds that the thread of each place has been idle since it started; 0 where none runs. */
+  idleTimes(): readonly number[] {
+    return this.#places.map(({ thread }) => thread?.idleTime ?? 0);
   }
 
   drain(): void {
@@ -211,6 +216,10 @@ class Thread {
       this.#permits.clear();
       onDeath(reason);
     });
+  }
+
+  get idleTime(): number {
+    return this.#worker.performance.eventLoopUtilization().idle;
   }
 
   has(number: number): boolean {

@@ -40,6 +40,7 @@ import { listenerSettings } from './listener-settings.js';
 import { LivePolicies } from './live-policies.js';
 import { LiveResolver } from './live-resolver.js';
 import { needsRestart } from './needs-restart.js';
+import { Pace } from './pace.js';
 import { reportWriter } from './report-writer.js';
 import { Scheduler } from './scheduler.js';
 import type { SchedulerSettings } from './scheduler-options.js';
@@ -125,6 +126,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     queue,
     deliverer: threads,
     total: MOST_CLAIMS,
+    pace: new Pace({ idleTimes: () => threads.idleTimes() }),
     lease: relay.queue.lease,
     clock,
     random: Math.random,

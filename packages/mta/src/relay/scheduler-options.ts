@@ -3,6 +3,7 @@ import type { RelayLog } from '../log/relay-log.js';
 import type { Claim, NewMessage, Queue, QueueDamagedError } from '../queue/queue.js';
 import type { DestinationLimits } from './destination-health.js';
 import type { Deliverer, JobOutcome } from './job.js';
+import type { Pace } from './pace.js';
 import type { RetrySchedule } from './retry-schedule.js';
 import type { Report } from './settlement.js';
 
@@ -23,6 +24,8 @@ export interface SchedulerOptions extends SchedulerSettings {
   readonly deliverer: Deliverer;
   /** Claims under way at most. */
   readonly total: number;
+  /** How many more at a time; without it, as many as there may be. */
+  readonly pace?: Pick<Pace, 'room'>;
   /** Milliseconds that a claim lives where several nodes share the queue. */
   readonly lease: number;
   readonly clock: () => number;

@@ -119,6 +119,24 @@ const isEmpty = async (): Promise<boolean> => (await queue.counts()).messages ==
 const eventsOf = (event: string) => logged.filter((each) => each.event === event);
 
 describe('the scheduler', () => {
+  it('has no more under way than the pace allows, and asks again for the rest', async () => {
+    let most = 0;
+    let underWay = 0;
+    const deliverer = new FakeDeliverer(async (job) => {
+      most = Math.max(most, ++underWay);
+      await new Promise((resolve) => setImmediate(resolve));
+      underWay -= 1;
+      return tried(job, 'delivered');
+    });
+    for (let i = 0; i < 30; i++) await queue.add(message([`a@${i}.example`]));
+    let asked = 0;
+    // Every other time it has nothing to give, with nothing under way that would wake anybody.
+    await run(deliverer, { pace: { room: (n) => (asked++ % 2 === 0 ? Math.max(0, 3 - n) : 0) } });
+    await until(isEmpty);
+    expect(deliverer.jobs).toHaveLength(30);
+    expect(most).toBe(3);
+  });
+
   it('lets the connection go on when the outcome is settled, and not before', async () => {
     const order: string[] = [];
     let settleNow = (): void => {};

@@ -15,6 +15,7 @@ import { DestinationHealth } from './destination-health.js';
 import { Gate } from './gate.js';
 import type { JobOutcome, JobResult } from './job.js';
 import { brokenOff, lost, shared, unreadable } from './own-outcomes.js';
+import { LOOK_EVERY } from './pace.js';
 import type { SchedulerOptions, SchedulerSettings } from './scheduler-options.js';
 import { bringBack, ClockWatch } from './set-back-clock.js';
 import { Settler } from './settler.js';
@@ -143,10 +144,15 @@ export class Scheduler {
   }
 
   async #claim(): Promise<void> {
-    const { queue, total, lease, clock } = this.#options;
-    const max = Math.min(BATCH, total - this.#running.size);
-    if (max <= 0 || this.#bodies.isWanted) {
+    const { queue, total, pace, lease, clock } = this.#options;
+    const places = total - this.#running.size;
+    if (places <= 0 || this.#bodies.isWanted) {
       this.#crowd.full(); // and the next settlement wakes us
+      return;
+    }
+    const max = Math.min(BATCH, places, pace?.room(this.#running.size) ?? places);
+    if (max === 0) {
+      this.#wakeIn(LOOK_EVERY);
       return;
     }
     this.#lookAtClock();

@@ -2,8 +2,8 @@
  * Bodies of messages that came lately: most are delivered at once, and need not be read back from the disk.
  */
 
-/** Octets: some seconds of mail at full speed. */
-const MOST = 32 * 2 ** 20;
+/** Octets: a second of mail at full speed. What waits longer is in the system's own cache of the disk, and is read from there. */
+const MOST = 8 * 2 ** 20;
 
 export class BodyCache {
   readonly #bodies = new Map<string, Uint8Array>();
