@@ -109,8 +109,14 @@ async function exchangeOnce(
   const stopListening = onAbort(deadline, () => end.abort());
   const stopTimer = parts.timer(patience, () => end.abort());
   try {
-    const { address, port, tls } = server;
-    const endpoint = { address, port, protocol, ...(tls === undefined ? {} : { tls }) };
+    const { address, port, tls, isLocal } = server;
+    const endpoint = {
+      address,
+      port,
+      protocol,
+      ...(tls === undefined ? {} : { tls }),
+      ...(isLocal === undefined ? {} : { isLocal }),
+    };
     const exchange = async () => parts.transport.exchange(mixed ?? query, endpoint, end.signal);
     const reply = await untilAbort(exchange(), end.signal);
     return readReply(query, mixed === undefined ? reply : restoreCase(reply, mixed, query, question.name));

@@ -4,6 +4,7 @@
  * reply is true, others have to prove.
  */
 import { onAbort, systemTimer, type Timer, wait } from './abort.js';
+import { isLoopback } from './address.js';
 import { askServer, noReply, type Question, type Tried, type Trouble } from './ask-server.js';
 import { RCODE } from './rrtype.js';
 import { formatServer, type ServerAddress } from './server-address.js';
@@ -86,6 +87,7 @@ class ForwardingClient implements Forwarder {
   constructor(options: ForwarderOptions) {
     this.#servers = options.servers.map((server) => ({
       ...server,
+      ...(isLoopback(server.address) ? { isLocal: true as const } : {}),
       name: formatServer(server),
       roundTrip: 0,
       troubledAt: Number.NEGATIVE_INFINITY,

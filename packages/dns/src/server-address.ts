@@ -16,6 +16,8 @@ export interface ServerAddress {
   readonly tls?: TlsIdentity;
   /** UDP does not reach it: it is asked over TCP from the start. */
   readonly tcpOnly?: true;
+  /** A resolver on this machine: all queries over UDP may come from one socket (`local-udp.ts`). */
+  readonly isLocal?: true;
 }
 
 /**

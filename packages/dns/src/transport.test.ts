@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dg
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { MAX_LOCAL_QUERIES } from './local-udp.js';
 import { encodeMessage, encodeQuery, type Message, parseMessage } from './message.js';
 import { Name } from './name.js';
 import { RRTYPE } from './rrtype.js';
@@ -105,6 +106,91 @@ describe('over UDP', () => {
     // Sockets that are open at the same time can't share a port; that they differ is then no accident.
     await Promise.all(Array.from({ length: 20 }, (_, i) => client.exchange(query('example.com', i), server)));
     expect(ports.size).toBe(20);
+  });
+
+  describe('to a resolver on this machine', () => {
+    const local = (server: Endpoint): Endpoint => ({ ...server, isLocal: true });
+
+    test('all queries come from one port, and each gets its own reply, in whatever order they come', async () => {
+      const ports = new Set<number>();
+      const held: (() => void)[] = [];
+      const server = await udpServer((datagram, from, socket) => {
+        ports.add(from.port);
+        held.unshift(() => socket.send(reply(datagram), from.port, from.address));
+        if (held.length === 20) for (const answer of held) answer();
+      });
+      const client = transport();
+      const queries = Array.from({ length: 20 }, (_, i) => query(`${i}.example.com`, i));
+      const replies = await Promise.all(queries.map((each) => client.exchange(each, local(server))));
+      expect(replies).toEqual(queries.map((each) => reply(each)));
+      expect(ports.size).toBe(1);
+    });
+
+    test('a query whose id another one has, and one too many, have a socket of their own', async () => {
+      const ports = new Set<number>();
+      const held: (() => void)[] = [];
+      const all = MAX_LOCAL_QUERIES + 2;
+      const server = await udpServer((datagram, from, socket) => {
+        ports.add(from.port);
+        held.push(() => socket.send(reply(datagram), from.port, from.address));
+        if (held.length === all) for (const answer of held) answer();
+      });
+      const client = transport();
+      const ids = [7, 7, ...Array.from({ length: all - 2 }, (_, i) => 100 + i)];
+      const queries = ids.map((id, i) => query(`${i}.example.com`, id));
+      const replies = await Promise.all(queries.map((each) => client.exchange(each, local(server))));
+      expect(replies).toEqual(queries.map((each) => reply(each)));
+      expect(ports.size).toBe(3);
+    });
+
+    test('what is no reply to any of them is ignored, and so is a reply that comes after its time', async () => {
+      let late = (): void => {};
+      const stop = new AbortController();
+      const server = await udpServer((datagram, from, socket) => {
+        const send = (message: Uint8Array): void => socket.send(message, from.port, from.address);
+        if (parseMessage(datagram).id === 1) {
+          late = () => send(reply(datagram));
+          stop.abort(new Error('enough'));
+          return;
+        }
+        late();
+        send(datagram.subarray(0, 1));
+        send(reply(datagram, { id: 3 }));
+        send(reply(datagram, { questions: parseMessage(query('example.net', 2)).questions }));
+        send(reply(datagram));
+      });
+      const client = transport();
+      const first = client.exchange(query('late.example.com', 1), local(server), stop.signal);
+      await expect(first).rejects.toThrow('enough');
+      const asked = query('example.com', 2);
+      expect(await client.exchange(asked, local(server))).toEqual(reply(asked));
+    });
+
+    test('all that wait are told where nobody listens, and the next is asked anew', async () => {
+      const server = local(await udpServer(() => {}));
+      const end = cleanup.pop();
+      await end?.();
+      const client = transport();
+      const asked = [1, 2, 3].map((id) => failureOf(client.exchange(query('example.com', id), server)));
+      for (const failure of await Promise.all(asked)) expect(failure.failure).toBe('unreachable');
+      const socket = createSocket('udp4');
+      socket.on('message', (datagram: Uint8Array, from) =>
+        socket.send(reply(new Uint8Array(datagram)), from.port, from.address),
+      );
+      socket.bind(server.port, server.address);
+      await once(socket, 'listening');
+      cleanup.push(() => new Promise<void>((resolve) => socket.close(() => resolve())));
+      const again = query('example.com', 4);
+      expect(await client.exchange(again, server)).toEqual(reply(again));
+    });
+
+    test('what is under way ends with the transport', async () => {
+      const server = await udpServer(() => {});
+      const client = transport();
+      const asked = failureOf(client.exchange(query('example.com', 1), local(server)));
+      await client.close();
+      expect((await asked).failure).toBe('closed');
+    });
   });
 
   const wrong: readonly (readonly [string, (asked: Uint8Array) => Uint8Array])[] = [

@@ -7,6 +7,7 @@
  */
 import { isIP } from 'node:net';
 import { onAbort, systemTimer, type Timer } from './abort.js';
+import { LocalUdp } from './local-udp.js';
 import { formatServer, type ServerAddress } from './server-address.js';
 import { Slots } from './slots.js';
 import { dialTcp, TcpPool } from './tcp.js';
@@ -64,6 +65,7 @@ class SocketTransport implements NetworkTransport {
   readonly #tcp: TcpPool;
   #tls: Promise<TcpPool> | undefined;
   readonly #udpSockets = new Slots(MAX_UDP_SOCKETS);
+  readonly #local = new Map<string, LocalUdp>();
   readonly #underWay = new Set<UnderWay>();
   #closed = false;
 
@@ -99,8 +101,17 @@ class SocketTransport implements NetworkTransport {
     const name = formatServer(server);
     // It may have waited in line for its slot.
     if (this.#closed) throw closed(name);
-    const exchange = new UdpExchange(query, server);
+    const exchange =
+      (server.isLocal && this.#localUdp(name, server).exchange(query)) || new UdpExchange(query, server);
     return this.#watched(() => exchange.reply, exchange, name, signal);
+  }
+
+  #localUdp(name: string, server: Endpoint): LocalUdp {
+    const known = this.#local.get(name);
+    if (known !== undefined) return known;
+    const made = new LocalUdp(server);
+    this.#local.set(name, made);
+    return made;
   }
 
   /** Ends what is under way by the caller's signal, when patience is over, and when the transport is closed. */
@@ -137,6 +148,7 @@ class SocketTransport implements NetworkTransport {
   async close(): Promise<void> {
     this.#closed = true;
     for (const each of this.#underWay) each.end(new TransportError('closed', 'the transport was closed'));
+    for (const each of this.#local.values()) each.close();
     await Promise.all([this.#tcp.close(), this.#tls?.then((pool) => pool.close())]);
   }
 }
