@@ -16,7 +16,10 @@ export interface ZoneKey {
   readonly data: DnskeyData;
   readonly rdata: Uint8Array;
   readonly tag: number;
-  /** Made on first use: importing costs as much as verifying one signature. Undefined where it is no usable key. */
+  /**
+   * Undefined where it is no usable key. Made on first use, as importing costs as much as verifying a signature, and let go of when
+   * memory is collected: OpenSSL has it in 3 to 5 KiB, and most zones are asked a few questions at one time and then no more.
+   */
   readonly publicKey: () => KeyObject | undefined;
 }
 
@@ -39,10 +42,14 @@ export function readAnyZoneKey(rdata: Uint8Array): ZoneKey | undefined {
     throw error;
   }
   if ((data.flags & FLAG_ZONE) === 0 || data.protocol !== PROTOCOL_DNSSEC) return undefined;
-  let imported: { key: KeyObject | undefined } | undefined;
+  let imported: WeakRef<KeyObject> | 'unusable' | undefined;
   const publicKey = () => {
-    imported ??= { key: importDnskey(data) };
-    return imported.key;
+    if (imported === 'unusable') return undefined;
+    const known = imported?.deref();
+    if (known !== undefined) return known;
+    const key = importDnskey(data);
+    imported = key === undefined ? 'unusable' : new WeakRef(key);
+    return key;
   };
   return { data, rdata, tag: keyTag(rdata), publicKey };
 }
