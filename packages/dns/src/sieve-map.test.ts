@@ -35,6 +35,20 @@ describe('a full map', () => {
     }
   });
 
+  it('keeps newcomers for longer than what nobody has used for long', () => {
+    const map = new SieveMap<number>(100);
+    for (let i = 0; i < 100; i++) map.set(`before ${i}`, i);
+    for (let i = 0; i < 100; i++) map.get(`before ${i}`);
+    // Each is used again when twenty others have come, and then no more: look-ups that go on at the same time.
+    let missed = 0;
+    for (let i = 0; i < 10_000; i++) {
+      map.set(`k${i}`, i);
+      if (i >= 20 && map.get(`k${i - 20}`) === undefined) missed++;
+    }
+    expect(missed).toBeLessThan(100);
+    expect(keys(map).filter((key) => key.startsWith('before'))).toEqual([]);
+  });
+
   it('counts weights, and takes nothing that weighs more than all', () => {
     const map = new SieveMap<string>(10);
     map.set('a', 'a', 6);

@@ -4,8 +4,14 @@
  * A hand moves over the entries from the oldest to the newest. What was used since it last came by stays and loses its mark;
  * the first without a mark goes. So a hit costs one mark, where an exact order of use would move the entry in the map, and
  * names that are asked for once - most are - don't push out those in use.
+ *
+ * Each round ends with what was there when it began. A hand that went on to newcomers could never catch up with them: one
+ * comes for each that goes, and so it would throw out, one after the other, what is too new to have been used again, and
+ * leave for ever what nobody uses any more.
  */
 interface Entry<V> {
+  /** Entries that had been set before it. */
+  readonly born: number;
   readonly value: V;
   readonly weight: number;
   isUsed: boolean;
@@ -17,6 +23,9 @@ export class SieveMap<V> {
   #hand = this.#entries.entries();
   /** What the hand looks at next, fetched ahead: at the end it must turn back, not wait for newcomers. */
   #ahead = this.#hand.next();
+  /** The hand's round ends before what was born later. */
+  #roundEnd = 0;
+  #births = 0;
   #weight = 0;
   #evicted = 0;
 
@@ -51,7 +60,7 @@ export class SieveMap<V> {
     this.delete(key);
     if (weight > this.#maxWeight) return;
     while (this.#weight + weight > this.#maxWeight) this.#evictOne();
-    this.#entries.set(key, { value, weight, isUsed });
+    this.#entries.set(key, { born: this.#births++, value, weight, isUsed });
     this.#weight += weight;
   }
 
@@ -74,9 +83,10 @@ export class SieveMap<V> {
 
   #evictOne(): void {
     for (;;) {
-      if (this.#ahead.done) {
+      if (this.#ahead.done || this.#ahead.value[1].born >= this.#roundEnd) {
         this.#hand = this.#entries.entries();
         this.#ahead = this.#hand.next();
+        this.#roundEnd = this.#births;
         continue;
       }
       const [key, entry] = this.#ahead.value;
