@@ -25,7 +25,7 @@ const CACHE_OCTETS = 8 * 1024 * 1024;
  * Percent by which V8's heap may grow over what is in use, before that is collected. Left alone it lets a survey grow to
  * several times what it needs, as much of what it makes lives for a moment longer than V8 counts as young.
  */
-const HEAP_GROWTH = 100;
+const HEAP_GROWTH = 60;
 /** Seconds for each step of a mail server: thousands are waited for. */
 export const TIMEOUT_SECONDS = 20;
 
