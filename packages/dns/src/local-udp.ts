@@ -6,10 +6,10 @@
  * socket only what its server sends. Who may forge packets on this machine is root. Ids are random all the same, as
  * late replies to questions before must not be taken for answers.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import type { Socket } from 'node:dgram';
 import { isReplyTo } from './reply-match.js';
 import { TransportError } from './transport-error.js';
+import { udpSocket } from './udp.js';
 
 /** Replies that may be on their way at a time: so many fit into a socket's buffer (Linux: 208 KiB) while we are busy. */
 export const MAX_LOCAL_QUERIES = 64;
@@ -58,12 +58,7 @@ export class LocalUdp {
   }
 
   #open(): Socket {
-    const family = isIPv6(this.#server.address) ? 6 : 4;
-    // The address is one already: Node would ask for it as for a name.
-    const socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      lookup: (address, _options, found) => found(null, address, family),
-    });
+    const socket = udpSocket(this.#server.address);
     this.#socket = socket;
     socket.on('error', (error) => this.#fail(socket, error));
     socket.on('message', (datagram) => this.#receive(datagram));

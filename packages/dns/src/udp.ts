@@ -32,12 +32,7 @@ export class UdpExchange {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const family = isIPv6(server.address) ? 6 : 4;
-    // The address is one already: Node would ask for it as for a name.
-    const socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      lookup: (address, _options, found) => found(null, address, family),
-    });
+    const socket = udpSocket(server.address);
     this.#socket = socket;
     socket.on('error', (error) => this.#fail(error));
     socket.on('message', (datagram, from) => this.#receive(datagram, from));
@@ -85,4 +80,14 @@ export class UdpExchange {
     this.#socket.close();
     return true;
   }
+}
+
+/** A socket that can be connected to this address. */
+export function udpSocket(address: string): Socket {
+  const family = isIPv6(address) ? 6 : 4;
+  return createSocket({
+    type: family === 6 ? 'udp6' : 'udp4',
+    // It is an address already: Node would ask for it as for a name.
+    lookup: (name, _options, found) => found(null, name, family),
+  });
 }
