@@ -2,7 +2,8 @@
  * Queries to one resolver on this machine, all from one socket.
  *
  * A fresh port for each query (`udp.ts`) is there against forgers elsewhere, and costs more than the rest of the query. Over
- * loopback nothing comes from elsewhere: the kernel drops what arrives from outside under such an address, and gives a connected
+ * loopback nothing comes from elsewhere: the kernel drops what arrives from outside under such an address (but where somebody has
+ * set route_localnet, under which a port and an id have to be guessed still), and gives a connected
  * socket only what its server sends. Who may forge packets on this machine is root. Ids are random all the same, as
  * late replies to questions before must not be taken for answers.
  */
