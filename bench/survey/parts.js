@@ -18,11 +18,11 @@ const PARTS = [
   ['the rest', /./u],
 ];
 
-/** @param {import('node:inspector').Profiler.Profile} profile */
-export function byPart(profile) {
+/** @param {readonly import('node:inspector').Profiler.Profile[]} profiles */
+export function byPart(profiles) {
   const parts = new Map(PARTS.map(([part]) => [part, 0]));
   const functions = new Map();
-  for (const { url, functionName, time } of ownTimes(profile)) {
+  for (const { url, functionName, time } of profiles.flatMap((profile) => [...ownTimes(profile)])) {
     const part = PARTS.find(([, place, name]) => place.test(url) && (name?.test(functionName) ?? true))?.[0];
     parts.set(part ?? 'the rest', (parts.get(part ?? 'the rest') ?? 0) + time);
     const called = `${url.replace(/^.*\/packages\//u, '')} ${functionName}`;

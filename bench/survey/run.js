@@ -11,7 +11,7 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inNamespace } from '../dns/namespace.js';
@@ -186,13 +186,13 @@ async function profile(folder) {
   await mkdir(home);
   const flags = ['--cpu-prof', `--cpu-prof-dir=${home}`, `--cpu-prof-interval=${SAMPLE_EVERY}`];
   await survey(folder, [...flags, PROFILED], 'profiled.jsonl').ended;
-  const [file] = await readdir(home);
-  if (file === undefined) throw new Error('there is no profile');
+  const files = (await readdir(home)).map((name) => join(home, name));
   const { BENCH_PROFILE: kept } = process.env;
-  if (kept !== undefined) await copyFile(join(home, file), join(kept, 'survey.cpuprofile'));
-  const { parts, functions } = byPart(JSON.parse(await readFile(join(home, file), 'utf8')));
+  if (kept !== undefined) await Promise.all(files.map((file) => copyFile(file, join(kept, basename(file)))));
+  const profiles = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, 'utf8'))));
+  const { parts, functions } = byPart(profiles);
   const sum = [...parts.values()].reduce((all, time) => all + time, 0);
-  say('\nThe main thread: microseconds a domain, and of its time');
+  say(`\nIts ${files.length} threads: microseconds a domain, and of their time`);
   for (const [part, time] of [...parts].sort(([, a], [, b]) => b - a)) {
     row(part, `${(time / DOMAINS).toFixed(0).padStart(5)}   ${percent(time, sum)}`);
   }

@@ -27,7 +27,11 @@ export const NOT_BUNDLED = [
 export async function bundle() {
   const build = await rolldown({
     // A thread starts from a file of its own.
-    input: { main: here('dist/cli/main.js'), 'delivery-thread': here('dist/relay/delivery-thread.js') },
+    input: {
+      main: here('dist/cli/main.js'),
+      'delivery-thread': here('dist/relay/delivery-thread.js'),
+      'survey-thread': here('dist/survey/survey-thread.js'),
+    },
     platform: 'node',
     external: NOT_BUNDLED.map((name) => new RegExp(`^${name}(/|$)`)),
   });

@@ -1,5 +1,5 @@
 /** The resolver that the options ask for. */
-import { createResolver, type Notice, type Resolver } from '@danelaw/dns';
+import { createResolver, type Notice, type Resolver, type ResolverOptions } from '@danelaw/dns';
 import { CommandError, EXIT } from './exit.js';
 import { type DnsOptions, resolverSettings } from './network-options.js';
 import { printable } from './printable.js';
@@ -10,15 +10,17 @@ import { hanging, type Io, widthOf } from './terminal.js';
  * @throws CommandError where the settings can't be used: 64 where the options contradict each other, 78 where
  * the system's own settings are at fault
  */
-export function openResolver(
-  options: DnsOptions,
-  clock: () => number,
-  io: Io,
-  cache: { readonly maxCacheOctets?: number } = {},
+export function openResolver(options: DnsOptions, clock: () => number, io: Io): Resolver {
+  return resolverMade({ ...resolverSettings(options, clock), onNotice: showNotice(io) }, createResolver);
+}
+
+/** @throws CommandError as above */
+export function resolverMade(
+  settings: ResolverOptions,
+  make: (settings: ResolverOptions) => Resolver,
 ): Resolver {
-  const settings = resolverSettings(options, clock);
   try {
-    return createResolver({ ...settings, ...cache, onNotice: (notice) => show(notice, io) });
+    return make(settings);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new CommandError(
@@ -29,10 +31,12 @@ export function openResolver(
 }
 
 /** On standard error, so that it stands in nobody's data. */
-function show({ text }: Notice, { stderr }: Io): void {
-  if (stderr.isTTY) stderr.write(ERASE_LINE);
-  stderr.write(`${hanging('danelaw: ', printable(text), widthOf(stderr)).join('\n')}\n`);
-}
+export const showNotice =
+  ({ stderr }: Io) =>
+  ({ text }: Pick<Notice, 'text'>): void => {
+    if (stderr.isTTY) stderr.write(ERASE_LINE);
+    stderr.write(`${hanging('danelaw: ', printable(text), widthOf(stderr)).join('\n')}\n`);
+  };
 
 /** Runs `work` with a resolver that is closed afterwards, whatever happens. */
 export async function withResolver<T>(

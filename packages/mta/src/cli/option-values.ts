@@ -43,12 +43,16 @@ export function portValue(text: string): number {
   throw new InvalidArgumentError(`A port is a number from 1 to ${MAX_PORT}.`);
 }
 
+export const countUpTo =
+  (most: number) =>
+  (text: string): number => {
+    const count = Number(text);
+    if (/^[0-9]+$/u.test(text) && count >= 1 && count <= most) return count;
+    throw new InvalidArgumentError(`It should be a number from 1 to ${most}.`);
+  };
+
 /** A count of things that are done at a time. */
-export function countValue(text: string): number {
-  const count = Number(text);
-  if (/^[0-9]+$/u.test(text) && count >= 1 && count <= MAX_COUNT) return count;
-  throw new InvalidArgumentError(`It should be a number from 1 to ${MAX_COUNT}.`);
-}
+export const countValue = countUpTo(MAX_COUNT);
 
 export function timeValue(text: string): number {
   const time = parseTime(text);

@@ -1,6 +1,7 @@
 /** `danelaw survey FILE`: how the mail of many domains is protected. */
 import { setMaxListeners } from 'node:events';
 import type { Command } from 'commander';
+import { QUESTIONS_AT_ONCE } from '../survey/polite-resolver.js';
 import { readResults } from '../survey/result-file.js';
 import { runSurvey } from '../survey/run-survey.js';
 import { summaryHtml } from '../survey/summary-html.js';
@@ -9,7 +10,7 @@ import type { SurveyResult } from '../survey/survey-result.js';
 import { SummaryCounter, type SurveySummary } from '../survey/survey-summary.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { addDnsOptions, addOutputOptions, addServerOptions } from './network-options.js';
-import { countValue } from './option-values.js';
+import { countUpTo, countValue } from './option-values.js';
 import { printableJson, printableLine } from './printable.js';
 import { ProgressBar } from './progress-bar.js';
 import { prose } from './prose.js';
@@ -59,6 +60,11 @@ export function define(command: Command, io: Io, finish: (code: ExitCode) => voi
       'where results go; what it has is not asked again (default: standard output)',
     )
     .option('--concurrency <n>', 'domains at a time', countValue, AT_ONCE)
+    .option(
+      '--threads <n>',
+      'processors to use, where DNS alone is asked (default: all, 4 at most)',
+      countUpTo(QUESTIONS_AT_ONCE),
+    )
     .option(
       '--connect',
       'talk to the mail servers as well, each a little at a time, and compare their certificates',
