@@ -1,12 +1,14 @@
 /** Whose code a function of the profile is: the parts of a survey. */
 import { ownTimes } from '../dns/attribute.js';
 
+export const IDLE = 'idle: waiting for name servers';
+
 /** The first that fits. Node's own are marked by name. @type {readonly (readonly [part: string, url: RegExp, name?: RegExp])[]} */
 const PARTS = [
-  ['idle: waiting for name servers', /^$/u, /^\(idle\)$/u],
+  [IDLE, /^$/u, /^\(idle\)$/u],
   ['garbage collection', /^$/u, /^\(garbage collector\)$/u],
   ['event loop and system calls', /^$/u],
-  ['crypto, on this thread', /^node:(internal\/)?crypto/u],
+  ['crypto: signatures handed to other threads, keys', /^node:(internal\/)?crypto/u],
   ['sockets, timers, events, aborts (Node.js)', /^node:/u],
   ['DNSSEC: signatures and denials', /\/dns\/dist\/(dnssec\/|validate|proof-cache|handed-ds)/u],
   [

@@ -1,23 +1,24 @@
 /**
  * How fast `danelaw survey` is, and what holds it: 20,000 signed domains under one top-level domain, served by NSD, looked up
- * from the root by one process on this machine. Name servers and survey share its processors: what either uses is told apart.
+ * on this machine, from the root and by way of Unbound. All share its processors: what each uses is told apart.
  *
  *     npm run bench:survey            # BENCH_DOMAINS; as root, or where users may make namespaces
  *
- * Two runs: one as users have it, whose rate and memory count, and one with V8's profiler, which says where the time goes.
+ * Three runs: one from the root, whose rate and memory count; one through Unbound that validates, beside `dnsperf`, which asks it
+ * the same and does nothing else; and one from the root with V8's profiler, which says where the time goes.
  * With BENCH_PROFILE the profile is kept in that folder. Signing takes minutes: with BENCH_ZONES the zones are kept in that
  * folder, and used again for as long as their signatures hold, a day. On a busy machine: `chrt -f 50 npm run bench:survey`.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inNamespace } from '../dns/namespace.js';
 import { startNsd, startUnbound, UNBOUND } from '../dns/servers.js';
 import { ADDRESSES, makeZones, zoneNames } from '../dns/zones.js';
-import { byPart } from './parts.js';
+import { byPart, IDLE } from './parts.js';
 import { cpuOf, cpuOfAll, cpuOfTrees, memoryOf } from './process-use.js';
 
 const PROGRAM = fileURLToPath(new URL('../../packages/mta/bin/danelaw.js', import.meta.url));
@@ -43,6 +44,9 @@ const QUESTIONS = [
 ];
 /** Functions of the profile that are shown. */
 const SHOWN_FUNCTIONS = Number(process.env['BENCH_FUNCTIONS'] ?? 12);
+/** A file's name has date, time, process and thread, whose number is 0 for the main one. */
+const OF_MAIN = /^CPU\.\d+\.\d+\.\d+\.0\./u;
+let surveys = 0;
 
 async function main() {
   const folder = await mkdtemp(join(tmpdir(), 'danelaw-bench-survey-'));
@@ -56,8 +60,15 @@ async function main() {
     await writeFile(join(folder, 'domains.txt'), zoneNames(DOMAINS).join('\n'));
     const nsd = await startNsd(folder, zones);
     try {
-      const rate = await measure(folder, nsd.pids);
-      if (spawnSync('dnsperf', ['-h']).error === undefined) await peer(folder, zones[0]?.ds ?? '', rate);
+      say(`\n${DOMAINS.toLocaleString('en')} domains, DNS only, from process start to its end`);
+      const rate = await measure(folder, fromRoot(folder), { 'the name servers': nsd.pids });
+      if (spawnSync('dnsperf', ['-h']).error === undefined) {
+        const anchor = zones[0]?.ds ?? '';
+        const peers = await peer(folder, anchor);
+        row('from the root', `${(rate / peers).toFixed(2)} of its rate`);
+        const through = await throughUnbound(folder, anchor, nsd.pids);
+        row('through Unbound', `${(through / peers).toFixed(2)} of the rate of dnsperf`);
+      }
       await profile(folder);
     } finally {
       await nsd.stop();
@@ -86,12 +97,15 @@ async function signedZones(folder) {
 
 /**
  * @param {string} folder
- * @param {readonly (number | undefined)[]} servers
+ * @param {readonly string[]} dns options: who is asked
+ * @param {Readonly<Record<string, readonly (number | undefined)[]>>} servers processes, by what they are called
  */
-async function measure(folder, servers) {
-  const before = { all: await cpuOfAll(), servers: await cpuOfTrees(servers) };
+async function measure(folder, dns, servers) {
+  const served = async () =>
+    await Promise.all(Object.values(servers).map(async (pids) => await cpuOfTrees(pids)));
+  const before = { all: await cpuOfAll(), served: await served() };
   const started = performance.now();
-  const { child, ended } = survey(folder, [PROGRAM], 'results.jsonl');
+  const { child, ended } = survey(folder, [PROGRAM], dns);
   let used = { all: 0, main: 0, others: /** @type {Map<string, number>} */ (new Map()) };
   /** @type {number[]} */
   const memory = [];
@@ -103,7 +117,7 @@ async function measure(folder, servers) {
   const { status } = await ended.finally(() => clearInterval(looking));
   const seconds = (performance.now() - started) / 1000;
   const all = (await cpuOfAll()) - before.all;
-  const served = (await cpuOfTrees(servers)) - before.servers;
+  const ofServers = (await served()).map((cpu, i) => cpu - (before.served[i] ?? 0));
   if (status.dane !== DOMAINS) throw new Error(`not all domains are "dane": ${JSON.stringify(status)}`);
 
   const rate = DOMAINS / seconds;
@@ -112,7 +126,6 @@ async function measure(folder, servers) {
   // The last look may have met a process that was giving all back.
   memory.pop();
   const quarters = [1, 2, 3, 4].map((n) => memory[Math.ceil((n * memory.length) / 4) - 1] ?? 0);
-  say(`\n${DOMAINS.toLocaleString('en')} domains, DNS only, from process start to its end`);
   row('time', `${seconds.toFixed(1)} s`);
   row(
     'domains a second',
@@ -121,11 +134,12 @@ async function measure(folder, servers) {
   row('CPU of the survey', per(used.all));
   row('  main thread', `${per(used.main)} (${percent(used.main, seconds)} of a core)`);
   for (const [what, cpu] of used.others) row(`  ${what}`, `${per(cpu)} (${percent(cpu, seconds)} of a core)`);
-  row('CPU of the name servers', `${per(served)} (${percent(served, seconds)} of a core)`);
-  row(
-    'CPU of all else',
-    `${per(all - used.all - served)} (${percent(all - used.all - served, seconds)} of a core)`,
-  );
+  for (const [i, name] of Object.keys(servers).entries()) {
+    const cpu = ofServers[i] ?? 0;
+    row(`CPU of ${name}`, `${per(cpu)} (${percent(cpu, seconds)} of a core)`);
+  }
+  const others = ofServers.reduce((rest, cpu) => rest - cpu, all - used.all);
+  row('CPU of all else', `${per(others)} (${percent(others, seconds)} of a core)`);
   row(
     'most memory (PSS)',
     `${peak.toFixed(0)} MiB   bar ${BARS.mebibytes}: ${peak < BARS.mebibytes ? 'met' : 'MISSED'}`,
@@ -149,9 +163,9 @@ function most(before, now = before) {
  * The same questions to Unbound (one thread), from an empty cache, by `dnsperf`: what a script with a resolver would do at best.
  * @param {string} folder
  * @param {string} anchor
- * @param {number} ours domains a second
+ * @returns {Promise<number>} domains a second
  */
-async function peer(folder, anchor, ours) {
+async function peer(folder, anchor) {
   const questions = join(folder, 'questions');
   const names = zoneNames(DOMAINS);
   const lines = [];
@@ -173,8 +187,29 @@ async function peer(folder, anchor, ours) {
     if (lost !== 0 || !(seconds > 0)) throw new Error(stdout);
     const rate = DOMAINS / seconds;
     say('\nUnbound, one thread, asked the same by dnsperf');
-    row('domains a second', `${rate.toFixed(0)}   ours: ${(ours / rate).toFixed(2)} of it`);
-    row('CPU of Unbound', `${((used * 1000) / DOMAINS).toFixed(2)} s for 1,000 domains`);
+    row('domains a second', rate.toFixed(0));
+    row(
+      'CPU of Unbound',
+      `${((used * 1000) / DOMAINS).toFixed(2)} s for 1,000 domains (${percent(used, seconds)} of a core)`,
+    );
+    return rate;
+  } finally {
+    await unbound.stop();
+  }
+}
+
+/**
+ * The survey that believes the same Unbound, from an empty cache.
+ * @param {string} folder
+ * @param {string} anchor
+ * @param {readonly (number | undefined)[]} nameServers
+ */
+async function throughUnbound(folder, anchor, nameServers) {
+  const unbound = await startUnbound(folder, anchor);
+  try {
+    say('\nThe survey through that Unbound, which validates');
+    const dns = ['--resolver', `${UNBOUND.address}#${UNBOUND.port}`, '--trust', 'ad'];
+    return await measure(folder, dns, { Unbound: unbound.pids, 'the name servers': nameServers });
   } finally {
     await unbound.stop();
   }
@@ -185,43 +220,46 @@ async function profile(folder) {
   const home = join(folder, 'profile');
   await mkdir(home);
   const flags = ['--cpu-prof', `--cpu-prof-dir=${home}`, `--cpu-prof-interval=${SAMPLE_EVERY}`];
-  await survey(folder, [...flags, PROFILED], 'profiled.jsonl').ended;
-  const files = (await readdir(home)).map((name) => join(home, name));
+  await survey(folder, [...flags, PROFILED], fromRoot(folder)).ended;
+  const files = await readdir(home);
   const { BENCH_PROFILE: kept } = process.env;
-  if (kept !== undefined) await Promise.all(files.map((file) => copyFile(file, join(kept, basename(file)))));
-  const profiles = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, 'utf8'))));
-  const { parts, functions } = byPart(profiles);
+  if (kept !== undefined) for (const file of files) await copyFile(join(home, file), join(kept, file));
+  /** @param {(file: string) => boolean} wanted */
+  const profiles = (wanted) =>
+    Promise.all(
+      files.filter(wanted).map(async (file) => JSON.parse(await readFile(join(home, file), 'utf8'))),
+    );
+  const asking = await profiles((file) => !OF_MAIN.test(file));
+  const { parts, functions } = byPart(asking);
   const sum = [...parts.values()].reduce((all, time) => all + time, 0);
-  say(`\nIts ${files.length} threads: microseconds a domain, and of their time`);
+  say(`\nThe ${asking.length} threads that ask: microseconds a domain, and of their time`);
   for (const [part, time] of [...parts].sort(([, a], [, b]) => b - a)) {
     row(part, `${(time / DOMAINS).toFixed(0).padStart(5)}   ${percent(time, sum)}`);
   }
-  say('\nIts functions');
+  const main = byPart(await profiles((file) => OF_MAIN.test(file))).parts;
+  const busy = [...main].reduce((all, [part, time]) => (part === IDLE ? all : all + time), 0);
+  row('the main thread, without its idle time', (busy / DOMAINS).toFixed(0).padStart(5));
+  say('\nTheir functions');
   for (const [called, time] of [...functions].sort(([, a], [, b]) => b - a).slice(0, SHOWN_FUNCTIONS)) {
     row(`  ${called}`, `${(time / DOMAINS).toFixed(0).padStart(5)}   ${percent(time, sum)}`);
   }
 }
 
+/** @param {string} folder */
+function fromRoot(folder) {
+  const anchors = ['--trust-anchor', join(folder, 'root.ds'), '--root-hints', join(folder, 'root.hints')];
+  return ['--resolver', 'iterate', ...anchors];
+}
+
 /**
  * @param {string} folder
  * @param {readonly string[]} node what is started, and how
- * @param {string} results
+ * @param {readonly string[]} dns options: who is asked
  */
-function survey(folder, node, results) {
-  const file = (/** @type {string} */ name) => join(folder, name);
-  const anchors = ['--trust-anchor', file('root.ds'), '--root-hints', file('root.hints')];
-  const argv = [
-    'survey',
-    '--concurrency',
-    String(CONCURRENCY),
-    '--resolver',
-    'iterate',
-    ...anchors,
-    '--json',
-    '-o',
-    file(results),
-    file('domains.txt'),
-  ];
+function survey(folder, node, dns) {
+  const results = join(folder, `results-${++surveys}.jsonl`);
+  const common = ['--concurrency', String(CONCURRENCY), '--json', '-o', results];
+  const argv = ['survey', ...common, ...dns, join(folder, 'domains.txt')];
   const child = spawn(process.execPath, [...node, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
