@@ -1,59 +1,10 @@
-/** What the vectors can't ask: what is loaded, how long it takes in checks, and the shape of a verdict. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+/** What the vectors can't ask: how long it takes in checks, and the shape of a verdict. */
 import { describe, expect, it } from 'vitest';
-import type { TlsaRecord } from './tlsa.js';
+import { inputOfNamed as inputOf, recordOf } from './testing/vectors.js';
 import { judgeTlsa, MAX_FULL_RECORDS } from './usable.js';
 import { verifyCertificate } from './verify.js';
 
-interface VectorFile {
-  readonly time: string;
-  readonly certificates: Readonly<Record<string, string>>;
-  readonly vectors: readonly {
-    readonly name: string;
-    readonly chain: readonly string[];
-    readonly tlsa: readonly string[];
-  }[];
-}
-const file: VectorFile = JSON.parse(
-  readFileSync(new URL('../vectors/vectors.json', import.meta.url), 'utf8'),
-);
-const require = createRequire(import.meta.url);
-
-function inputOf(name: string) {
-  const vector = file.vectors.find((each) => each.name === name);
-  if (!vector) throw new Error(`no vector ${name}`);
-  return {
-    chain: vector.chain.map((each) => Buffer.from(file.certificates[each] ?? '', 'base64')),
-    tlsa: vector.tlsa.map(recordOf),
-    baseDomain: 'mx.example.com',
-    time: new Date(file.time),
-  };
-}
-
-function recordOf(text: string): TlsaRecord {
-  const [usage, selector, matchingType, hex = ''] = text.split(' ');
-  return {
-    usage: Number(usage),
-    selector: Number(selector),
-    matchingType: Number(matchingType),
-    data: Buffer.from(hex, 'hex'),
-  };
-}
-
-const decoderIsLoaded = (): boolean => Object.keys(require.cache).some((path) => path.includes('asn1-x509'));
-
 describe('verifyCertificate', () => {
-  it('loads the decoder of extensions for DANE-TA only', () => {
-    expect(verifyCertificate(inputOf("3 1 1 of the server's certificate matches")).authenticated).toBe(true);
-    expect(verifyCertificate(inputOf('3 1 1 of another certificate does not match')).authenticated).toBe(
-      false,
-    );
-    expect(decoderIsLoaded()).toBe(false);
-    expect(verifyCertificate(inputOf('2 0 1 of the root matches')).authenticated).toBe(true);
-    expect(decoderIsLoaded()).toBe(true);
-  });
-
   it('tells which record matched which certificate', () => {
     const input = inputOf('one match of two suffices: DANE-EE wrong, DANE-TA right');
     const verdict = verifyCertificate(input);

@@ -1,4 +1,5 @@
 /** The threads as the main thread sees them. What runs in them here is a few lines of the test; the real ones run in `survey.test.ts`. */
+import { setMaxListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SurveyResult } from './survey-result.js';
 import { SurveyThreads } from './survey-threads.js';
@@ -29,6 +30,7 @@ const open = (most: number): void => {
   threads = new SurveyThreads(settings, (text) => heard.push(text), ENTRY);
 };
 const never = new AbortController().signal;
+setMaxListeners(0, never); // as whoever runs a survey does
 const ask = (domain: string, signal = never): Promise<SurveyResult> => threads.survey(domain, signal);
 const threadOf = async (answer: Promise<SurveyResult>): Promise<unknown> =>
   (await (answer as Promise<SurveyResult & { thread: number }>)).thread;
