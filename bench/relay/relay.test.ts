@@ -76,7 +76,7 @@ for (let round = 1; round <= ROUNDS; round++) {
       try {
         await run('warm', WARM_UP);
         for (const { name, domains, messages } of CASES) {
-          if (!chosen.includes(name)) continue;
+          if (!chosen.includes(name) || side.only?.includes(name) === false) continue;
           // No connection of the case before is left to be shared.
           await sink.until(({ open: connections }) => connections === 0, 60_000);
           rows.push({

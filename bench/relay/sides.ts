@@ -24,10 +24,13 @@ export interface Side {
   readonly name: string;
   /** Postfix: its better number is the bar. */
   readonly isReference: boolean;
+  /** The cases that it is made for; all where it is left out. */
+  readonly only?: readonly string[];
   start(internet: MailInternet, folder: string): Promise<Running>;
 }
 
 const PROGRAM = fileURLToPath(new URL('../../packages/mta/bin/danelaw.js', import.meta.url));
+const FLOOR = fileURLToPath(new URL('floor.js', import.meta.url));
 const UNIT = fileURLToPath(new URL('../../packaging/danelaw.service', import.meta.url));
 const RESOLVER = '127.9.0.53';
 const POSTFIX = '127.0.0.7';
@@ -61,6 +64,12 @@ export const SIDES: readonly Side[] = [
     start: (internet, folder) =>
       withUnbound(internet, folder, () => danelaw(internet, folder, `resolver = ["${RESOLVER}"]\n`)),
   },
+  {
+    name: 'Node.js alone',
+    isReference: false,
+    only: ['c', 'd'],
+    start: (internet, folder) => withUnbound(internet, folder, () => floor()),
+  },
   postfixSide('Postfix', []),
   postfixSide('Postfix, reuse', [REUSE]),
   postfixSide('Postfix, tickets', [TICKETS]),
@@ -90,6 +99,30 @@ async function withUnbound(
     stop: async () => {
       await running.stop();
       await unbound.stop();
+    },
+  };
+}
+
+async function floor(): Promise<Running> {
+  const address = '127.0.0.1';
+  const port = await freePort();
+  const argv = [FLOOR, address, String(port), RESOLVER];
+  const child = spawn(NODE, argv, { stdio: ['ignore', 'pipe', 'pipe'], env: await asService() });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text));
+  while (!said.includes('listening')) {
+    if (child.exitCode !== null) throw new Error(`it ended: ${said}`);
+    await sleep(LOOK_EVERY);
+  }
+  return {
+    address,
+    port,
+    pids: [child.pid ?? 0],
+    log: async () => said,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
     },
   };
 }

@@ -74,6 +74,9 @@ async function admission(
       over = true;
       settle();
       for (const step of undo) step();
+    };
+    const endUnadmitted = (settle: () => void): void => {
+      end(settle);
       waiting.abort();
     };
     // Awake at once: its owner may come to it a moment later only.
@@ -81,10 +84,12 @@ async function admission(
       const session = fits(channel);
       return session?.connection.wake({ timeouts, signal, deadline }) === true ? session : undefined;
     };
-    undo.push(onAbort(signal, () => end(() => reject(signal?.reason))));
-    undo.push(onAbort(deadline, () => end(() => resolve({ status: 'failed', fault: deadlineFault() }))));
+    const expire = (): void => resolve({ status: 'failed', fault: deadlineFault() });
+    const share = (session: Session): void => resolve({ status: 'shared', session });
+    undo.push(onAbort(signal, () => endUnadmitted(() => reject(signal?.reason))));
+    undo.push(onAbort(deadline, () => endUnadmitted(expire)));
     if (pool !== undefined && !fresh) {
-      undo.push(pool.wait(keeping, usable, (session) => end(() => resolve({ status: 'shared', session }))));
+      undo.push(pool.wait(keeping, usable, (session) => endUnadmitted(() => share(session))));
     }
     // Nobody waits who is let in at once; for the others, whoever is idle in the way goes.
     const inTheWay = setImmediate(() => pool?.closeOldest(keeping.place));

@@ -178,7 +178,7 @@ describe('who waits for a permit', () => {
       'delivered, shared',
       'delivered, shared',
     ]);
-    expect([sender.dialled.length, gatekeeper.asked.length, gatekeeper.givenUp]).toEqual([1, 3, 3]);
+    expect([sender.dialled.length, gatekeeper.asked.length, gatekeeper.givenUp]).toEqual([1, 3, 2]);
     expect(sender.pool.statistics.waiting).toBe(0);
   });
 
