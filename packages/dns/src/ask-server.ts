@@ -53,6 +53,8 @@ export interface QueryFlags {
 export interface AskingParts {
   readonly transport: Transport;
   readonly timer: Timer;
+  /** Hears for how many milliseconds the question waited for its turn, which is not the server's time. */
+  readonly onWaited?: (milliseconds: number) => void;
 }
 
 /** Why one server gave no reply. In order of what tells a person most. */
@@ -105,18 +107,19 @@ async function exchangeOnce(
 ): Promise<Tried> {
   const query = queryFor(question, flags);
   const mixed = flags.mixedCase === true && protocol === 'udp' ? mixCase(query, question.name) : undefined;
+  const { address, port, tls, isLocal } = server;
+  const endpoint = {
+    address,
+    port,
+    protocol,
+    ...(tls === undefined ? {} : { tls }),
+    ...(isLocal === undefined ? {} : { isLocal }),
+  };
+  const endTurn = parts.transport.turn === undefined ? () => {} : await turnAt(endpoint, parts, deadline);
   const end = new AbortController();
   const stopListening = onAbort(deadline, () => end.abort());
   const stopTimer = parts.timer(patience, () => end.abort());
   try {
-    const { address, port, tls, isLocal } = server;
-    const endpoint = {
-      address,
-      port,
-      protocol,
-      ...(tls === undefined ? {} : { tls }),
-      ...(isLocal === undefined ? {} : { isLocal }),
-    };
     const exchange = async () => parts.transport.exchange(mixed ?? query, endpoint, end.signal);
     const reply = await untilAbort(exchange(), end.signal);
     return readReply(query, mixed === undefined ? reply : restoreCase(reply, mixed, query, question.name));
@@ -125,6 +128,24 @@ async function exchangeOnce(
   } finally {
     stopTimer();
     stopListening();
+    endTurn();
+  }
+}
+
+/** Where the deadline comes first, there is no turn to end: the exchange ends at once. */
+async function turnAt(
+  endpoint: Endpoint,
+  { transport, onWaited }: AskingParts,
+  deadline: AbortSignal,
+): Promise<() => void> {
+  const start = performance.now();
+  try {
+    return (await transport.turn?.(endpoint, deadline)) ?? (() => {});
+  } catch (error) {
+    if (!deadline.aborted) throw error;
+    return () => {};
+  } finally {
+    onWaited?.(performance.now() - start);
   }
 }
 

@@ -287,8 +287,11 @@ class IteratingSource implements Source {
   }
 
   async #askAddress(server: ServerAddress, question: Question, deadline: AbortSignal): Promise<Tried> {
-    const parts = { transport: this.#options.transport, timer: this.#timer };
-    const start = performance.now();
+    let start = performance.now();
+    const onWaited = (milliseconds: number): void => {
+      start += milliseconds;
+    };
+    const parts = { transport: this.#options.transport, timer: this.#timer, onWaited };
     const tried = await askServer(
       parts,
       server,

@@ -26,6 +26,11 @@ export interface Transport {
    * @throws (rejects) with a TransportError where there is no reply, with the signal's reason when it aborts
    */
   exchange(query: Uint8Array, server: Endpoint, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * Waited for before each exchange, for whoever gives servers a few questions at a time. Resolves, when it is this question's
+   * turn, to what ends the turn; the server's time to answer begins then. @throws (rejects) with the signal's reason when it aborts
+   */
+  turn?(server: Endpoint, signal: AbortSignal): Promise<() => void>;
 }
 
 export interface NetworkTransport extends Transport {
