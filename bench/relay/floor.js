@@ -97,10 +97,12 @@ if (cluster.isPrimary) {
       const job = waiting.shift();
       if (job === undefined) return;
       underWay += 1;
-      deliver(job.domain, job.message).catch(console.error).finally(() => {
-        underWay -= 1;
-        next();
-      });
+      deliver(job.domain, job.message)
+        .catch(console.error)
+        .finally(() => {
+          underWay -= 1;
+          next();
+        });
     }
   };
 
