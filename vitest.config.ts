@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -17,8 +18,8 @@ const ALONE = ['packages/*/src/**/*.alone.test.ts'];
 
 export default defineConfig({
   test: {
-    // Vitest leaves one core free, which is half of a machine with two.
-    maxWorkers: '100%',
+    // Vitest leaves one core free, which is half of a machine with two; and tests of whole programs mostly wait.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     projects: [
       // Each package alone, beside its code. The code is loaded once for many files, which takes half the time.
       {
