@@ -3,7 +3,8 @@ import type { Timer } from './abort.js';
 import { askServer } from './ask-server.js';
 import { Name } from './name.js';
 import { RRTYPE } from './rrtype.js';
-import type { Transport } from './transport.js';
+import type { Transport, TurnEnd } from './transport.js';
+import { TransportError } from './transport-error.js';
 
 const QUESTION = { name: Name.parse('example.org'), type: RRTYPE.MX };
 const FLAGS = { rd: false, cd: true, do: true };
@@ -22,7 +23,7 @@ describe('a question that has to wait for its turn', () => {
     const said: string[] = [];
     let go = (): void => {};
     const transport: Transport = {
-      turn: () => new Promise((resolve) => (go = () => resolve(() => said.push('turn ended')))),
+      turn: () => new Promise((resolve) => (go = () => resolve((end) => said.push(`turn ended: ${end}`)))),
       exchange: (query) => {
         said.push('asked');
         return exchange(query);
@@ -34,12 +35,12 @@ describe('a question that has to wait for its turn', () => {
     };
     const onWaited = (): void => void said.push('waited');
     const parts = { transport, timer, onWaited };
-    const asked = askServer(parts, SERVER, QUESTION, FLAGS, 400, new AbortController().signal);
+    const asked = askServer(parts, SERVER, QUESTION, FLAGS, () => 400, new AbortController().signal);
     await settled();
     expect(said).toEqual([]);
     go();
     expect((await asked).kind).toBe('reply');
-    expect(said).toEqual(['waited', '400 ms from now', 'asked', 'in time', 'turn ended']);
+    expect(said).toEqual(['waited', '400 ms from now', 'asked', 'in time', 'turn ended: answered']);
   });
 
   it('is unanswered where the deadline comes first', async () => {
@@ -48,8 +49,60 @@ describe('a question that has to wait for its turn', () => {
       new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     const transport: Transport = { turn, exchange: () => new Promise(() => {}) };
     const timer: Timer = () => () => {};
-    const asked = askServer({ transport, timer }, SERVER, QUESTION, FLAGS, 400, deadline.signal);
+    const asked = askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => 400, deadline.signal);
     deadline.abort();
     expect(await asked).toEqual({ kind: 'silent' });
+  });
+
+  it('is unanswered where the server is not to be asked now, and asks nothing', async () => {
+    const transport: Transport = {
+      turn: () => Promise.reject(new TransportError('silent', 'it was silent just now')),
+      exchange: () => Promise.reject(new Error('it was asked')),
+    };
+    const timer: Timer = () => () => {};
+    const { signal } = new AbortController();
+    expect(await askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => 400, signal)).toEqual({
+      kind: 'silent',
+    });
+  });
+
+  it.each<[what: string, end: TurnEnd, exchange: Transport['exchange']]>([
+    ['octets that are no reply are an answer', 'answered', async () => new Uint8Array(3)],
+    ['all of its time without an answer is a silence', 'silent', () => new Promise(() => {})],
+    [
+      'no way to the server tells nothing of it',
+      'undecided',
+      () => Promise.reject(new TransportError('unreachable', 'no route')),
+    ],
+  ])('says what came of it: %s', async (_, expected, exchange) => {
+    const ends: TurnEnd[] = [];
+    const transport: Transport = { turn: async () => (end) => void ends.push(end), exchange };
+    const timer: Timer = (_milliseconds, done) => {
+      const soon = setImmediate(done);
+      return () => clearImmediate(soon);
+    };
+    const { signal } = new AbortController();
+    const overTcp = { ...SERVER, tcpOnly: true as const };
+    await askServer({ transport, timer }, overTcp, QUESTION, FLAGS, () => 400, signal);
+    expect(ends).toEqual([expected]);
+  });
+
+  it('has the patience that is right when its turn comes', async () => {
+    let patience = 400;
+    const given: number[] = [];
+    const transport: Transport = {
+      turn: async () => {
+        patience = 3_200;
+        return () => {};
+      },
+      exchange,
+    };
+    const timer: Timer = (milliseconds) => {
+      given.push(milliseconds);
+      return () => {};
+    };
+    const { signal } = new AbortController();
+    await askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => patience, signal);
+    expect(given).toEqual([3_200]);
   });
 });

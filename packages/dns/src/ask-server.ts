@@ -15,7 +15,7 @@ import { isReplyTo } from './reply-match.js';
 import { RCODE, rcodeName } from './rrtype.js';
 import type { ServerAddress } from './server-address.js';
 import type { NoReply } from './source.js';
-import type { Endpoint, Transport } from './transport.js';
+import type { Endpoint, Transport, TurnEnd } from './transport.js';
 import { TransportError } from './transport-error.js';
 import { sameBytes, WireError } from './wire.js';
 
@@ -67,7 +67,8 @@ export type Trouble =
 export type Tried = { readonly kind: 'reply'; readonly message: Message } | Trouble;
 
 /**
- * @param patience milliseconds for a reply; over TCP and TLS it may be more
+ * @param patience says, when the question's turn has come, how many milliseconds there are for a reply; over TCP and TLS
+ * it may be more
  * @param deadline ends everything; the question then counts as unanswered
  */
 export async function askServer(
@@ -75,17 +76,17 @@ export async function askServer(
   server: ServerAddress,
   question: Question,
   flags: QueryFlags,
-  patience: number,
+  patience: () => number,
   deadline: AbortSignal,
 ): Promise<Tried> {
-  const once = (protocol: Endpoint['protocol'], milliseconds: number) =>
+  const once = (protocol: Endpoint['protocol'], milliseconds: () => number) =>
     exchangeOnce(parts, server, protocol, question, flags, milliseconds, deadline);
-  const patient = Math.max(patience, STREAM_TRY_MS);
+  const patient = () => Math.max(patience(), STREAM_TRY_MS);
   if (server.tls !== undefined) return unlessTruncated(await once('tls', patient));
   if (server.tcpOnly) return unlessTruncated(await once('tcp', patient));
   let tried = await once('udp', patience);
   const isTruncated = tried.kind === 'reply' && tried.message.flags.tc;
-  if (isTruncated || tried.kind === 'malformed') tried = await once('tcp', TCP_TRY_MS);
+  if (isTruncated || tried.kind === 'malformed') tried = await once('tcp', () => TCP_TRY_MS);
   return unlessTruncated(tried);
 }
 
@@ -102,11 +103,9 @@ async function exchangeOnce(
   protocol: Endpoint['protocol'],
   question: Question,
   flags: QueryFlags,
-  patience: number,
+  patience: () => number,
   deadline: AbortSignal,
 ): Promise<Tried> {
-  const query = queryFor(question, flags);
-  const mixed = flags.mixedCase === true && protocol === 'udp' ? mixCase(query, question.name) : undefined;
   const { address, port, tls, isLocal } = server;
   const endpoint = {
     address,
@@ -115,7 +114,31 @@ async function exchangeOnce(
     ...(tls === undefined ? {} : { tls }),
     ...(isLocal === undefined ? {} : { isLocal }),
   };
-  const endTurn = parts.transport.turn === undefined ? () => {} : await turnAt(endpoint, parts, deadline);
+  if (parts.transport.turn === undefined) {
+    return exchangeNow(parts, endpoint, question, flags, patience(), deadline);
+  }
+  let endTurn: (end: TurnEnd) => void;
+  try {
+    endTurn = await turnAt(endpoint, parts, deadline);
+  } catch (error) {
+    return deadline.aborted ? { kind: 'silent' } : asTrouble(error);
+  }
+  const tried = await exchangeNow(parts, endpoint, question, flags, patience(), deadline);
+  endTurn(howItEnded(tried, deadline));
+  return tried;
+}
+
+async function exchangeNow(
+  parts: AskingParts,
+  endpoint: Endpoint,
+  question: Question,
+  flags: QueryFlags,
+  patience: number,
+  deadline: AbortSignal,
+): Promise<Tried> {
+  const query = queryFor(question, flags);
+  const isMixed = flags.mixedCase === true && endpoint.protocol === 'udp';
+  const mixed = isMixed ? mixCase(query, question.name) : undefined;
   const end = new AbortController();
   const stopListening = onAbort(deadline, () => end.abort());
   const stopTimer = parts.timer(patience, () => end.abort());
@@ -128,24 +151,36 @@ async function exchangeOnce(
   } finally {
     stopTimer();
     stopListening();
-    endTurn();
   }
 }
 
-/** Where the deadline comes first, there is no turn to end: the exchange ends at once. */
 async function turnAt(
   endpoint: Endpoint,
   { transport, onWaited }: AskingParts,
   deadline: AbortSignal,
-): Promise<() => void> {
+): Promise<(end: TurnEnd) => void> {
   const start = performance.now();
   try {
     return (await transport.turn?.(endpoint, deadline)) ?? (() => {});
-  } catch (error) {
-    if (!deadline.aborted) throw error;
-    return () => {};
   } finally {
     onWaited?.(performance.now() - start);
+  }
+}
+
+function howItEnded(tried: Tried, deadline: AbortSignal): TurnEnd {
+  switch (tried.kind) {
+    case 'reply':
+    case 'rcode':
+    case 'malformed':
+      return 'answered';
+    case 'silent':
+      return deadline.aborted ? 'undecided' : 'silent';
+    case 'network':
+      return 'undecided';
+    default: {
+      const never: never = tried;
+      return never;
+    }
   }
 }
 

@@ -156,7 +156,14 @@ async function askOne(
   let reason = 'it was not asked';
   for (const patience of PATIENCE_MS) {
     signal?.throwIfAborted();
-    const tried = await askServer({ transport, timer }, { address, port }, question, FLAGS, patience, never);
+    const tried = await askServer(
+      { transport, timer },
+      { address, port },
+      question,
+      FLAGS,
+      () => patience,
+      never,
+    );
     if (tried.kind === 'reply') {
       return tried.message.flags.aa
         ? tried.message

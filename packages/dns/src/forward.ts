@@ -151,7 +151,8 @@ class ForwardingClient implements Forwarder {
     const parts = { transport: this.#transport, timer: this.#timer };
     const start = this.#clock();
     const flags = { ...asked.options, rd: true };
-    const ask: Asking = (how, deadline) => askServer(parts, how, asked.question, flags, patience, deadline);
+    const ask: Asking = (how, deadline) =>
+      askServer(parts, how, asked.question, flags, () => patience, deadline);
     const tried = await this.#either(server, wasSilent, ask, asked.deadline);
     if (hasSpoken(tried)) this.#measure(server, this.#clock() - start);
     const isUseless = tried.kind === 'rcode' ? tried.rcode === RCODE.REFUSED : tried.kind !== 'reply';

@@ -297,7 +297,7 @@ class IteratingSource implements Source {
       server,
       question,
       FLAGS,
-      this.#times.patience(server.address),
+      () => this.#times.patience(server.address),
       deadline,
     );
     if (tried.kind === 'reply' || tried.kind === 'rcode') {

@@ -143,9 +143,9 @@ class ServerProbe {
   async #ask(server: ServerAddress, question: Question): Promise<Exchanged> {
     const parts = { transport: this.#parts.transport, timer: this.#timer };
     const isUdp = server.tls === undefined && server.tcpOnly !== true;
-    let tried = await askServer(parts, server, question, FLAGS, PROBE_TRY_MS[0], this.#deadline);
+    let tried = await askServer(parts, server, question, FLAGS, () => PROBE_TRY_MS[0], this.#deadline);
     if (isUdp && tried.kind === 'silent' && !this.#deadline.aborted) {
-      tried = await askServer(parts, server, question, FLAGS, PROBE_TRY_MS[1], this.#deadline);
+      tried = await askServer(parts, server, question, FLAGS, () => PROBE_TRY_MS[1], this.#deadline);
     }
     const name = formatServer(server);
     if (tried.kind !== 'reply') return { ...noReply(new Map([['', tried]])), reason: describeTrouble(tried) };

@@ -28,10 +28,17 @@ export interface Transport {
   exchange(query: Uint8Array, server: Endpoint, signal?: AbortSignal): Promise<Uint8Array>;
   /**
    * Waited for before each exchange, for whoever gives servers a few questions at a time. Resolves, when it is this question's
-   * turn, to what ends the turn; the server's time to answer begins then. @throws (rejects) with the signal's reason when it aborts
+   * turn, to what ends the turn; the server's time to answer begins then. @throws (rejects) with the signal's reason when it aborts,
+   * with a TransportError where the server is not to be asked now
    */
-  turn?(server: Endpoint, signal: AbortSignal): Promise<() => void>;
+  turn?(server: Endpoint, signal: AbortSignal): Promise<(end: TurnEnd) => void>;
 }
+
+/**
+ * What came of a turn: something from the server, whatever it says; nothing, in all the time that it had; or that time was cut
+ * short, or the network said that there is no way, which tells nothing of the server.
+ */
+export type TurnEnd = 'answered' | 'silent' | 'undecided';
 
 export interface NetworkTransport extends Transport {
   /** Ends what is under way (it rejects with a TransportError) and all connections. */

@@ -1,9 +1,11 @@
 /** `danelaw survey FILE`: how the mail of many domains is protected. */
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { QUESTIONS_AT_ONCE } from '../survey/polite-resolver.js';
 import { readResults } from '../survey/result-file.js';
 import { runSurvey } from '../survey/run-survey.js';
+import { SILENT_FOR_MS } from '../survey/server-line.js';
 import { summaryHtml } from '../survey/summary-html.js';
 import { describeSummary } from '../survey/summary-text.js';
 import type { SurveyResult } from '../survey/survey-result.js';
@@ -169,6 +171,7 @@ async function ask(
   const { signal } = io;
   setMaxListeners(0, signal); // each domain that is under way listens to it
   const surveyor = await openSurveyor(options, options.connect === true, io);
+  const rest = (): Promise<void> => sleep(SILENT_FOR_MS, undefined, { signal }).catch(() => {});
   try {
     await runSurvey({
       domains,
@@ -176,6 +179,8 @@ async function ask(
       survey: (domain) => surveyor.survey(domain, signal),
       onResult,
       signal,
+      // Silent name servers are asked nothing for a while: the second time around is to find them asked again.
+      ...(options.resolver === 'iterate' ? { rest } : {}),
     });
   } finally {
     await surveyor.close();

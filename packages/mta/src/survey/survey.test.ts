@@ -1,3 +1,4 @@
+import type { TurnEnd } from '@danelaw/dns';
 import type { AddressProbe } from '@danelaw/smtp';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
@@ -144,6 +145,25 @@ describe('a run', () => {
     expect(asked).toHaveLength(5);
   });
 
+  it('rests before that, and only then', async () => {
+    const said: string[] = [];
+    const run = (domains: readonly string[], status: SurveyResult['status']) =>
+      runSurvey({
+        domains,
+        atOnce: 1,
+        survey: async (domain) => {
+          said.push(domain);
+          return { ...GOOD, domain, status };
+        },
+        onResult: () => {},
+        rest: async () => void said.push('rest'),
+        signal: new AbortController().signal,
+      });
+    await run(['a.example', 'b.example'], 'unclear');
+    await run(['good.example'], 'dane');
+    expect(said).toEqual(['a.example', 'b.example', 'rest', 'a.example', 'b.example', 'good.example']);
+  });
+
   it('ends with the first error, and not with those of an abort', async () => {
     const stop = new AbortController();
     const run = (signal: AbortSignal) =>
@@ -264,7 +284,7 @@ describe('name servers', () => {
     const at = (address: string) => ({ protocol: 'udp', address, port: 53 }) as const;
     const givenUp = new AbortController();
     const never = new AbortController().signal;
-    const turns: { readonly number: number; readonly end: () => void }[] = [];
+    const turns: { readonly number: number; readonly end: (end: TurnEnd) => void }[] = [];
     const take = async (number: number, address: string, signal = never): Promise<void> => {
       const end = await polite.turn?.(at(address), signal);
       if (end !== undefined) turns.push({ number, end });
@@ -278,10 +298,10 @@ describe('name servers', () => {
     expect(having()).toEqual([0, 1, 9]);
     givenUp.abort(new Error('enough'));
     await expect(third).rejects.toThrow('enough');
-    turns[0]?.end();
+    turns[0]?.end('answered');
     await settled();
     expect(having()).toEqual([0, 1, 9, 3]);
-    for (const { end } of turns.slice(1)) end();
+    for (const { end } of turns.slice(1)) end('answered');
     await take(4, '192.0.2.1');
     await take(5, '192.0.2.1');
     expect(having()).toEqual([0, 1, 9, 3, 4, 5]);
