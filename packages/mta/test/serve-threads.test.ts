@@ -21,9 +21,11 @@ async function inThreads(program: string): Promise<Readonly<Record<string, strin
   const file = join(lab.folder, 'in-threads.mjs');
   await writeFile(
     file,
-    `import { appendFileSync } from 'node:fs';
+    `import { appendFileSync, existsSync, readFileSync } from 'node:fs';
      import { parentPort, threadId } from 'node:worker_threads';
-     const note = (words) => appendFileSync(${JSON.stringify(join(lab.folder, 'notes'))}, words + '\\n');
+     const notes = ${JSON.stringify(join(lab.folder, 'notes'))};
+     const note = (words) => appendFileSync(notes, words + '\\n');
+     const isNoted = (words) => existsSync(notes) && readFileSync(notes, 'utf8').includes(words);
      if (parentPort !== null) {
        ${program}
        const on = parentPort.on.bind(parentPort);
@@ -66,8 +68,10 @@ describe('the threads of the relay', () => {
       const hear = ({ kind, job }) => {
         if (kind !== 'job') return;
         note(threadId + ' ' + job.claim.destination);
-        const [{ address, state }] = job.claim.recipients;
-        if (address.startsWith('deadly') && state.attempts === 0) process.exit(1);
+        const [{ address }] = job.claim.recipients;
+        if (!address.startsWith('deadly') || isNoted('died')) return;
+        note(threadId + ' died');
+        process.exit(1);
       };`);
     const server = await lab.server({ delay: () => 5 });
     const routes = Object.fromEntries(DOMAINS.map((domain) => [domain, server.port]));

@@ -5,8 +5,10 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Roots } from '@danelaw/dane';
 import { createResolver, type Resolver } from '@danelaw/dns';
-import { type Admit, connectFrom, type Permit, type StsFinding, type StsSource } from '@danelaw/smtp';
+import { connectFrom, type StsFinding, type StsSource } from '@danelaw/smtp';
+import type { CarriedJob } from './carried-job.js';
 import { JobRunner } from './job-runner.js';
+import { LeaveToConnect } from './leave-to-connect.js';
 import { LookupTally } from './lookup-tally.js';
 import type { FromThread, ToThread } from './thread-messages.js';
 import type { WorkerSettings } from './worker-settings.js';
@@ -20,7 +22,7 @@ class DeliveryThread {
   readonly #lookups = new LookupTally();
   #telling: NodeJS.Timeout | undefined;
   #requests = 0;
-  readonly #permits = new Map<number, (permit: Permit) => void>();
+  readonly #leave = new LeaveToConnect((message) => this.#say(message));
   readonly #findings = new Map<number, (finding: StsFinding) => void>();
   readonly #durable = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
 
@@ -52,14 +54,14 @@ class DeliveryThread {
         for (const runner of this.#runners()) runner.extend(message.number, message.leaseUntil);
         return;
       case 'permit':
-        this.#permitted(message.request);
+        this.#leave.permitted(message.requests);
         return;
       case 'sts':
         this.#findings.get(message.request)?.(message.finding);
         this.#findings.delete(message.request);
         return;
       case 'make-room':
-        this.#runner.makeRoom(message.place);
+        for (const place of message.places) this.#runner.makeRoom(place);
         return;
       case 'give-way':
         for (const runner of this.#runners()) runner.giveWay(message.most);
@@ -78,7 +80,7 @@ class DeliveryThread {
     }
   }
 
-  async #run(job: Parameters<JobRunner['deliver']>[0]): Promise<void> {
+  async #run(job: CarriedJob): Promise<void> {
     const { number } = job;
     const durable = new Promise<void>((resolve, reject) => this.#durable.set(number, { resolve, reject }));
     durable.catch(() => {});
@@ -86,8 +88,8 @@ class DeliveryThread {
       const result = await this.#runner.deliver(job, durable);
       // What was not tried has no outcome that could become durable.
       if (result.status === 'untried') this.#durable.delete(number);
-      this.#tellLookups();
-      this.#say({ kind: 'result', number, result });
+      const told = { kind: 'result', number, result } as const;
+      this.#say(this.#lookups.isEmpty ? told : { ...told, lookups: this.#lookups.take() });
     } catch (error) {
       this.#tellLookups();
       // How far it went is not known: what is written down of it is waited for, too.
@@ -118,7 +120,10 @@ class DeliveryThread {
       onNotice: ({ text }) => this.#say({ kind: 'notice', text }),
       onLookup: (told) => {
         this.#lookups.add(told);
-        this.#telling ??= setTimeout(() => this.#tellLookups(), TELL_AFTER).unref();
+        this.#telling ??= setTimeout(() => {
+          this.#telling = undefined;
+          this.#tellLookups();
+        }, TELL_AFTER).unref();
       },
     });
     const {
@@ -143,7 +148,7 @@ class DeliveryThread {
         timeouts,
         clock,
         connect: connectFrom(settings.source),
-        admit: this.#admit,
+        admit: this.#leave.admit,
         ...(settings.sts ? { sts: this.#sts } : {}),
         ...(webRoots === undefined ? {} : { roots: new Roots(webRoots) }),
       },
@@ -153,40 +158,9 @@ class DeliveryThread {
     return [resolver, runner];
   }
 
-  /** Before the result of the job that they were for, so that only jobs that break off lose any. */
+  /** Those that no result has told of; with it or before it, so that only jobs that break off lose any. */
   #tellLookups(): void {
-    clearTimeout(this.#telling);
-    this.#telling = undefined;
     if (!this.#lookups.isEmpty) this.#say({ kind: 'lookups', counts: this.#lookups.take() });
-  }
-
-  readonly #admit: Admit = (target, signal) => {
-    signal?.throwIfAborted();
-    const request = ++this.#requests;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        // The permit may be on its way: it is given back when it comes.
-        this.#permits.delete(request);
-        this.#say({ kind: 'withdraw', request });
-        reject(signal?.reason);
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#permits.set(request, (permit) => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve(permit);
-      });
-      this.#say({ kind: 'admit', request, target });
-    });
-  };
-
-  #permitted(request: number): void {
-    const resolve = this.#permits.get(request);
-    this.#permits.delete(request);
-    if (resolve === undefined) {
-      this.#say({ kind: 'release', request, ending: 'ok' });
-      return;
-    }
-    resolve({ release: (ending) => this.#say({ kind: 'release', request, ending }) });
   }
 
   readonly #sts: StsSource = {

@@ -27,7 +27,7 @@ const SETTINGS: WorkerSettings = {
   messagesPerConnection: 100,
 };
 
-const TARGET = { host: 'mx.there.example', address: '192.0.2.1', port: 25 };
+const TARGET = { address: '192.0.2.1', port: 25 };
 
 /**
  * Tells the name of its thread and all that it has heard in the answer to each job. The domains of jobs say what
@@ -41,22 +41,25 @@ const ACTOR = `
     if (message.kind === 'end') process.exit(0);
     const { number, claim } = message.job ?? {};
     const destination = claim?.destination ?? '';
-    if (destination.startsWith('look')) {
-      say({ kind: 'lookups', counts: [{ status: 'secure', cached: false, count: 2 }] });
-      if (destination.startsWith('look-and-die')) throw new Error('I die of this');
+    const counts = destination.startsWith('look') ? [{ status: 'secure', cached: false, count: 2 }] : undefined;
+    if (destination.startsWith('look-and-die')) {
+      say({ kind: 'lookups', counts });
+      throw new Error('I die of this');
     }
     if (destination.startsWith('deadly')) throw new Error('I die of this');
     if (destination.startsWith('never')) return;
     if (destination.startsWith('admit')) {
-      for (let request = 1; request <= 2; request++) say({ kind: 'admit', request, target: ${JSON.stringify(TARGET)} });
-      if (destination === 'admit-withdraw.example') say({ kind: 'withdraw', request: 2 });
+      for (let request = 1; request <= 2; request++) say({ kind: 'admit', request, ...${JSON.stringify(TARGET)} });
+      if (destination === 'admit-withdraw.example') say({ kind: 'withdraw', requests: [2] });
       return;
     }
+    if (destination.startsWith('release')) say({ kind: 'release', permits: [{ request: 1, ending: 'ok' }] });
     if (destination.startsWith('policy')) say({ kind: 'sts', request: 7, domain: destination });
     if (message.kind !== 'job') return;
     const reason = JSON.stringify({ thread: threadId, heard });
     const unrouted = [{ domain: destination, failureType: 'dnssec-invalid', reason }];
-    say({ kind: 'result', number, result: { status: 'tried', outcome: { recipients: [], attempts: [], unrouted } } });
+    const outcome = { recipients: [], attempts: [], unrouted };
+    say({ kind: 'result', number, result: { status: 'tried', outcome }, lookups: counts });
   });
 `;
 
@@ -248,7 +251,9 @@ describe('what is told to a thread', () => {
   it('is nothing of a job that could not be sent, and nobody waits for that one', async () => {
     await make(ACTOR).ready();
     const job = jobTo('there.example');
-    const odd = { ...job, claim: Object.assign(job.claim, { odd: () => {} }) };
+    const notify = Object.assign(['failure' as const], { odd: () => {} });
+    const recipients = job.claim.recipients.map((recipient) => ({ ...recipient, notify }));
+    const odd = { ...job, claim: { ...job.claim, recipients } };
     await expect(threads.deliver(odd, NEVER)).rejects.toThrow(/could not be cloned/u);
     threads.extend(job.number, 1);
     expect((await ask('there.example')).heard.map(({ kind }) => kind)).toEqual(['job']);
@@ -293,14 +298,14 @@ describe('what is told to a thread', () => {
     expect((await ask('there.example')).heard.map(({ kind }) => kind)).toEqual(['drain', 'job']);
   });
 
-  it('is the place where somebody needs room', async () => {
+  it('is where somebody needs room, all such places of one time together', async () => {
     await make(ACTOR).ready();
     threads.makeRoom({ address: '192.0.2.1', port: 25 });
     threads.makeRoom(undefined);
+    await ask('there.example');
     const { heard } = await ask('there.example');
-    expect(heard.flatMap((each) => (each['kind'] === 'make-room' ? [each['place'] ?? 'any'] : []))).toEqual([
-      '192.0.2.1 25',
-      'any',
+    expect(heard.filter(({ kind }) => kind === 'make-room').map(({ places }) => places)).toEqual([
+      ['192.0.2.1 25', null],
     ]);
   });
 
@@ -353,8 +358,20 @@ describe('leave to connect', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(limits.open).toBe(1);
     const { heard } = await ask('there.example');
-    expect(heard.filter(({ kind }) => kind === 'permit')).toEqual([{ kind: 'permit', request: 1 }]);
+    expect(heard.filter(({ kind }) => kind === 'permit')).toEqual([{ kind: 'permit', requests: [1] }]);
     expect(logged).toEqual([]);
+  });
+
+  it('for all who ask at one time is given in one message, each given back by itself', async () => {
+    const limits = new HostLimits({ perHost: 10, total: 10 });
+    await make(ACTOR, { limits }).ready();
+    void threads.deliver(jobTo('admit.example'), NEVER).catch(() => {});
+    await ask('there.example');
+    const { heard } = await ask('there.example');
+    expect(heard.filter(({ kind }) => kind === 'permit').flatMap(({ requests }) => requests)).toEqual([1, 2]);
+    expect(limits.open).toBe(2);
+    await ask('release.example');
+    expect(limits.open).toBe(1);
   });
 });
 

@@ -8,11 +8,13 @@
 import { Worker } from 'node:worker_threads';
 import type { StsFinding } from '@danelaw/smtp';
 import type { RelayLog } from '../log/relay-log.js';
-import type { HostLimits, HostPermit } from './host-limits.js';
+import { carried } from './carried-job.js';
+import type { HostLimits, HostPermit, Server } from './host-limits.js';
 import type { Deliverer, Job, JobResult } from './job.js';
 import type { LookupCount } from './lookup-tally.js';
 import { unstarted } from './own-outcomes.js';
 import type { FromThread, ToThread } from './thread-messages.js';
+import { Together } from './together.js';
 import type { WorkerSettings } from './worker-settings.js';
 
 export interface DeliveryThreadsOptions {
@@ -60,6 +62,10 @@ interface Place {
 export class DeliveryThreads implements Deliverer {
   readonly #options: DeliveryThreadsOptions;
   readonly #places: readonly Place[];
+  /** Where somebody waits, as `makeRoom` was told. */
+  readonly #roomless = new Together<string | undefined>((places) => {
+    for (const thread of this.#threads()) thread.say({ kind: 'make-room', places });
+  }, queueMicrotask);
   #settings: WorkerSettings;
   #draining = false;
   #ending = false;
@@ -115,9 +121,8 @@ export class DeliveryThreads implements Deliverer {
   }
 
   /** Whoever keeps an idle connection to this server, or any, lets go of one. */
-  makeRoom(server: { readonly address: string; readonly port: number } | undefined): void {
-    const place = server === undefined ? undefined : `${server.address} ${server.port}`;
-    for (const thread of this.#threads()) thread.say({ kind: 'make-room', place });
+  makeRoom(server: Server | undefined): void {
+    this.#roomless.add(server === undefined ? undefined : `${server.address} ${server.port}`);
   }
 
   giveWay(most: number): void {
@@ -149,6 +154,8 @@ export class DeliveryThreads implements Deliverer {
   /** That of its place; while that does not run, the next one that does. One that starts may never run. */
   #threadFor(destination: string): Thread | undefined {
     const first = hash(destination) % this.#places.length;
+    const own = this.#places[first]?.thread;
+    if (own?.isReady === true) return own;
     const inOrder = [...this.#places.slice(first), ...this.#places.slice(0, first)];
     const threads = inOrder.flatMap(({ thread }) => thread ?? []);
     return threads.find(({ isReady }) => isReady) ?? threads[0];
@@ -189,7 +196,15 @@ class Thread {
   readonly #waiting = new Map<number, Waiting>();
   readonly #permits = new Map<number, HostPermit>();
   readonly #asked = new Map<number, AbortController>();
-  #durable: number[] = [];
+  /** What becomes durable in one turn of the event loop is told in one message, and so are permits. */
+  readonly #durable = new Together<number>(
+    (numbers) => this.say({ kind: 'durable', numbers }),
+    queueMicrotask,
+  );
+  readonly #granted = new Together<number>(
+    (requests) => this.say({ kind: 'permit', requests }),
+    queueMicrotask,
+  );
   #dead = false;
 
   constructor(options: ThreadOptions, onDeath: (reason: string) => void) {
@@ -235,7 +250,7 @@ class Thread {
       this.#waiting.set(number, { resolve, reject });
       // A copy of its own: the queue's may be a part of something larger, all of which would be copied.
       const octets = new Uint8Array(body);
-      const message: ToThread = { kind: 'job', job: { number, claim, body: octets } };
+      const message: ToThread = { kind: 'job', job: carried({ number, claim, body: octets }) };
       try {
         this.#worker.postMessage(message, [octets.buffer]);
       } catch (error) {
@@ -245,14 +260,8 @@ class Thread {
     });
   }
 
-  /** What becomes durable in one turn of the event loop is told in one message. */
   durable(number: number): void {
-    if (this.#durable.push(number) > 1) return;
-    queueMicrotask(() => {
-      const numbers = this.#durable;
-      this.#durable = [];
-      this.say({ kind: 'durable', numbers });
-    });
+    this.#durable.add(number);
   }
 
   undurable(number: number, reason: string): void {
@@ -279,6 +288,7 @@ class Thread {
         this.#whenReady();
         return;
       case 'result':
+        if (message.lookups !== undefined) this.#options.onLookups(message.lookups);
         this.#waiting.get(message.number)?.resolve(message.result);
         this.#waiting.delete(message.number);
         return;
@@ -287,14 +297,16 @@ class Thread {
         this.#waiting.delete(message.number);
         return;
       case 'admit':
-        void this.#admit(message.request, message.target);
+        this.#admit(message);
         return;
       case 'withdraw':
-        this.#asked.get(message.request)?.abort();
+        for (const request of message.requests) this.#asked.get(request)?.abort();
         return;
       case 'release':
-        this.#permits.get(message.request)?.release(message.ending);
-        this.#permits.delete(message.request);
+        for (const { request, ending } of message.permits) {
+          this.#permits.get(request)?.release(ending);
+          this.#permits.delete(request);
+        }
         return;
       case 'sts':
         void this.#sts(message.request, message.domain);
@@ -318,7 +330,18 @@ class Thread {
     }
   }
 
-  async #admit(request: number, target: { readonly address: string; readonly port: number }): Promise<void> {
+  #admit({ request, address, port }: Extract<FromThread, { kind: 'admit' }>): void {
+    const target = { address, port };
+    const permit = this.#options.limits.acquireNow(target);
+    if (permit === undefined) {
+      void this.#admitLater(request, target);
+      return;
+    }
+    this.#permits.set(request, permit);
+    this.#granted.add(request);
+  }
+
+  async #admitLater(request: number, target: Server): Promise<void> {
     const asked = new AbortController();
     this.#asked.set(request, asked);
     try {
@@ -328,7 +351,7 @@ class Thread {
         return;
       }
       this.#permits.set(request, permit);
-      this.say({ kind: 'permit', request });
+      this.#granted.add(request);
     } catch (error) {
       if (!asked.signal.aborted) this.#options.log.error('internal', { reason: String(error) });
     } finally {

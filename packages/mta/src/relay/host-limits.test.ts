@@ -30,6 +30,29 @@ describe('the limits of connections', () => {
     expect(await isThere(third)).toBe(true);
   });
 
+  it('let go at once whom nothing keeps waiting, and keep no place in the line for whoever does not want to wait', async () => {
+    const limits = new HostLimits({ perHost: 2, total: 10 });
+    const first = limits.acquireNow(A);
+    await limits.acquire(A);
+    expect([first !== undefined, limits.acquireNow(A), limits.open]).toEqual([true, undefined, 2]);
+    const waits = limits.acquire(A);
+    first?.release('ok');
+    expect(await isThere(waits)).toBe(true);
+    (await waits).release('ok');
+    await limits.acquire(A);
+    void limits.acquire(A);
+    expect(limits.acquireNow(A)).toBeUndefined();
+    expect(limits.acquireNow(B)).toBeDefined();
+  });
+
+  it('let nobody go at once where other nodes are to be asked', async () => {
+    const takeSlot = async () => ({ release: () => {} });
+    const limits = new HostLimits({ perHost: 2, total: 10, takeSlot });
+    expect(limits.acquireNow(A)).toBeUndefined();
+    expect(limits.remembered).toBe(0);
+    expect(await isThere(limits.acquire(A))).toBe(true);
+  });
+
   it('hold over all servers, and let the one that waited longest at any of them go on', async () => {
     const limits = new HostLimits({ perHost: 5, total: 2 });
     const first = await limits.acquire(A);

@@ -10,6 +10,11 @@
  */
 import type { Slot } from '../queue/queue.js';
 
+export interface Server {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** Connections to one server, and in all. */
 export interface ConnectionLimits {
   readonly perHost: number;
@@ -27,7 +32,7 @@ export interface HostLimitOptions extends ConnectionLimits {
    * Somebody waits for a connection to this server - or, where it is undefined, to any: whoever keeps an idle one should
    * let go of it. Called again and again while he waits.
    */
-  readonly onWait?: (server: { readonly address: string; readonly port: number } | undefined) => void;
+  readonly onWait?: (server: Server | undefined) => void;
 }
 
 /** How the connection ended. */
@@ -92,13 +97,20 @@ export class HostLimits {
     return this.#hosts.size;
   }
 
+  /** Leave for a connection that may be made at once; undefined where that has to be waited for. */
+  acquireNow(server: Server): HostPermit | undefined {
+    if (this.#options.takeSlot !== undefined) return undefined;
+    const key = keyOf(server);
+    const host = this.#of(key);
+    const permit = this.#permitNow(key, host);
+    if (permit === undefined) this.#tidy(key, host);
+    return permit;
+  }
+
   /** Resolves when the connection may be made. Rejects only when `signal` aborts. */
-  async acquire(
-    target: { readonly address: string; readonly port: number },
-    signal?: AbortSignal,
-  ): Promise<HostPermit> {
+  async acquire(server: Server, signal?: AbortSignal): Promise<HostPermit> {
     signal?.throwIfAborted();
-    const key = `${target.address}#${target.port}`;
+    const key = keyOf(server);
     const permit = await this.#localPermit(key, signal);
     const { takeSlot } = this.#options;
     if (takeSlot === undefined) return permit;
@@ -131,7 +143,8 @@ export class HostLimits {
 
   #localPermit(key: string, signal: AbortSignal | undefined): Promise<HostPermit> {
     const host = this.#of(key);
-    if (host.queue.size === 0 && this.#fits(host)) return Promise.resolve(this.#admit(key, host));
+    const permit = this.#permitNow(key, host);
+    if (permit !== undefined) return Promise.resolve(permit);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         host.queue.delete(waiting);
@@ -164,8 +177,10 @@ export class HostLimits {
     }, CALL_AGAIN).unref();
   }
 
-  #fits({ open, limit }: Host): boolean {
-    return open < limit && this.#open < this.#options.total;
+  /** Nobody goes before those who wait. */
+  #permitNow(key: string, host: Host): HostPermit | undefined {
+    const fits = host.open < host.limit && this.#open < this.#options.total;
+    return fits && host.queue.size === 0 ? this.#admit(key, host) : undefined;
   }
 
   #admit(key: string, host: Host): HostPermit {
@@ -249,6 +264,8 @@ export class HostLimits {
     if (isPlain) this.#hosts.delete(key);
   }
 }
+
+const keyOf = ({ address, port }: Server): string => `${address}#${port}`;
 
 function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

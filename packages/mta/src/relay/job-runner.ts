@@ -17,8 +17,8 @@ import {
   type RecipientOutcome,
   SessionPool,
 } from '@danelaw/smtp';
-import type { Claim } from '../queue/queue.js';
-import type { Deliverer, Job, JobOutcome, JobResult, UntriedBecause } from './job.js';
+import type { CarriedClaim, CarriedJob } from './carried-job.js';
+import type { Deliverer, JobOutcome, JobResult, UntriedBecause } from './job.js';
 import { deferredOutcome, OWN_FAULT } from './settlement.js';
 
 export interface JobRunnerOptions {
@@ -61,7 +61,7 @@ export class JobRunner implements Deliverer {
     this.#client = makeClient({ ...options.client, pool: this.#pool });
   }
 
-  async deliver({ number, claim, body }: Job, durable: Promise<void>): Promise<JobResult> {
+  async deliver({ number, claim, body }: CarriedJob, durable: Promise<void>): Promise<JobResult> {
     const running: Running = {
       leaseUntil: claim.leaseUntil,
       handedOver: false,
@@ -124,7 +124,7 @@ export class JobRunner implements Deliverer {
     if (this.#running.size > 0) await new Promise<void>((idle) => (this.#whenIdle = idle));
   }
 
-  async #try({ claim, body }: Job, durable: Promise<void>, running: Running): Promise<JobOutcome> {
+  async #try({ claim, body }: CarriedJob, durable: Promise<void>, running: Running): Promise<JobOutcome> {
     const { envelope, destination } = claim;
     const mailboxes = claim.recipients.map(({ address }) => parseMailbox(address));
     const from = envelope.from === '' ? undefined : parseMailbox(envelope.from);
@@ -193,7 +193,10 @@ export class JobRunner implements Deliverer {
 }
 
 /** What the sender wants to hear goes on to the next hop, which then reports itself (RFC 3461 section 5.2.1). */
-function dsnOf({ envelope, recipients }: Claim, mailboxes: readonly (Mailbox | undefined)[]): DsnRequest {
+function dsnOf(
+  { envelope, recipients }: CarriedClaim,
+  mailboxes: readonly (Mailbox | undefined)[],
+): DsnRequest {
   const wishes = recipients.flatMap(({ notify, orcpt }, i): [Mailbox, RecipientDsn][] => {
     const mailbox = mailboxes[i];
     return mailbox === undefined ? [] : [[mailbox, { notify, orcpt }]];

@@ -9,8 +9,8 @@ describe('the tally of look-ups', () => {
     tally.add({ status: 'bogus', cached: false });
     expect(tally.take()).toEqual([
       { status: 'secure', cached: false, count: 1 },
-      { status: 'secure', cached: true, count: 2 },
       { status: 'bogus', cached: false, count: 1 },
+      { status: 'secure', cached: true, count: 2 },
     ]);
     expect({ isEmpty: tally.isEmpty, left: tally.take() }).toEqual({ isEmpty: true, left: [] });
     tally.add({ status: 'secure', cached: true });

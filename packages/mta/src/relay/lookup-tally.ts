@@ -10,23 +10,26 @@ export interface LookupCount extends LookupTold {
 }
 
 export class LookupTally {
-  /** By status, and whether the cache had it: eight at most. */
-  readonly #counts = new Map<string, LookupCount>();
+  /** By status: those that the cache had, and those that were asked for. Four of each at most. */
+  readonly #cached = new Map<LookupTold['status'], number>();
+  readonly #asked = new Map<LookupTold['status'], number>();
 
   get isEmpty(): boolean {
-    return this.#counts.size === 0;
+    return this.#cached.size === 0 && this.#asked.size === 0;
   }
 
   add({ status, cached }: LookupTold): void {
-    const key = `${status} ${cached}`;
-    const count = (this.#counts.get(key)?.count ?? 0) + 1;
-    this.#counts.set(key, { status, cached, count });
+    const counts = cached ? this.#cached : this.#asked;
+    counts.set(status, (counts.get(status) ?? 0) + 1);
   }
 
   /** What was added since this was called last. */
   take(): readonly LookupCount[] {
-    const taken = [...this.#counts.values()];
-    this.#counts.clear();
+    const taken: LookupCount[] = [];
+    for (const [status, count] of this.#asked) taken.push({ status, cached: false, count });
+    for (const [status, count] of this.#cached) taken.push({ status, cached: true, count });
+    this.#cached.clear();
+    this.#asked.clear();
     return taken;
   }
 }
