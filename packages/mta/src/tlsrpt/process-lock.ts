@@ -15,18 +15,24 @@ import { randomBytes } from 'node:crypto';
 import { link, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** @returns what gives it back; undefined where another process, or this one, has it */
+type Write = (file: string, text: string, options: { flag?: 'wx'; mode: number }) => Promise<void>;
+
+/**
+ * @param write in place of the system's
+ * @returns what gives it back; undefined where another process, or this one, has it
+ */
 export async function takeLock(
   folder: string,
   name: string,
   mode: number,
+  write: Write = writeFile,
 ): Promise<(() => Promise<void>) | undefined> {
   const fileOf = (number: number): string => join(folder, `${name}.${number}.lock`);
   const highest = Math.max(0, ...(await numbersOf(folder, name)));
   const holder = highest === 0 ? '' : await readIfThere(fileOf(highest));
   if (await isThere(holder.trim())) return undefined;
   const own = highest + 1;
-  if (!(await isMade(fileOf(own), mode))) return undefined;
+  if (!(await isMade(fileOf(own), mode, write))) return undefined;
   // Whoever was slow may have made one that others had made, given back and cleared away before.
   const numbers = await numbersOf(folder, name);
   if (numbers.some((number) => number > own)) {
@@ -35,7 +41,7 @@ export async function takeLock(
   }
   for (const number of numbers) if (number < own) await rm(fileOf(number), { force: true });
   // The file stays, so that numbers only rise.
-  return () => writeFile(fileOf(own), 'given back\n', { mode });
+  return () => write(fileOf(own), 'given back\n', { mode });
 }
 
 /** @throws (rejects) where it can't be told who has it */
@@ -57,16 +63,18 @@ async function numbersOf(folder: string, name: string): Promise<number[]> {
 }
 
 /** With the process's name in it from the first moment on: a link is made at once, or not at all. */
-async function isMade(file: string, mode: number): Promise<boolean> {
+async function isMade(file: string, mode: number, write: Write): Promise<boolean> {
   const draft = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
-  await writeFile(draft, `${await nameOf(process.pid)}\n`, { flag: 'wx', mode });
+  const name = await nameOf(process.pid);
   try {
+    await write(draft, `${name}\n`, { flag: 'wx', mode });
     await link(draft, file);
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
     throw error;
   } finally {
+    // A full disk leaves it empty.
     await rm(draft, { force: true });
   }
 }
