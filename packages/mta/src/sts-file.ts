@@ -3,15 +3,29 @@
  * a policy can be kept from learning of it (RFC 8461 section 10.2).
  */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { StsCache } from '@danelaw/smtp';
+import { wordsOf } from './words-of.js';
 
-/** @throws (rejects) where there is a file that can't be read; none is as good as an empty one */
+/** The file is there and can't be read; the message says which, why, and what to do. */
+export class StsFileError extends Error {
+  override readonly name = 'StsFileError';
+}
+
+/** Where a relay keeps it, in its state folder. */
+export const stsFileOf = (state: string): string => join(state, 'mta-sts');
+
+/** @throws (rejects) StsFileError where there is a file that can't be read; none is as good as an empty one */
 export async function loadStsCache(file: string, now: number): Promise<StsCache> {
   const cache = new StsCache();
   try {
     cache.load(await readFile(file, 'utf8'), now);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return cache;
+    throw new StsFileError(
+      `can't read the MTA-STS policies in ${file}: ${wordsOf(error)}; let the program's user read and write the file, ` +
+        'or remove it: then the policies are fetched anew (RFC 8461 section 10.2 says what that can cost)',
+    );
   }
   return cache;
 }

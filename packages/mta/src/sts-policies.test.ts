@@ -75,4 +75,12 @@ describe('MTA-STS policies of a program that runs for years', () => {
     expect(said).toHaveLength(3);
     expect(await readdir(folder)).toEqual(['mta-sts']);
   });
+
+  it('are not begun anew where their file is there and can not be read', async () => {
+    const file = join(folder, 'mta-sts');
+    await mkdir(file);
+    await expect(policies(file)).rejects.toThrow(
+      new RegExp(`^can't read the MTA-STS policies in ${file}: EISDIR.*remove it`, 'u'),
+    );
+  });
 });

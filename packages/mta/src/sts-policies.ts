@@ -33,7 +33,7 @@ export class StsPolicies {
     this.#options = options;
   }
 
-  /** @throws (rejects) where there is a file that can't be read */
+  /** @throws (rejects) StsFileError */
   static async open(options: StsPoliciesOptions): Promise<StsPolicies> {
     const { file, clock, fetch } = options;
     const known = file === undefined ? {} : { cache: await loadStsCache(file, clock()) };

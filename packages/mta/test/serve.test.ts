@@ -2,7 +2,7 @@
  * The relay as its operator runs it: a process with a configuration file and a queue of its own, on the lab's
  * Internet. Mail is handed in by Nodemailer, over SMTP.
  */
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SCENARIOS as ALL, type Internet, STS_SCENARIOS, startInternet } from '@danelaw/lab';
@@ -259,5 +259,20 @@ exception = { reason = "their key changed", expires = 2099-01-01 }
     const open = await run(['serve', '--check', '--config', config]);
     expect(open.code).toBe(78);
     expect(open.out).toContain('0.0.0.0/0');
+  });
+
+  it('does not run without the MTA-STS policies that it had, and says so (RFC 8461 section 10.2)', async () => {
+    const policies = join(folder, 'state/mta-sts');
+    await mkdir(policies, { recursive: true });
+    const words = `can't read the MTA-STS policies in ${policies}: EISDIR`;
+    const checked = await run(['serve', '--check', '--json', '--config', config]);
+    const { findings } = JSON.parse(checked.out);
+    expect([checked.code, findings]).toEqual([
+      78,
+      expect.arrayContaining([{ level: 'error', about: 'mta-sts', words: expect.stringContaining(words) }]),
+    ]);
+    const served = await run(['serve', '--config', config]);
+    expect([served.code, served.err]).toEqual([78, expect.stringMatching(/^danelaw: can't read[^\n]*\n$/u)]);
+    expect(served.err).toContain(words);
   });
 });

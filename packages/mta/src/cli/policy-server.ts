@@ -10,6 +10,7 @@ import { netstring } from '../postfix/netstring.js';
 import { type Listen, PolicyServer } from '../postfix/policy-server.js';
 import { PolicyService } from '../postfix/policy-service.js';
 import type { Answer } from '../postfix/tls-level.js';
+import { StsFileError } from '../sts-file.js';
 import { StsPolicies } from '../sts-policies.js';
 import { wordsOf } from '../words-of.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
@@ -156,7 +157,8 @@ async function openPolicies(
   try {
     return await StsPolicies.open({ file, clock, say });
   } catch (error) {
-    throw new CommandError(EXIT.CONFIG, `--sts-cache: can't read ${file}: ${wordsOf(error)}`);
+    if (!(error instanceof StsFileError)) throw error;
+    throw new CommandError(EXIT.CONFIG, `--sts-cache: ${error.message}`);
   }
 }
 

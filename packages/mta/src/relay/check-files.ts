@@ -1,11 +1,12 @@
 /**
- * The files that a configuration names, for `danelaw serve --check`: whether the relay will be able to use them, and
+ * The files that a configuration names or that the relay keeps, for `danelaw serve --check`: whether the relay will be able to use them, and
  * whether others may read what should be secret.
  */
 import { access, constants, stat } from 'node:fs/promises';
 import type { Config } from '../config.js';
 import { loadDkimKeys } from '../dkim/dkim-rules.js';
 import { readCertificate } from '../listener/certificate-files.js';
+import { loadStsCache, stsFileOf } from '../sts-file.js';
 import { wordsOf } from '../words-of.js';
 import type { SetupFinding } from './check-setup.js';
 
@@ -13,7 +14,7 @@ type Add = (level: SetupFinding['level'], about: string, words: string) => void;
 
 /** @param file the configuration; undefined where there is none */
 export async function checkFiles(config: Config, file: string | undefined, add: Add): Promise<void> {
-  const { tls, http, queue } = config.relay;
+  const { tls, http, queue, sts, state } = config.relay;
   await attempt('dkim', add, async () => {
     const { keys, warnings } = await loadDkimKeys(config.dkim);
     for (const words of warnings) add('warning', 'dkim', words);
@@ -28,6 +29,8 @@ export async function checkFiles(config: Config, file: string | undefined, add: 
     await attempt('http', add, async () => void (await tokenOf(http)));
     if (http.tokenFile !== undefined) await checkMode(http.tokenFile, add);
   }
+  if (sts.enabled)
+    await attempt('mta-sts', add, async () => void (await loadStsCache(stsFileOf(state), Date.now())));
   const { passwordFile } = queue;
   if (passwordFile !== undefined) {
     await attempt('queue', add, () => access(passwordFile, constants.R_OK));

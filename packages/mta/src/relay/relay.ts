@@ -30,6 +30,7 @@ import { makeFolder } from '../make-folder.js';
 import type { OpenHistory } from '../page/relay-history.js';
 import { openQueue } from '../queue/open-queue.js';
 import type { Queue, QueueDamagedError } from '../queue/queue.js';
+import { StsFileError, stsFileOf } from '../sts-file.js';
 import { StsPolicies } from '../sts-policies.js';
 import { wordsOf } from '../words-of.js';
 import { checking } from './checking.js';
@@ -342,6 +343,7 @@ function schedulerSettings(
   };
 }
 
+/** @throws (rejects) ConfigError */
 async function openPolicies(
   { sts, state }: RelayConfig,
   { webRoots }: WorkerSettings,
@@ -350,7 +352,12 @@ async function openPolicies(
 ): Promise<StsPolicies> {
   const fetch = { port: sts.port, ...(webRoots === undefined ? {} : { roots: new Roots(webRoots) }) };
   const say = (reason: string): void => log.warn('mta-sts', { reason });
-  return await StsPolicies.open({ file: join(state, 'mta-sts'), clock, say, fetch });
+  try {
+    return await StsPolicies.open({ file: stsFileOf(state), clock, say, fetch });
+  } catch (error) {
+    if (error instanceof StsFileError) throw new ConfigError(error.message);
+    throw error;
+  }
 }
 
 const connectionLimits = ({ delivery }: RelayConfig): ConnectionLimits => ({
