@@ -19,7 +19,6 @@ export const NOT_BUNDLED = [
   'lmdb',
   'nodemailer',
   'pg',
-  'pino',
   'prom-client',
   'smtp-server',
 ];

@@ -11,11 +11,14 @@
 import { isAscii } from 'node:buffer';
 import { checkMessage, type Mailbox, type Message, type MessageFault } from '@danelaw/smtp';
 import type { Dkim } from '../dkim/dkim.js';
+import { Memo } from '../memo.js';
 import type { NewRecipient, Notify, Queue, RecipientState } from '../queue/queue.js';
 import { QueueFullError } from '../queue/queue.js';
 import { makeQueueId } from '../queue/queue-id.js';
 import {
   answer,
+  type CheckedAddress,
+  type CheckedRecipient,
   checkRecipientAddress,
   checkSenderAddress,
   type OwnNames,
@@ -72,6 +75,9 @@ class RelayAcceptance implements Acceptance {
   readonly #options: AcceptanceOptions;
   readonly #limits: AcceptanceLimits;
   readonly #own: OwnNames;
+  /** Each address is asked about twice: by its command, and with its message. */
+  readonly #senders = new Memo((address) => checkSenderAddress(address, false));
+  readonly #recipients = new Memo((address) => checkRecipientAddress(address, false, this.#own));
 
   constructor(options: AcceptanceOptions) {
     this.#options = options;
@@ -81,13 +87,21 @@ class RelayAcceptance implements Acceptance {
   }
 
   checkSender(address: string, smtpUtf8: boolean): SmtpAnswer | undefined {
-    const checked = checkSenderAddress(address, smtpUtf8);
+    const checked = this.#checkedSender(address, smtpUtf8);
     return checked.ok ? undefined : checked.answer;
   }
 
   checkRecipient(address: string, smtpUtf8: boolean): SmtpAnswer | undefined {
-    const checked = checkRecipientAddress(address, smtpUtf8, this.#own);
+    const checked = this.#checkedRecipient(address, smtpUtf8);
     return checked.ok ? undefined : checked.answer;
+  }
+
+  #checkedSender(address: string, smtpUtf8: boolean): CheckedAddress {
+    return smtpUtf8 ? checkSenderAddress(address, true) : this.#senders.of(address);
+  }
+
+  #checkedRecipient(address: string, smtpUtf8: boolean): CheckedRecipient {
+    return smtpUtf8 ? checkRecipientAddress(address, true, this.#own) : this.#recipients.of(address);
   }
 
   async accept(submission: Submission): Promise<Accepted> {
@@ -102,9 +116,9 @@ class RelayAcceptance implements Acceptance {
 
   async #accept(submission: Submission): Promise<Accepted> {
     const { smtpUtf8 } = submission;
-    const sender = checkSenderAddress(submission.from, smtpUtf8);
+    const sender = this.#checkedSender(submission.from, smtpUtf8);
     if (!sender.ok) return { status: 'refused', answer: sender.answer };
-    const recipients = this.#recipients(submission);
+    const recipients = this.#recipientsOf(submission);
     if ('status' in recipients) return recipients;
     const size = submission.octets.length;
     const { messageOctets } = this.#limits;
@@ -120,21 +134,23 @@ class RelayAcceptance implements Acceptance {
     return await this.#enqueue(submission, sender.mailbox, recipients, checked.message, id, time);
   }
 
-  #recipients({ recipients, smtpUtf8 }: Submission): NewRecipient[] | Accepted {
+  #recipientsOf({ recipients, smtpUtf8 }: Submission): NewRecipient[] | Accepted {
     if (recipients.length > this.#limits.recipients) {
       return refused(452, '4.5.3', `more than ${this.#limits.recipients} recipients for one message`);
     }
+    const [only] = recipients;
+    if (only !== undefined && recipients.length === 1) {
+      const checked = this.#checkedRecipient(only.address, smtpUtf8);
+      return checked.ok
+        ? [newRecipient(only, checked, undefined)]
+        : { status: 'refused', answer: checked.answer };
+    }
     const folded = new Map<string, NewRecipient>();
     for (const recipient of recipients) {
-      const checked = checkRecipientAddress(recipient.address, smtpUtf8, this.#own);
+      const checked = this.#checkedRecipient(recipient.address, smtpUtf8);
       if (!checked.ok) return { status: 'refused', answer: checked.answer };
-      const { address, domain } = checked.mailbox;
-      const first = folded.get(address);
-      folded.set(address, {
-        address,
-        destination: domain,
-        ...dsnParameters(recipient, checked.original, first),
-      });
+      const { address } = checked.mailbox;
+      folded.set(address, newRecipient(recipient, checked, folded.get(address)));
     }
     if (folded.size === 0) return refused(554, '5.5.1', 'the message has no recipient');
     return [...folded.values()];
@@ -170,11 +186,13 @@ class RelayAcceptance implements Acceptance {
       return refused(554, '5.6.0', `the header section has more than ${most}`);
     }
     const { receivedFields } = this.#limits;
-    if (header.fields.filter(({ name }) => name === 'received').length > receivedFields) {
+    let received = 0;
+    for (const { name } of header.fields) if (name === 'received') received += 1;
+    if (received > receivedFields) {
       const reason = `more than ${receivedFields} Received fields: it is going round in circles (RFC 5321 section 6.3)`;
       return refused(554, '5.4.6', reason);
     }
-    const { hostname, queue } = this.#options;
+    const { hostname, queue, dkim } = this.#options;
     const from = sender?.address ?? '';
     const missing = submission.complete ? missingFields(header.fields, { from, id, hostname, time }) : '';
     const trace = receivedField({
@@ -188,7 +206,7 @@ class RelayAcceptance implements Acceptance {
     });
     const due = submission.known?.due;
     const complete = `${trace}${missing}`;
-    const signatures = await this.#sign(complete, header, message.octets, time);
+    const signatures = dkim?.hasKeys === true ? await sign(dkim, complete, header, message.octets, time) : '';
     const top = Buffer.from(`${signatures}${complete}`);
     const isTopAscii = isAscii(top);
     await queue.add({
@@ -212,14 +230,19 @@ class RelayAcceptance implements Acceptance {
     });
     return { status: 'accepted', id };
   }
+}
 
-  async #sign(top: string, header: HeaderSection, octets: Uint8Array, time: number): Promise<string> {
-    const { dkim } = this.#options;
-    if (dkim === undefined) return '';
-    const added = readHeader(Buffer.from(top))?.fields ?? [];
-    const fields = [...added, ...header.fields];
-    return await dkim.sign({ fields, body: octets.subarray(header.bodyStart), time });
-  }
+/** @param top the fields that stand before the header */
+async function sign(
+  dkim: Dkim,
+  top: string,
+  header: HeaderSection,
+  octets: Uint8Array,
+  time: number,
+): Promise<string> {
+  const added = readHeader(Buffer.from(top))?.fields ?? [];
+  const fields = [...added, ...header.fields];
+  return await dkim.sign({ fields, body: octets.subarray(header.bodyStart), time });
 }
 
 /** A recipient that was never tried, and is not to be before that time. */
@@ -235,19 +258,22 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /**
- * What the recipient's sender wants to hear. An address that was given twice is one recipient, and gets what
+ * A recipient, and what its sender wants to hear. An address that was given twice is one recipient, and gets what
  * either asked for.
+ *
+ * @param first what was made of it where it stands first
  */
-function dsnParameters(
+function newRecipient(
   { notify, orcpt }: SubmittedRecipient,
-  original: Mailbox | undefined,
+  { mailbox: { address, domain: destination }, original }: Extract<CheckedRecipient, { ok: true }>,
   first: NewRecipient | undefined,
-): Pick<NewRecipient, 'notify' | 'orcpt'> {
+): NewRecipient {
   // RFC 3461 section 5.2.1 (d): where there is none, the address that the client said may be it.
   const type = original?.utf8 === true ? 'utf-8' : 'rfc822';
   const orcptHere = orcpt ?? (original === undefined ? undefined : `${type};${original.address}`);
-  if (first === undefined) return { notify, orcpt: orcptHere };
-  return { notify: eitherNotify(first.notify, notify), orcpt: first.orcpt ?? orcptHere };
+  if (first === undefined) return { address, destination, notify, orcpt: orcptHere };
+  const either = eitherNotify(first.notify, notify);
+  return { address, destination, notify: either, orcpt: first.orcpt ?? orcptHere };
 }
 
 /** Undefined is "failure, and delay". */

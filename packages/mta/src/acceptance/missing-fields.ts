@@ -16,10 +16,15 @@ export interface MissingInput {
 
 /** The fields to put on top, each with its CRLF; empty where nothing is missing. */
 export function missingFields(fields: readonly HeaderField[], input: MissingInput): string {
-  const has = (name: string): boolean => fields.some((field) => field.name === name);
+  let [hasDate, hasId, hasFrom] = [false, false, false];
+  for (const { name } of fields) {
+    hasDate ||= name === 'date';
+    hasId ||= name === 'message-id';
+    hasFrom ||= name === 'from';
+  }
   let missing = '';
-  if (!has('date')) missing += `Date: ${mailDate(input.time)}\r\n`;
-  if (!has('message-id')) missing += `Message-ID: <${input.id}@${input.hostname}>\r\n`;
-  if (!has('from') && input.from !== '') missing += `From: ${input.from}\r\n`;
+  if (!hasDate) missing += `Date: ${mailDate(input.time)}\r\n`;
+  if (!hasId) missing += `Message-ID: <${input.id}@${input.hostname}>\r\n`;
+  if (!hasFrom && input.from !== '') missing += `From: ${input.from}\r\n`;
   return missing;
 }

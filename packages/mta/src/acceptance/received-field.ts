@@ -28,13 +28,13 @@ export interface SessionTls {
 /** The field with its folds and its last CRLF. ASCII only, each line shorter than 998 octets. */
 export function receivedField(input: ReceivedInput): string {
   const { origin, tls, hostname, id, recipient, time } = input;
-  const lines = [
-    `Received: ${fromClause(origin)}`,
-    ...(tls === undefined ? [] : [`(using ${comment(tls.protocol)} with cipher ${comment(tls.cipher)})`]),
-    `by ${hostname} with ${protocolOf(input)} id ${id}`,
-    ...(recipient === undefined || /[^!-~]/u.test(recipient) ? [] : [`for <${recipient}>`]),
-  ];
-  return `${lines.join('\r\n\t')};\r\n\t${mailDate(time)}\r\n`;
+  const session =
+    tls === undefined ? '' : `\r\n\t(using ${comment(tls.protocol)} with cipher ${comment(tls.cipher)})`;
+  const only = recipient === undefined || /[^!-~]/u.test(recipient) ? '' : `\r\n\tfor <${recipient}>`;
+  return (
+    `Received: ${fromClause(origin)}${session}\r\n\tby ${hostname} with ${protocolOf(input)} id ${id}${only};` +
+    `\r\n\t${mailDate(time)}\r\n`
+  );
 }
 
 /** What the client called itself, and the address that the network knows it by. */

@@ -46,6 +46,11 @@ export class Dkim {
     this.#keys = byPattern;
   }
 
+  /** There is a key; without one no message need be looked at. */
+  get hasKeys(): boolean {
+    return this.#keys.size > 0;
+  }
+
   /** Keys for an author's domain: its own, else those of the nearest parent with a wildcard. */
   keysFor(domain: string): readonly DkimKey[] {
     const own = this.#keys.get(domain);
@@ -62,6 +67,7 @@ export class Dkim {
    * @throws (rejects) where a signature can't be made
    */
   async sign({ fields, body, time }: DkimInput): Promise<string> {
+    if (!this.hasKeys) return '';
     const domain = authorDomain(fields);
     const keys = domain === undefined ? [] : this.keysFor(domain);
     if (keys.length === 0) return '';

@@ -3,6 +3,7 @@
  * no configuration that lets the Internet in by its networks is used unless it says, in as many words, that
  * this is what is wanted.
  */
+import { Memo } from '../memo.js';
 import {
   addressOctets,
   contains,
@@ -55,9 +56,11 @@ function isTooWide(network: Network): boolean {
   return network.prefix < (network.octets.length === 4 ? WIDEST_PUBLIC_IPV4 : WIDEST_PUBLIC_IPV6);
 }
 
-/** Networks, read once, and asked for each connection. */
+/** Networks, read once, and asked for each message. */
 export class RelayNetworks {
   readonly #networks: readonly Network[];
+  /** Each message asks, and clients come again. */
+  readonly #memo = new Memo((client) => this.#contain(client));
 
   /** @throws TypeError for what is no network */
   constructor(networks: readonly string[]) {
@@ -69,6 +72,10 @@ export class RelayNetworks {
   }
 
   mayRelay(client: string): boolean {
+    return this.#memo.of(client);
+  }
+
+  #contain(client: string): boolean {
     const octets = addressOctets(client);
     return octets !== undefined && this.#networks.some((network) => contains(network, octets));
   }

@@ -110,6 +110,35 @@ describe('the log for a person', () => {
 });
 
 describe('the log in JSON', () => {
+  it('says level and time first, then the fields that are there, then the event', () => {
+    const { state, file } = testFile();
+    const log = jsonLog(file, 'info');
+    log.info('delivered', { id: 'a', user: undefined, host: null, delay: 0.5, to: ['x', 'y'] });
+    log.info('stopped', {});
+    log.flush();
+    const [first = '', second = ''] = state.text.split('\n');
+    const { level, time } = JSON.parse(first);
+    expect(new Date(time).toISOString()).toBe(time);
+    const rest = '"id":"a","host":null,"delay":0.5,"to":["x","y"],"event":"delivered"}';
+    expect(first).toBe(`{"level":"${level}","time":"${time}",${rest}`);
+    expect(Object.keys(JSON.parse(second))).toEqual(['level', 'time', 'event']);
+  });
+
+  it.each([
+    ['info', ['info', 'warn', 'error']],
+    ['warn', ['warn', 'error']],
+    ['error', ['error']],
+  ] as const)('from %s on', (least, levels) => {
+    const { state, file } = testFile();
+    const log = jsonLog(file, least);
+    log.info('stopped', {});
+    log.warn('queue', {});
+    log.error('queue', {});
+    log.flush();
+    const lines = state.text.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).level)).toEqual(levels);
+  });
+
   it('has no control character that a server or a client could have put there', () => {
     const { state, file } = testFile();
     const log = jsonLog(file, 'info');

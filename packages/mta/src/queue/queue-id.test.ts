@@ -9,6 +9,10 @@ describe('a queue id', () => {
     expect([...ids].sort()).toEqual(ids);
   });
 
+  it('holds all of its random octets', () => {
+    expect(makeQueueId(1_700_000_000_000, () => Uint8Array.of(1, 2, 3, 4, 250))).toBe('01hf7yat000410617t');
+  });
+
   it('differs by chance within a millisecond', () => {
     const ids = new Set(Array.from({ length: 1000 }, () => makeQueueId(1_700_000_000_000, randomBytes)));
     expect(ids.size).toBe(1000);

@@ -13,19 +13,18 @@ const RANDOM_OCTETS = 5;
  * @param random gives that many random octets
  */
 export function makeQueueId(now: number, random: (octets: number) => Uint8Array): string {
-  let time = '';
-  for (let rest = Math.max(0, Math.floor(now)), i = 0; i < TIME_DIGITS; i++) {
-    time = DIGITS.charAt(rest % 32) + time;
-    rest = Math.floor(rest / 32);
+  let chance = 0;
+  for (const octet of random(RANDOM_OCTETS)) chance = chance * 256 + octet;
+  return base32(Math.max(0, Math.floor(now)), TIME_DIGITS) + base32(chance, (RANDOM_OCTETS * 8) / 5);
+}
+
+/** The last so many digits of a number up to 2 ** 53. */
+function base32(number: number, digits: number): string {
+  let text = '';
+  for (let rest = number; text.length < digits; rest = Math.floor(rest / 32)) {
+    text = DIGITS.charAt(rest % 32) + text;
   }
-  let bits = 0n;
-  for (const octet of random(RANDOM_OCTETS)) bits = (bits << 8n) | BigInt(octet);
-  let chance = '';
-  for (let i = 0; i < (RANDOM_OCTETS * 8) / 5; i++) {
-    chance = DIGITS.charAt(Number(bits & 31n)) + chance;
-    bits >>= 5n;
-  }
-  return time + chance;
+  return text;
 }
 
 /** Whether a text is such a name. What is no name never reaches a file system or a database. */

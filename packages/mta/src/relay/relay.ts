@@ -30,6 +30,7 @@ import { makeFolder } from '../make-folder.js';
 import type { OpenHistory } from '../page/relay-history.js';
 import { openQueue } from '../queue/open-queue.js';
 import type { Queue, QueueDamagedError } from '../queue/queue.js';
+import { randomPool } from '../queue/random-pool.js';
 import { StsFileError, stsFileOf } from '../sts-file.js';
 import { StsPolicies } from '../sts-policies.js';
 import { wordsOf } from '../words-of.js';
@@ -313,7 +314,7 @@ function acceptanceOf(relay: RelayConfig, { queue, dkim, clock, log }: Surroundi
     queue,
     hostname: relay.hostname,
     clock,
-    random: randomBytes,
+    random: randomPool(randomBytes),
     dkim,
     aliases: relay.aliases,
     lineEnds: relay.clients.lineEnds,
