@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Timer } from './abort.js';
 import { askServer } from './ask-server.js';
+import { Deadline } from './deadline.js';
 import { Name } from './name.js';
 import { RRTYPE } from './rrtype.js';
 import type { Transport, TurnEnd } from './transport.js';
@@ -35,7 +36,7 @@ describe('a question that has to wait for its turn', () => {
     };
     const onWaited = (): void => void said.push('waited');
     const parts = { transport, timer, onWaited };
-    const asked = askServer(parts, SERVER, QUESTION, FLAGS, () => 400, new AbortController().signal);
+    const asked = askServer(parts, SERVER, QUESTION, FLAGS, () => 400, new Deadline());
     await settled();
     expect(said).toEqual([]);
     go();
@@ -44,13 +45,13 @@ describe('a question that has to wait for its turn', () => {
   });
 
   it('is unanswered where the deadline comes first', async () => {
-    const deadline = new AbortController();
+    const deadline = new Deadline();
     const turn = (_: unknown, signal: AbortSignal): Promise<() => void> =>
       new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     const transport: Transport = { turn, exchange: () => new Promise(() => {}) };
     const timer: Timer = () => () => {};
-    const asked = askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => 400, deadline.signal);
-    deadline.abort();
+    const asked = askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => 400, deadline);
+    deadline.end();
     expect(await asked).toEqual({ kind: 'silent' });
   });
 
@@ -60,10 +61,11 @@ describe('a question that has to wait for its turn', () => {
       exchange: () => Promise.reject(new Error('it was asked')),
     };
     const timer: Timer = () => () => {};
-    const { signal } = new AbortController();
-    expect(await askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => 400, signal)).toEqual({
-      kind: 'silent',
-    });
+    expect(await askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => 400, new Deadline())).toEqual(
+      {
+        kind: 'silent',
+      },
+    );
   });
 
   it.each<[what: string, end: TurnEnd, exchange: Transport['exchange']]>([
@@ -81,9 +83,8 @@ describe('a question that has to wait for its turn', () => {
       const soon = setImmediate(done);
       return () => clearImmediate(soon);
     };
-    const { signal } = new AbortController();
     const overTcp = { ...SERVER, tcpOnly: true as const };
-    await askServer({ transport, timer }, overTcp, QUESTION, FLAGS, () => 400, signal);
+    await askServer({ transport, timer }, overTcp, QUESTION, FLAGS, () => 400, new Deadline());
     expect(ends).toEqual([expected]);
   });
 
@@ -101,8 +102,7 @@ describe('a question that has to wait for its turn', () => {
       given.push(milliseconds);
       return () => {};
     };
-    const { signal } = new AbortController();
-    await askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => patience, signal);
+    await askServer({ transport, timer }, SERVER, QUESTION, FLAGS, () => patience, new Deadline());
     expect(given).toEqual([3_200]);
   });
 });

@@ -10,6 +10,7 @@
  */
 import { systemTimer, type Timer } from './abort.js';
 import { askServer, describeTrouble, type Question } from './ask-server.js';
+import { Deadline } from './deadline.js';
 import { isAnswered, type Resolver } from './lookup.js';
 import type { Message } from './message.js';
 import { Name } from './name.js';
@@ -152,27 +153,25 @@ async function askOne(
   options: AuthoritiesOptions,
 ): Promise<Message | string> {
   const { transport, port = DNS_PORT, timer = systemTimer, signal } = options;
-  const never = signal ?? new AbortController().signal;
+  const deadline = new Deadline(signal);
   let reason = 'it was not asked';
-  for (const patience of PATIENCE_MS) {
-    signal?.throwIfAborted();
-    const tried = await askServer(
-      { transport, timer },
-      { address, port },
-      question,
-      FLAGS,
-      () => patience,
-      never,
-    );
-    if (tried.kind === 'reply') {
-      return tried.message.flags.aa
-        ? tried.message
-        : `it has not this zone (its answer is without authority)`;
+  try {
+    for (const patience of PATIENCE_MS) {
+      signal?.throwIfAborted();
+      const server = { address, port };
+      const tried = await askServer({ transport, timer }, server, question, FLAGS, () => patience, deadline);
+      if (tried.kind === 'reply') {
+        return tried.message.flags.aa
+          ? tried.message
+          : `it has not this zone (its answer is without authority)`;
+      }
+      reason = describeTrouble(tried);
+      if (tried.kind !== 'silent') return reason;
     }
-    reason = describeTrouble(tried);
-    if (tried.kind !== 'silent') return reason;
+    return reason;
+  } finally {
+    deadline.release();
   }
-  return reason;
 }
 
 function serialOf(message: Message, zone: Name): number | null {

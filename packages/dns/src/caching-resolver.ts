@@ -140,23 +140,35 @@ export class CachingResolver implements CachedResolver {
   }
 
   /** Equal look-ups at the same time are one; it goes on where one of those who wait for it gives up. */
-  #shared(key: string, name: string, type: string): Promise<Lookup> {
+  #shared(key: string, nameText: string, typeText: string): Promise<Lookup> {
     const underWay = this.#underWay.get(key);
     if (underWay !== undefined) return underWay;
-    const lookup = this.#lookUp(key, name, type).finally(() => this.#underWay.delete(key));
+    let question: { readonly name: Name; readonly type: number };
+    try {
+      question = readQuestion(nameText, typeText);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const lookup = this.#lookUp(key, question.name, question.type);
     this.#underWay.set(key, lookup);
     return lookup;
   }
 
-  async #lookUp(key: string, nameText: string, typeText: string): Promise<Lookup> {
-    const { name, type } = readQuestion(nameText, typeText);
-    const unready = await this.#anchorsUnready();
-    if (unready !== undefined) return withoutAnchors(name, type, unready);
-    const fresh = this.#withVia(await this.#askFor(name, type));
-    const lookup =
-      fresh.status === 'indeterminate' ? ((await this.#staleAnswer(key, name, type)) ?? fresh) : fresh;
-    if (lookup === fresh) this.#cache.set(key, lookup);
-    return lookup;
+  /** Ends being under way when it ends; it waits at least once before that. */
+  async #lookUp(key: string, name: Name, type: number): Promise<Lookup> {
+    try {
+      const unready = this.#parts.anchorState === undefined ? undefined : await this.#anchorsUnready();
+      if (unready !== undefined) return withoutAnchors(name, type, unready);
+      const { source, trust } = this.#parts;
+      const told = trust === 'ad' ? believedLookup(name, type, source) : this.#validated(name, type);
+      const fresh = this.#withVia(await told);
+      const lookup =
+        fresh.status === 'indeterminate' ? ((await this.#staleAnswer(key, name, type)) ?? fresh) : fresh;
+      if (lookup === fresh) this.#cache.set(key, lookup);
+      return lookup;
+    } finally {
+      this.#underWay.delete(key);
+    }
   }
 
   #withVia(lookup: Lookup): Lookup {
@@ -164,9 +176,8 @@ export class CachingResolver implements CachedResolver {
     return via === undefined ? lookup : { ...lookup, via };
   }
 
-  async #askFor(name: Name, type: number): Promise<Lookup> {
-    const { source, clock, trust } = this.#parts;
-    if (trust === 'ad') return believedLookup(name, type, source);
+  async #validated(name: Name, type: number): Promise<Lookup> {
+    const { source, clock } = this.#parts;
     const denied = this.#proofs.deny(name, type, this.#chain.anchorAbove(name));
     if (denied !== undefined) return denied;
     const parts = { source, clock, strict: this.#parts.strict, chain: this.#chain, proofs: this.#proofs };

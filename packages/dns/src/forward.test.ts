@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Timer } from './abort.js';
-import { EDNS_UDP_OCTETS, TCP_TRY_MS } from './ask-server.js';
+import { TCP_TRY_MS } from './ask-server.js';
+import { EDNS_UDP_OCTETS } from './exchange-once.js';
 import {
   createForwarder,
   type Forwarder,

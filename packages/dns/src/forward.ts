@@ -3,9 +3,18 @@
  * (`ask-server.ts`) makes it ask the next, and in the end becomes a failure, which is never an empty answer. Whether a
  * reply is true, others have to prove.
  */
-import { onAbort, systemTimer, type Timer, wait } from './abort.js';
+import { systemTimer, type Timer, wait } from './abort.js';
 import { isLoopback } from './address.js';
-import { askServer, noReply, type Question, type Tried, type Trouble } from './ask-server.js';
+import {
+  type AskingParts,
+  askServer,
+  noReply,
+  type QueryFlags,
+  type Question,
+  type Tried,
+  type Trouble,
+} from './ask-server.js';
+import { Deadline } from './deadline.js';
 import { RCODE } from './rrtype.js';
 import { formatServer, type ServerAddress } from './server-address.js';
 import type { Exchanged } from './source.js';
@@ -59,12 +68,19 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   return new ForwardingClient(options);
 }
 
+type Patience = () => number;
+
+/** By round; made once, as most questions need but one. */
+const PATIENCES: readonly (readonly [round: number, patience: Patience])[] = UDP_TRY_MS.map(
+  (milliseconds, round) => [round, () => milliseconds],
+);
+
 /** One question under way. */
 interface Asked {
   readonly question: Question;
-  readonly options: AskOptions;
-  /** Aborts with the caller's signal, and when the time for the question is over. */
-  readonly deadline: AbortSignal;
+  readonly flags: QueryFlags;
+  /** Comes with the caller's signal, and when the time for the question is over. */
+  readonly deadline: Deadline;
 }
 
 interface Upstream extends ServerAddress {
@@ -76,11 +92,9 @@ interface Upstream extends ServerAddress {
   tcpOnlyUntil: number;
 }
 
-type Asking = (how: ServerAddress, deadline: AbortSignal) => Promise<Tried>;
-
 class ForwardingClient implements Forwarder {
   readonly #servers: readonly Upstream[];
-  readonly #transport: Transport;
+  readonly #parts: AskingParts;
   readonly #clock: () => number;
   readonly #timer: Timer;
 
@@ -93,41 +107,41 @@ class ForwardingClient implements Forwarder {
       troubledAt: Number.NEGATIVE_INFINITY,
       tcpOnlyUntil: Number.NEGATIVE_INFINITY,
     }));
-    this.#transport = options.transport;
     this.#clock = options.clock ?? (() => performance.now());
     this.#timer = options.timer ?? systemTimer;
+    this.#parts = { transport: options.transport, timer: this.#timer };
   }
 
   async ask(question: Question, options: AskOptions): Promise<Exchanged> {
-    const { signal } = options;
+    const { signal, cd, ad = false } = options;
     signal?.throwIfAborted();
-    const deadline = new AbortController();
-    const stopListening = onAbort(signal, () => deadline.abort());
-    const stopTimer = this.#timer(QUESTION_MS, () => deadline.abort());
+    const deadline = Deadline.after(QUESTION_MS, this.#timer, signal);
     try {
-      const exchanged = await this.#askInRounds({ question, options, deadline: deadline.signal });
+      const flags = { rd: true, cd, do: options.do, ad };
+      const exchanged = await this.#askInRounds({ question, flags, deadline });
       signal?.throwIfAborted();
       return exchanged;
     } finally {
-      stopTimer();
-      stopListening();
+      deadline.release();
     }
   }
 
   async #askInRounds(asked: Asked): Promise<Exchanged> {
     const troubles = new Map<string, Trouble>();
     let tries = 0;
-    for (const [round, patience] of UDP_TRY_MS.entries()) {
-      const servers = this.#inOrder().filter((server) => isWorthAnother(troubles.get(server.name)));
+    for (const [round, patience] of PATIENCES) {
+      const inOrder = this.#inOrder();
+      const servers =
+        round === 0 ? inOrder : inOrder.filter((server) => isWorthAnother(troubles.get(server.name)));
       if (servers.length === 0) break;
       if (round > 0 && servers.every((server) => troubles.get(server.name)?.kind === 'network')) {
         await this.#pause(ROUND_PAUSE_MS * 2 ** (round - 1), asked.deadline);
       }
       for (const server of servers) {
-        if (asked.deadline.aborted || tries++ >= MAX_TRIES) return noReply(troubles);
+        if (asked.deadline.isOver || tries++ >= MAX_TRIES) return noReply(troubles);
         const wasSilent = troubles.get(server.name)?.kind === 'silent';
         const tried = await this.#try(server, patience, asked, wasSilent);
-        if (tried.kind === 'reply') return { ...tried, server: server.name };
+        if (tried.kind === 'reply') return { kind: 'reply', message: tried.message, server: server.name };
         troubles.set(server.name, tried);
       }
     }
@@ -135,25 +149,22 @@ class ForwardingClient implements Forwarder {
   }
 
   /** Those without recent trouble first, the fastest of them first. */
-  #inOrder(): Upstream[] {
+  #inOrder(): readonly Upstream[] {
+    if (this.#servers.length === 1) return this.#servers;
     const now = this.#clock();
     const isTroubled = (server: Upstream) => (now - server.troubledAt < PENALTY_MS ? 1 : 0);
     return [...this.#servers].sort((a, b) => isTroubled(a) - isTroubled(b) || a.roundTrip - b.roundTrip);
   }
 
-  async #pause(milliseconds: number, deadline: AbortSignal): Promise<void> {
+  async #pause(milliseconds: number, deadline: Deadline): Promise<void> {
     // Cut short by the deadline, which is looked at before the next try.
-    await wait(milliseconds, this.#timer, deadline).catch(() => {});
+    await wait(milliseconds, this.#timer, deadline.signal).catch(() => {});
   }
 
   /** @param wasSilent it has let this question pass before */
-  async #try(server: Upstream, patience: number, asked: Asked, wasSilent: boolean): Promise<Tried> {
-    const parts = { transport: this.#transport, timer: this.#timer };
+  async #try(server: Upstream, patience: Patience, asked: Asked, wasSilent: boolean): Promise<Tried> {
     const start = this.#clock();
-    const flags = { ...asked.options, rd: true };
-    const ask: Asking = (how, deadline) =>
-      askServer(parts, how, asked.question, flags, () => patience, deadline);
-    const tried = await this.#either(server, wasSilent, ask, asked.deadline);
+    const tried = await this.#either(server, patience, asked, wasSilent);
     if (hasSpoken(tried)) this.#measure(server, this.#clock() - start);
     const isUseless = tried.kind === 'rcode' ? tried.rcode === RCODE.REFUSED : tried.kind !== 'reply';
     if (isUseless) server.troubledAt = this.#clock();
@@ -161,31 +172,42 @@ class ForwardingClient implements Forwarder {
     return tried;
   }
 
-  async #either(server: Upstream, wasSilent: boolean, ask: Asking, deadline: AbortSignal): Promise<Tried> {
+  #either(server: Upstream, patience: Patience, asked: Asked, wasSilent: boolean): Promise<Tried> {
     const isPlain = server.tls === undefined && server.tcpOnly !== true;
-    if (isPlain && this.#clock() < server.tcpOnlyUntil) {
-      const tried = await ask({ ...server, tcpOnly: true }, deadline);
-      if (!hasSpoken(tried)) server.tcpOnlyUntil = Number.NEGATIVE_INFINITY;
-      return tried;
-    }
-    return isPlain && wasSilent ? this.#overBoth(server, ask, deadline) : ask(server, deadline);
+    if (isPlain && this.#clock() < server.tcpOnlyUntil) return this.#overTcp(server, patience, asked);
+    if (isPlain && wasSilent) return this.#overBoth(server, patience, asked);
+    return this.#ask(server, patience, asked, asked.deadline);
+  }
+
+  #ask(how: ServerAddress, patience: Patience, asked: Asked, deadline: Deadline): Promise<Tried> {
+    return askServer(this.#parts, how, asked.question, asked.flags, patience, deadline);
+  }
+
+  async #overTcp(server: Upstream, patience: Patience, asked: Asked): Promise<Tried> {
+    const tried = await this.#ask({ ...server, tcpOnly: true }, patience, asked, asked.deadline);
+    if (!hasSpoken(tried)) server.tcpOnlyUntil = Number.NEGATIVE_INFINITY;
+    return tried;
   }
 
   /** Over UDP and TCP at once: a datagram may have been lost, or UDP be blocked. The first to speak decides. */
-  async #overBoth(server: Upstream, ask: Asking, deadline: AbortSignal): Promise<Tried> {
-    const end = new AbortController();
-    const stopListening = onAbort(deadline, () => end.abort());
-    const overUdp = ask(server, end.signal).then((tried) => ({ tried, isTcp: false }));
-    const overTcp = ask({ ...server, tcpOnly: true }, end.signal).then((tried) => ({ tried, isTcp: true }));
+  async #overBoth(server: Upstream, patience: Patience, asked: Asked): Promise<Tried> {
+    const end = new Deadline();
+    const watcher = { timeIsOver: () => end.end() };
+    asked.deadline.watch(watcher);
+    const byUdp = this.#ask(server, patience, asked, end).then((tried) => ({ tried, isTcp: false }));
+    const byTcp = this.#ask({ ...server, tcpOnly: true }, patience, asked, end).then((tried) => ({
+      tried,
+      isTcp: true,
+    }));
     try {
-      const first = await Promise.race([overUdp, overTcp]);
-      const other = first.isTcp ? overUdp : overTcp;
+      const first = await Promise.race([byUdp, byTcp]);
+      const other = first.isTcp ? byUdp : byTcp;
       const { tried, isTcp } = hasSpoken(first.tried) ? first : await other;
       if (isTcp && hasSpoken(tried)) server.tcpOnlyUntil = this.#clock() + TCP_ONLY_MS;
       return hasSpoken(tried) ? tried : { kind: 'silent' };
     } finally {
-      stopListening();
-      end.abort();
+      asked.deadline.unwatch(watcher);
+      end.end();
     }
   }
 

@@ -1,10 +1,14 @@
 /** A source that forwards: which resolvers are asked, and with which flags. */
 import { isLoopback } from './address.js';
+import type { Question } from './ask-server.js';
 import { EDE, ede } from './dnssec/extended-error.js';
 import { createForwarder, type Forwarder } from './forward.js';
 import { formatServer, parseServer, type ServerAddress } from './server-address.js';
-import type { Source } from './source.js';
+import type { Exchanged, Source } from './source.js';
 import type { Transport } from './transport.js';
+
+const VALIDATE = { cd: true, do: true };
+const BELIEVE = { cd: false, do: false, ad: true };
 
 export type Servers = () => Promise<readonly ServerAddress[]>;
 
@@ -24,29 +28,36 @@ export function upstreamServers(
  * where they do, AD asks them to say so (RFC 6840 section 5.7).
  */
 export function forwardingSource(servers: Servers, transport: Transport, believes: boolean): Source {
-  let forwarder: Promise<Forwarder> | undefined;
-  let names = 'no resolver yet';
+  const flags = believes ? BELIEVE : VALIDATE;
+  let ready: Forwarder | undefined;
+  let opening: Promise<Forwarder> | undefined;
+  let via = 'forwarding to no resolver yet';
   const open = async () => {
     const addresses = await servers();
-    names = addresses.map(formatServer).join(', ');
-    return createForwarder({ servers: addresses, transport });
+    via = `forwarding to ${addresses.map(formatServer).join(', ')}`;
+    ready = createForwarder({ servers: addresses, transport });
+    return ready;
+  };
+  const ask = (forwarder: Forwarder, question: Question, signal: AbortSignal | undefined) =>
+    forwarder.ask(question, signal === undefined ? flags : { ...flags, signal });
+  const askFirst = async (question: Question, signal: AbortSignal | undefined): Promise<Exchanged> => {
+    opening ??= open();
+    let forwarder: Forwarder;
+    try {
+      forwarder = await opening;
+    } catch (error) {
+      opening = undefined;
+      const reason = `no resolver to ask: ${error instanceof Error ? error.message : String(error)}`;
+      return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
+    }
+    return ask(forwarder, question, signal);
   };
   return {
     get via() {
-      return `forwarding to ${names}`;
+      return via;
     },
-    async ask(question, signal) {
-      const flags = believes ? { cd: false, do: false, ad: true } : { cd: true, do: true };
-      forwarder ??= open();
-      let ready: Forwarder;
-      try {
-        ready = await forwarder;
-      } catch (error) {
-        forwarder = undefined;
-        const reason = `no resolver to ask: ${error instanceof Error ? error.message : String(error)}`;
-        return { kind: 'failure', reason, ede: ede(EDE.NETWORK_ERROR, reason) };
-      }
-      return ready.ask(question, signal === undefined ? flags : { ...flags, signal });
+    ask(question, signal) {
+      return ready === undefined ? askFirst(question, signal) : ask(ready, question, signal);
     },
     async close() {},
   };

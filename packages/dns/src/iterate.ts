@@ -5,9 +5,10 @@
  * further down or answers. Nothing that comes back is trusted: DNSSEC above proves it or does not. What this file must
  * see to is that hostile servers can't make us work for them (NXNSAttack), nor put words into other zones' mouths.
  */
-import { onAbort, systemTimer, type Timer } from './abort.js';
+import { systemTimer, type Timer } from './abort.js';
 import { askServer, noReply, type Question, type Tried, type Trouble } from './ask-server.js';
 import { inProportion } from './cache-size.js';
+import { Deadline } from './deadline.js';
 import {
   addressesOf,
   type Delegation,
@@ -70,15 +71,15 @@ export function createIterator(options: IteratorOptions): Source {
 
 /** What one question may still cost, with all the look-ups of name servers that it brings about. */
 class Allowance {
-  readonly deadline: AbortSignal;
+  readonly deadline: Deadline;
   #queries = MAX_QUERIES;
 
-  constructor(deadline: AbortSignal) {
+  constructor(deadline: Deadline) {
     this.deadline = deadline;
   }
 
   get isSpent(): boolean {
-    return this.deadline.aborted || this.#queries <= 0;
+    return this.deadline.isOver || this.#queries <= 0;
   }
 
   /** False where nothing more may be sent. */
@@ -132,17 +133,14 @@ class IteratingSource implements Source {
     signal?.throwIfAborted();
     const handed = question.type === RRTYPE.DS ? this.#handedDs.take(question.name) : undefined;
     if (handed !== undefined) return handed;
-    const deadline = new AbortController();
-    const stopListening = onAbort(signal, () => deadline.abort());
-    const stopTimer = this.#timer(ITERATION_MS, () => deadline.abort());
+    const deadline = Deadline.after(ITERATION_MS, this.#timer, signal);
     try {
-      const errand = { allowance: new Allowance(deadline.signal), seeking: [] };
+      const errand = { allowance: new Allowance(deadline), seeking: [] };
       const found = await this.#find(question, errand);
       signal?.throwIfAborted();
       return found;
     } finally {
-      stopTimer();
-      stopListening();
+      deadline.release();
     }
   }
 
@@ -164,7 +162,7 @@ class IteratingSource implements Source {
       const asked = isWhole ? question : { name: name.suffix(labels), type: RRTYPE.A };
       const answer = await this.#askZone(zone, asked, errand);
       if (answer.kind === 'failure') {
-        if (isWhole || errand.allowance.deadline.aborted) return answer;
+        if (isWhole || errand.allowance.deadline.isOver) return answer;
         labels = name.labelCount; // Servers that choke on the short name get the whole one (RFC 9156 section 3).
         continue;
       }
@@ -286,7 +284,7 @@ class IteratingSource implements Source {
     return [];
   }
 
-  async #askAddress(server: ServerAddress, question: Question, deadline: AbortSignal): Promise<Tried> {
+  async #askAddress(server: ServerAddress, question: Question, deadline: Deadline): Promise<Tried> {
     let start = performance.now();
     const onWaited = (milliseconds: number): void => {
       start += milliseconds;
@@ -302,7 +300,7 @@ class IteratingSource implements Source {
     );
     if (tried.kind === 'reply' || tried.kind === 'rcode') {
       this.#times.answered(server.address, performance.now() - start);
-    } else if (!deadline.aborted) {
+    } else if (!deadline.isOver) {
       this.#times.silent(server.address);
     }
     return tried;

@@ -9,6 +9,7 @@
  */
 import type { Socket } from 'node:dgram';
 import { isReplyTo } from './reply-match.js';
+import type { QueryListener, StartedQuery } from './started-query.js';
 import { TransportError } from './transport-error.js';
 import { udpSocket } from './udp.js';
 
@@ -17,15 +18,7 @@ export const MAX_LOCAL_QUERIES = 64;
 
 interface Waiting {
   readonly query: Uint8Array;
-  readonly resolve: (reply: Uint8Array) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** One query that is under way. */
-export interface LocalExchange {
-  readonly reply: Promise<Uint8Array>;
-  /** Rejects `reply` with the reason, if it is still waited for. */
-  end(reason: unknown): void;
+  readonly listener: QueryListener;
 }
 
 export class LocalUdp {
@@ -33,34 +26,50 @@ export class LocalUdp {
   readonly #waiting = new Map<number, Waiting>();
   #socket: Socket | undefined;
   #isConnected = false;
+  /** One for all queries over the socket. */
+  #onSent: (error: Error | null) => void = () => {};
 
   constructor(server: { readonly address: string; readonly port: number }) {
     this.#server = server;
   }
 
+  isAt(server: { readonly address: string; readonly port: number }): boolean {
+    return this.#server.port === server.port && this.#server.address === server.address;
+  }
+
   /** Undefined where it has to go by itself: there are too many, or one of them has its id. */
-  exchange(query: Uint8Array): LocalExchange | undefined {
+  start(query: Uint8Array, listener: QueryListener): StartedQuery | undefined {
     const id = idOf(query);
     if (this.#waiting.size >= MAX_LOCAL_QUERIES || this.#waiting.has(id)) return undefined;
     const socket = this.#socket ?? this.#open();
-    const reply = new Promise<Uint8Array>((resolve, reject) =>
-      this.#waiting.set(id, { query, resolve, reject }),
-    );
-    socket.ref();
+    const waiting = { query, listener };
+    if (this.#waiting.size === 0) socket.ref();
+    this.#waiting.set(id, waiting);
     if (this.#isConnected) this.#send(socket, query);
-    return { reply, end: (reason) => this.#take(id)?.reject(reason) };
+    return {
+      end: () => {
+        if (this.#waiting.get(id) === waiting) this.#forget(id);
+      },
+    };
   }
 
-  close(): void {
+  /** All that wait are told the reason. */
+  close(reason: unknown): void {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#isConnected = false;
     socket?.close();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { listener } of waiting) listener.failed(reason);
   }
 
   #open(): Socket {
     const socket = udpSocket(this.#server.address);
     this.#socket = socket;
+    this.#onSent = (error) => {
+      if (error !== null) this.#fail(socket, error);
+    };
     socket.on('error', (error) => this.#fail(socket, error));
     socket.on('message', (datagram) => this.#receive(datagram));
     socket.on('connect', () => {
@@ -73,35 +82,28 @@ export class LocalUdp {
   }
 
   #send(socket: Socket, query: Uint8Array): void {
-    socket.send(query, (error) => {
-      if (error !== null) this.#fail(socket, error);
-    });
+    socket.send(query, this.#onSent);
   }
 
-  #receive(datagram: Uint8Array): void {
+  #receive(datagram: Buffer): void {
     if (!this.#isConnected || datagram.length < 2) return;
     const id = idOf(datagram);
     const waiting = this.#waiting.get(id);
-    const reply = new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.length);
-    if (waiting !== undefined && isReplyTo(waiting.query, reply)) this.#take(id)?.resolve(reply);
+    if (waiting === undefined || !isReplyTo(waiting.query, datagram)) return;
+    this.#forget(id);
+    waiting.listener.replied(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.length));
   }
 
-  #take(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
+  #forget(id: number): void {
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#socket?.unref();
-    return waiting;
   }
 
   /** Nobody listens there: all that wait are told, and the next query tries anew. */
   #fail(socket: Socket, cause: Error): void {
     if (socket !== this.#socket) return;
-    this.close();
     const { address, port } = this.#server;
-    const what = `UDP to ${address}#${port}: ${cause.message}`;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(new TransportError('unreachable', what, { cause }));
+    this.close(new TransportError('unreachable', `UDP to ${address}#${port}: ${cause.message}`, { cause }));
   }
 }
 

@@ -2,8 +2,9 @@
  * Whether one resolver can carry DNSSEC, found out by asking it (`fitness.ts` has the questions): over UDP, and at the same
  * time over TCP, which large answers need. Where UDP is blocked or tampered with and TCP is not, it is fit over TCP.
  */
-import { onAbort, systemTimer, type Timer } from './abort.js';
+import { systemTimer, type Timer } from './abort.js';
 import { askServer, describeTrouble, noReply, type Question } from './ask-server.js';
+import { Deadline } from './deadline.js';
 import { anchoredZone, type Fault, findFlaw } from './fitness.js';
 import { RRTYPE } from './rrtype.js';
 import { formatServer, parseServer, type ServerAddress } from './server-address.js';
@@ -80,27 +81,24 @@ export async function probeUpstream(upstream: string, options: ProbeOptions = {}
 /** Never rejects; a server that was not heard because the signal aborted counts as unfit. */
 export async function probeServer(server: ServerAddress, parts: ProbeParts): Promise<Probed> {
   const { timer = systemTimer, signal } = parts;
-  const deadline = new AbortController();
-  const stopListening = onAbort(signal, () => deadline.abort());
-  const stopTimer = timer(PROBE_MS, () => deadline.abort());
+  const deadline = Deadline.after(PROBE_MS, timer, signal);
   try {
-    return await new ServerProbe(parts, timer, deadline.signal).run(server);
+    return await new ServerProbe(parts, timer, deadline).run(server);
   } finally {
-    stopTimer();
-    stopListening();
+    deadline.release();
     // What a decision did not wait for.
-    deadline.abort();
+    deadline.end();
   }
 }
 
 class ServerProbe {
   readonly #parts: ProbeParts;
   readonly #timer: Timer;
-  readonly #deadline: AbortSignal;
+  readonly #deadline: Deadline;
   readonly #start = performance.now();
   #roundTrip: number | undefined;
 
-  constructor(parts: ProbeParts, timer: Timer, deadline: AbortSignal) {
+  constructor(parts: ProbeParts, timer: Timer, deadline: Deadline) {
     this.#parts = parts;
     this.#timer = timer;
     this.#deadline = deadline;
@@ -144,7 +142,7 @@ class ServerProbe {
     const parts = { transport: this.#parts.transport, timer: this.#timer };
     const isUdp = server.tls === undefined && server.tcpOnly !== true;
     let tried = await askServer(parts, server, question, FLAGS, () => PROBE_TRY_MS[0], this.#deadline);
-    if (isUdp && tried.kind === 'silent' && !this.#deadline.aborted) {
+    if (isUdp && tried.kind === 'silent' && !this.#deadline.isOver) {
       tried = await askServer(parts, server, question, FLAGS, () => PROBE_TRY_MS[1], this.#deadline);
     }
     const name = formatServer(server);

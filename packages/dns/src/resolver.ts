@@ -9,7 +9,7 @@ import { ROOT_HINTS, type RootHint } from './root-hints.js';
 import { DNS_PORT, parseServer, type ServerAddress } from './server-address.js';
 import type { Source } from './source.js';
 import { readSystemServers } from './system.js';
-import { createNetworkTransport, type Transport } from './transport.js';
+import { createSocketTransport, type Transport } from './transport.js';
 import { parseTrustAnchors, rootTrustAnchors, type TrustAnchor } from './trust-anchor.js';
 import type { Notice } from './way-notice.js';
 import { createWaysOut } from './ways-out.js';
@@ -70,7 +70,7 @@ export interface ResolverOptions {
 export function createResolver(options: ResolverOptions = {}): CachedResolver {
   const trust = options.trust ?? 'validate';
   const clock = options.clock ?? Date.now;
-  const network = options.transport === undefined ? createNetworkTransport() : undefined;
+  const network = options.transport === undefined ? createSocketTransport() : undefined;
   const transport = options.transport ?? network;
   if (transport === undefined) throw new TypeError('no transport');
   const anchors = readAnchors(options.trustAnchors);

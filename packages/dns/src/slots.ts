@@ -9,15 +9,21 @@ export class Slots {
     this.#free = count;
   }
 
+  /** Takes a slot if there is one, to be given back by `leave`. */
+  enter(): boolean {
+    if (this.#free === 0) return false;
+    this.#free--;
+    return true;
+  }
+
   /** Runs `work` once there is a slot for it. @throws (rejects) with the signal's reason where it aborts before that */
   async use<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
-    if (this.#free > 0) this.#free--;
-    else await this.#wait(signal);
+    if (!this.enter()) await this.#wait(signal);
     try {
       return await work();
     } finally {
-      this.#giveBack();
+      this.leave();
     }
   }
 
@@ -36,7 +42,7 @@ export class Slots {
   }
 
   /** The slot goes to the first in line, or back to the free ones. */
-  #giveBack(): void {
+  leave(): void {
     const [next] = this.#line;
     if (next === undefined) {
       this.#free++;

@@ -10,6 +10,7 @@ import { onAbort, systemTimer, type Timer } from './abort.js';
 import { LocalUdp } from './local-udp.js';
 import { formatServer, type ServerAddress } from './server-address.js';
 import { Slots } from './slots.js';
+import { type QueryListener, START, type StartedQuery, type StartingTransport } from './started-query.js';
 import { dialTcp, TcpPool } from './tcp.js';
 import { TransportError } from './transport-error.js';
 import { UdpExchange } from './udp.js';
@@ -61,15 +62,26 @@ const IDLE_MS = 5_000;
 const MAX_UDP_SOCKETS = 400;
 
 export function createNetworkTransport(options: NetworkTransportOptions = {}): NetworkTransport {
+  const sockets = createSocketTransport(options);
+  return {
+    exchange: (query, server, signal) => sockets.exchange(query, server, signal),
+    close: () => sockets.close(),
+  };
+}
+
+/** The same for ourselves, with the shorter way that `started-query.ts` tells of. */
+export function createSocketTransport(
+  options: NetworkTransportOptions = {},
+): NetworkTransport & StartingTransport {
   return new SocketTransport(options);
 }
 
 /** What can be ended from outside. */
 interface UnderWay {
-  end(reason: unknown): void;
+  fail(reason: unknown): void;
 }
 
-class SocketTransport implements NetworkTransport {
+class SocketTransport implements NetworkTransport, StartingTransport {
   readonly #patience: number;
   readonly #timer: Timer;
   readonly #idle: number;
@@ -77,7 +89,8 @@ class SocketTransport implements NetworkTransport {
   readonly #tcp: TcpPool;
   #tls: Promise<TcpPool> | undefined;
   readonly #udpSockets = new Slots(MAX_UDP_SOCKETS);
-  readonly #local = new Map<string, LocalUdp>();
+  /** Few: resolvers on this machine. */
+  readonly #local: LocalUdp[] = [];
   readonly #underWay = new Set<UnderWay>();
   #closed = false;
 
@@ -106,23 +119,45 @@ class SocketTransport implements NetworkTransport {
       protocol === 'tcp'
         ? this.#tcp.exchange(query, server, task.signal)
         : this.#overTls(query, server, task.signal);
-    return this.#watched(work, { end: (reason) => task.abort(reason) }, name, signal);
+    return this.#watched(work, { fail: (reason) => task.abort(reason) }, name, signal);
+  }
+
+  [START](query: Uint8Array, server: Endpoint, listener: QueryListener): StartedQuery | undefined {
+    if (this.#closed || server.protocol !== 'udp' || isIP(server.address) === 0) return undefined;
+    const overShared = server.isLocal && this.#localUdp(server).start(query, listener);
+    if (overShared) return overShared;
+    if (!this.#udpSockets.enter()) return undefined;
+    const exchange = new UdpExchange(query, server, listener, () => {
+      this.#underWay.delete(exchange);
+      this.#udpSockets.leave();
+    });
+    this.#underWay.add(exchange);
+    exchange.start();
+    return exchange;
   }
 
   async #overUdp(query: Uint8Array, server: Endpoint, signal: AbortSignal | undefined): Promise<Uint8Array> {
     const name = formatServer(server);
     // It may have waited in line for its slot.
     if (this.#closed) throw closed(name);
-    const exchange =
-      (server.isLocal && this.#localUdp(name, server).exchange(query)) || new UdpExchange(query, server);
-    return this.#watched(() => exchange.reply, exchange, name, signal);
+    let listener: QueryListener = { replied: () => {}, failed: () => {} };
+    const reply = new Promise<Uint8Array>((replied, failed) => {
+      listener = { replied, failed };
+    });
+    const shared = server.isLocal && this.#localUdp(server).start(query, listener);
+    const exchange = shared || new UdpExchange(query, server, listener);
+    if (exchange instanceof UdpExchange) exchange.start();
+    const fail = (reason: unknown) => {
+      exchange.end();
+      listener.failed(reason);
+    };
+    return this.#watched(() => reply, { fail }, name, signal);
   }
 
-  #localUdp(name: string, server: Endpoint): LocalUdp {
-    const known = this.#local.get(name);
-    if (known !== undefined) return known;
+  #localUdp(server: Endpoint): LocalUdp {
+    for (const known of this.#local) if (known.isAt(server)) return known;
     const made = new LocalUdp(server);
-    this.#local.set(name, made);
+    this.#local.push(made);
     return made;
   }
 
@@ -134,9 +169,9 @@ class SocketTransport implements NetworkTransport {
     signal: AbortSignal | undefined,
   ): Promise<T> {
     this.#underWay.add(underWay);
-    const stopListening = onAbort(signal, () => underWay.end(signal?.reason));
+    const stopListening = onAbort(signal, () => underWay.fail(signal?.reason));
     const stopTimer = this.#timer(this.#patience, () => {
-      underWay.end(new TransportError('silent', `no answer from ${name} in ${this.#patience} ms`));
+      underWay.fail(new TransportError('silent', `no answer from ${name} in ${this.#patience} ms`));
     });
     try {
       return await work();
@@ -159,8 +194,9 @@ class SocketTransport implements NetworkTransport {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const each of this.#underWay) each.end(new TransportError('closed', 'the transport was closed'));
-    for (const each of this.#local.values()) each.close();
+    const reason = new TransportError('closed', 'the transport was closed');
+    for (const each of this.#underWay) each.fail(reason);
+    for (const each of this.#local) each.close(reason);
     await Promise.all([this.#tcp.close(), this.#tls?.then((pool) => pool.close())]);
   }
 }

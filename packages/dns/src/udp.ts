@@ -10,45 +10,61 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { sameAddress } from './address.js';
 import { isReplyTo } from './reply-match.js';
+import type { QueryListener, StartedQuery } from './started-query.js';
 import { TransportError } from './transport-error.js';
 
 /** Datagrams ignored before the wait is given up: an attacker must not get thousands of guesses at one query. */
 export const MAX_JUNK_DATAGRAMS = 100;
 
-export class UdpExchange {
-  readonly reply: Promise<Uint8Array>;
+export class UdpExchange implements StartedQuery {
   readonly #query: Uint8Array;
   readonly #server: { readonly address: string; readonly port: number };
-  readonly #socket: Socket;
-  #resolve: (reply: Uint8Array) => void = () => {};
-  #reject: (error: unknown) => void = () => {};
+  readonly #listener: QueryListener;
+  readonly #onClosed: () => void;
+  #socket: Socket | undefined;
   #isOver = false;
   #junk = 0;
 
-  constructor(query: Uint8Array, server: { readonly address: string; readonly port: number }) {
+  /** @param onClosed called once, before its listener hears anything */
+  constructor(
+    query: Uint8Array,
+    server: { readonly address: string; readonly port: number },
+    listener: QueryListener,
+    onClosed: () => void = () => {},
+  ) {
     this.#query = query;
     this.#server = server;
-    this.reply = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    const socket = udpSocket(server.address);
-    this.#socket = socket;
-    socket.on('error', (error) => this.#fail(error));
-    socket.on('message', (datagram, from) => this.#receive(datagram, from));
-    socket.on('connect', () => this.#send());
-    // Binds to a port of the kernel's choice first, one that no other worker of a cluster shares.
-    socket.connect(server.port, server.address);
+    this.#listener = listener;
+    this.#onClosed = onClosed;
   }
 
-  /** Rejects `reply` with the reason, if it is still waited for. */
-  end(reason: unknown): void {
-    if (this.#close()) this.#reject(reason);
+  /** What goes wrong is told to the listener. */
+  start(): void {
+    try {
+      const socket = udpSocket(this.#server.address);
+      this.#socket = socket;
+      socket.on('error', (error) => this.#fail(error));
+      socket.on('message', (datagram, from) => this.#receive(datagram, from));
+      socket.on('connect', () => this.#send(socket));
+      // Binds to a port of the kernel's choice first, one that no other worker of a cluster shares.
+      socket.connect(this.#server.port, this.#server.address);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
-  #send(): void {
+  end(): void {
+    this.#close();
+  }
+
+  /** Ends it, if it is still waited for, and tells its listener why. */
+  fail(reason: unknown): void {
+    if (this.#close()) this.#listener.failed(reason);
+  }
+
+  #send(socket: Socket): void {
     if (this.#isOver) return;
-    this.#socket.send(this.#query, (error) => {
+    socket.send(this.#query, (error) => {
       if (error !== null) this.#fail(error);
     });
   }
@@ -58,15 +74,15 @@ export class UdpExchange {
     const isFromServer = from.port === this.#server.port && sameAddress(from.address, this.#server.address);
     const reply = new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.length);
     if (isFromServer && isReplyTo(this.#query, reply)) {
-      if (this.#close()) this.#resolve(reply);
+      if (this.#close()) this.#listener.replied(reply);
     } else if (++this.#junk >= MAX_JUNK_DATAGRAMS) {
       const what = `${this.#junk} datagrams that are no reply to the query to ${this.#name}: ids are being guessed`;
-      this.end(new TransportError('junk', what));
+      this.fail(new TransportError('junk', what));
     }
   }
 
   #fail(error: Error): void {
-    this.end(new TransportError('unreachable', `UDP to ${this.#name}: ${error.message}`, { cause: error }));
+    this.fail(new TransportError('unreachable', `UDP to ${this.#name}: ${error.message}`, { cause: error }));
   }
 
   get #name(): string {
@@ -77,7 +93,8 @@ export class UdpExchange {
   #close(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    this.#socket.close();
+    this.#socket?.close();
+    this.#onClosed();
     return true;
   }
 }
