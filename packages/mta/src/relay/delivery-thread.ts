@@ -7,6 +7,7 @@ import { Roots } from '@danelaw/dane';
 import { createResolver, type Resolver } from '@danelaw/dns';
 import { connectFrom, type StsFinding, type StsSource } from '@danelaw/smtp';
 import type { CarriedJob } from './carried-job.js';
+import { packOutcome } from './carried-outcome.js';
 import { JobRunner } from './job-runner.js';
 import { LeaveToConnect } from './leave-to-connect.js';
 import { LookupTally } from './lookup-tally.js';
@@ -86,9 +87,14 @@ class DeliveryThread {
     durable.catch(() => {});
     try {
       const result = await this.#runner.deliver(job, durable);
-      // What was not tried has no outcome that could become durable.
-      if (result.status === 'untried') this.#durable.delete(number);
-      const told = { kind: 'result', number, result } as const;
+      if (result.status === 'untried') {
+        // What was not tried has no outcome that could become durable.
+        this.#durable.delete(number);
+        this.#tellLookups();
+        this.#say({ kind: 'untried', number, because: result.because });
+        return;
+      }
+      const told = { kind: 'tried', number, outcome: packOutcome(result.outcome) } as const;
       this.#say(this.#lookups.isEmpty ? told : { ...told, lookups: this.#lookups.take() });
     } catch (error) {
       this.#tellLookups();

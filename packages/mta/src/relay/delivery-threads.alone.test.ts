@@ -58,8 +58,7 @@ const ACTOR = `
     if (message.kind !== 'job') return;
     const reason = JSON.stringify({ thread: threadId, heard });
     const unrouted = [{ domain: destination, failureType: 'dnssec-invalid', reason }];
-    const outcome = { recipients: [], attempts: [], unrouted };
-    say({ kind: 'result', number, result: { status: 'tried', outcome }, lookups: counts });
+    say({ kind: 'tried', number, outcome: { recipients: [], attempts: [], unrouted }, lookups: counts });
   });
 `;
 

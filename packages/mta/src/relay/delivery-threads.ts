@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import type { StsFinding } from '@danelaw/smtp';
 import type { RelayLog } from '../log/relay-log.js';
 import { carried } from './carried-job.js';
+import { unpackOutcome } from './carried-outcome.js';
 import type { HostLimits, HostPermit, Server } from './host-limits.js';
 import type { Deliverer, Job, JobResult } from './job.js';
 import type { LookupCount } from './lookup-tally.js';
@@ -287,10 +288,12 @@ class Thread {
         this.isReady = true;
         this.#whenReady();
         return;
-      case 'result':
+      case 'tried':
         if (message.lookups !== undefined) this.#options.onLookups(message.lookups);
-        this.#waiting.get(message.number)?.resolve(message.result);
-        this.#waiting.delete(message.number);
+        this.#ended(message.number, { status: 'tried', outcome: unpackOutcome(message.outcome) });
+        return;
+      case 'untried':
+        this.#ended(message.number, { status: 'untried', because: message.because });
         return;
       case 'broken':
         this.#waiting.get(message.number)?.reject(new Error(message.reason));
@@ -320,6 +323,11 @@ class Thread {
       default:
         message satisfies never;
     }
+  }
+
+  #ended(number: number, result: JobResult): void {
+    this.#waiting.get(number)?.resolve(result);
+    this.#waiting.delete(number);
   }
 
   async #sts(request: number, domain: string): Promise<void> {

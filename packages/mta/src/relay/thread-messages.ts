@@ -1,8 +1,9 @@
 /** What the main thread and a thread that delivers send each other. */
 import type { StsFinding } from '@danelaw/smtp';
 import type { CarriedJob } from './carried-job.js';
+import type { CarriedOutcome } from './carried-outcome.js';
 import type { Ending } from './host-limits.js';
-import type { JobResult } from './job.js';
+import type { UntriedBecause } from './job.js';
 import type { LookupCount } from './lookup-tally.js';
 import type { WorkerSettings } from './worker-settings.js';
 
@@ -28,11 +29,12 @@ export type FromThread =
   | { readonly kind: 'ready' }
   /** `lookups`: those since they were told of last, where there were any. */
   | {
-      readonly kind: 'result';
+      readonly kind: 'tried';
       readonly number: number;
-      readonly result: JobResult;
+      readonly outcome: CarriedOutcome;
       readonly lookups?: readonly LookupCount[];
     }
+  | { readonly kind: 'untried'; readonly number: number; readonly because: UntriedBecause }
   | { readonly kind: 'broken'; readonly number: number; readonly reason: string }
   | { readonly kind: 'admit'; readonly request: number; readonly address: string; readonly port: number }
   /** Nobody waits for those permits any more. */
