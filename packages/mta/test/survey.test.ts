@@ -121,6 +121,17 @@ describe('a survey', () => {
     expect(some.map(({ domain }) => domain)).toEqual(names.slice(0, some.length));
   });
 
+  it('that nobody reads ends early, and does not say that all were asked about (EX_IOERR)', async () => {
+    const child = start('survey', ...common, '--concurrency', '1', list);
+    child.stdout?.destroy();
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let err = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text));
+    expect(await ended).toBe(74);
+    expect(err).toContain('danelaw: the survey ended early: whoever read the results went away\n');
+    expect(err).toContain('danelaw: 2 domains in');
+  });
+
   it.each<[what: string, argv: () => string[], code: number, words: string]>([
     ['a list that is not there', () => [join(folder, 'none.txt')], 66, 'there is no such file'],
     ['a file of results that is something else', () => ['-o', anchor, list], 65, 'no result of a survey'],

@@ -94,6 +94,8 @@ async function checkAll(texts: readonly string[], options: CheckOptions, io: Io)
   const pages: CheckedDomain[] = [];
   await withResolver(options, context.clock, io, async (resolver) => {
     for (let start = 0; start < domains.length; start += CHECKED_AT_ONCE) {
+      // What was seen so far is the verdict.
+      if (io.readerGone?.aborted && options.html === undefined) break;
       const some = domains.slice(start, start + CHECKED_AT_ONCE);
       const done = await withProgress(io, `checking ${some.join(', ')} ...`, () =>
         Promise.all(some.map((domain) => checkDomain(domain, { resolver, ...context }))),

@@ -22,6 +22,8 @@ export const EXIT = {
   SOFTWARE: 70,
   /** EX_CANTCREAT: a file can't be written. */
   CANT_CREATE: 73,
+  /** EX_IOERR: whoever read the output went away before its end, and half of it is worth nothing. */
+  OUTPUT: 74,
   /** EX_TEMPFAIL: nothing is decided; try again later. */
   TEMPORARY: 75,
   /** EX_NOPERM: a server does not permit it; a person has to change that. */

@@ -206,19 +206,26 @@ function processIo(): Io {
   // The first signal ends the work in good order, a second one at once.
   process.once('SIGINT', () => interrupted.abort());
   process.once('SIGTERM', () => interrupted.abort());
-  // `danelaw check ... | head` closes the pipe early; that is no error of anyone's.
+  const readerGone = new AbortController();
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.OK);
+    // `danelaw check ... | head` closes the pipe early. What was found out is as true as before, and so is the exit code.
+    if (error.code === 'EPIPE') {
+      readerGone.abort();
+      return;
+    }
     // A full disk, most likely: what was to be kept is not whole.
     process.stderr.write(`danelaw: the output can't be written: ${error.message}\n`);
     process.exit(EXIT.CANT_CREATE);
   });
+  // Where nobody hears of troubles, the exit code has to do.
+  process.stderr.on('error', () => {});
   const { stdout, stderr, env } = process;
   return {
     stdout,
     stderr,
     env,
     signal: interrupted.signal,
+    readerGone: readerGone.signal,
     // Opened only by who reads it: that alone takes milliseconds.
     get stdin() {
       const { stdin } = process;

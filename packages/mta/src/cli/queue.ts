@@ -9,6 +9,7 @@ import { exportLines } from '../queue/export-lines.js';
 import { openQueue } from '../queue/open-queue.js';
 import { type Queue, type QueueAction, type QueueFilter, QueueUnusableError } from '../queue/queue.js';
 import { isQueueId } from '../queue/queue-id.js';
+import { refuseCutEnd, refuseCutOutput } from './cut-output.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { fileErrorText, readRelayConfiguration } from './network-options.js';
 import { printable, printableJson, printableLine } from './printable.js';
@@ -50,6 +51,7 @@ Examples:
   $ danelaw queue import queue.backup            into this queue, which is made if need be
 
 Exit codes: 0 done    64 usage    65 damaged export    66 unreadable file    69 no such message
+            74 whoever read the export went away before its end
             75 the database is not there now    78 unusable queue or configuration`;
 
 export function define(command: Command, io: Io, finish: (code: ExitCode) => void): void {
@@ -219,6 +221,7 @@ async function showList(
   for (const filter of await filtersOf(queue, ids, options, now)) {
     for await (const entry of queue.list(filter)) {
       io.signal.throwIfAborted();
+      if (io.readerGone?.aborted) return EXIT.OK;
       messages += 1;
       recipients += entry.recipients.length;
       if (options.json) io.stdout.write(`${printableLine(withPauses(entry, pauses))}\n`);
@@ -288,12 +291,16 @@ const PAST: Readonly<Record<QueueAction, string>> = {
   retry: 'made due',
 };
 
+const CUT_EXPORT = 'the export is not whole: whoever read it went away before its end';
+
 async function writeExport(queue: Queue, options: FilterOptions, io: Io): Promise<ExitCode> {
   const filter = await filterOf(queue, options, Date.now());
   const { messages, lost } = await exportQueue(queue, filter, (line) => {
     io.signal.throwIfAborted();
+    refuseCutOutput(io, CUT_EXPORT);
     io.stdout.write(`${line}\n`);
   });
+  await refuseCutEnd(io, CUT_EXPORT);
   io.stderr.write(`danelaw: ${count(messages, 'message')} written\n`);
   for (const id of lost) io.stderr.write(`danelaw: ${id} was left out: its body is lost\n`);
   return lost.length > 0 ? EXIT.DATA : EXIT.OK;

@@ -10,6 +10,7 @@ import { summaryHtml } from '../survey/summary-html.js';
 import { describeSummary } from '../survey/summary-text.js';
 import type { SurveyResult } from '../survey/survey-result.js';
 import { SummaryCounter, type SurveySummary } from '../survey/survey-summary.js';
+import { refuseCutEnd, refuseCutOutput } from './cut-output.js';
 import { CommandError, EXIT, type ExitCode } from './exit.js';
 import { addDnsOptions, addOutputOptions, addServerOptions } from './network-options.js';
 import { countUpTo, countValue } from './option-values.js';
@@ -48,6 +49,7 @@ Examples:
 
 Exit codes: 0 all domains were asked about    64 usage    65 the file of results is something else, or there is
             no such survey    66 a file can't be read    73 a file can't be written
+            74 whoever read the results went away before their end
             75 the database can't be reached    78 the database can't be used
             130 interrupted: the same command goes on with the rest`;
 
@@ -145,8 +147,9 @@ async function survey(file: string, options: SurveyCommandOptions, io: Io): Prom
   const onResult = async (result: SurveyResult): Promise<void> => {
     counter.add(result);
     bar.advance();
-    if (results === undefined) io.stdout.write(`${printableLine(result)}\n`);
-    else await results.add(result);
+    if (results !== undefined) return await results.add(result);
+    refuseCutOutput(io, CUT_RESULTS);
+    io.stdout.write(`${printableLine(result)}\n`);
   };
   try {
     await ask(domains, onResult, options, io);
@@ -158,9 +161,12 @@ async function survey(file: string, options: SurveyCommandOptions, io: Io): Prom
     if (results !== undefined) io.stderr.write('danelaw: the same command goes on with the rest\n');
     return EXIT.INTERRUPTED;
   }
+  if (results === undefined) await refuseCutEnd(io, CUT_RESULTS);
   await tell(counter.summary, options, io, results === undefined ? io.stderr : io.stdout);
   return EXIT.OK;
 }
+
+const CUT_RESULTS = 'the survey ended early: whoever read the results went away';
 
 async function ask(
   domains: readonly string[],

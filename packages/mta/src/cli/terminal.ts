@@ -13,6 +13,11 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the person at the keyboard wants the command to end. */
   readonly signal: AbortSignal;
+  /**
+   * Aborts when what is written to `stdout` reaches nobody any more, as in `danelaw ... | head`. Most commands need not look:
+   * what they write is lost, and they end as they would have. Those that write for long stop.
+   */
+  readonly readerGone?: AbortSignal;
 }
 
 export interface Input extends AsyncIterable<Uint8Array | string> {

@@ -194,8 +194,14 @@ async function serve(
     listen === undefined
       ? undefined
       : await openHttp(listen, { metrics, health, clock: watching.clock, warn: watching.warn });
+  // Whom it tells otherwise it goes on telling.
+  const isOnlyRead = listen === undefined && watching.channels.length === 0;
+  const signal =
+    isOnlyRead && io.readerGone !== undefined
+      ? AbortSignal.any([watching.signal, io.readerGone])
+      : watching.signal;
   try {
-    await watch({ ...watching, onLook }, interval);
+    await watch({ ...watching, onLook, signal }, interval);
   } finally {
     await http?.close();
   }
