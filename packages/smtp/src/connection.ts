@@ -10,10 +10,10 @@
  * signal's reason.
  */
 import { type Socket, connect as tcpConnect } from 'node:net';
-import { type Bounds, bounded } from './bounded.js';
 import { SmtpFault, stageWords } from './fault.js';
 import { formatReply, isReplyFault, type Reply, ReplyParser } from './reply.js';
-import type { Stage, Timeouts } from './timeouts.js';
+import type { Stage } from './timeouts.js';
+import { type Bounds, Waits } from './waits.js';
 
 /**
  * Where to connect to. `address` is an IP address, never a name: names are looked up with DNSSEC, elsewhere.
@@ -31,16 +31,9 @@ export type Connect = (target: Target) => Socket;
 export const connectTcp: Connect = ({ address, family, port }) =>
   tcpConnect({ host: address, port, family, noDelay: true });
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends Bounds {
   readonly target: Target;
   readonly connect: Connect;
-  readonly timeouts: Timeouts;
-  /** The caller's wish to stop: rejects with its reason, at once. */
-  readonly signal?: AbortSignal | undefined;
-  /**
-   * The end of the time for this delivery: a fault, and not while the end of the message is being answered.
-   */
-  readonly deadline?: AbortSignal | undefined;
 }
 
 /**
@@ -50,30 +43,29 @@ export interface ConnectionOptions {
  */
 const MAX_UNASKED_REPLIES = 1;
 
-interface Waiter {
-  readonly resolve: (reply: Reply) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 export class Connection {
-  #options: ConnectionOptions;
+  readonly target: Target;
+  readonly #waits: Waits;
   #socket: Socket;
+  /** Milliseconds that the server has to say goodbye. */
+  #linger: number;
   #parser = new ReplyParser();
   #unread: Reply[] = [];
   /** Replies that have been asked for and not been handed out. The greeting is the first. */
   #owed = 1;
   #stage: Stage = 'connect';
   /** Who waits for the next reply. */
-  #waiter: Waiter | undefined;
-  /** Who waits for something else, and has to hear that the connection is over. */
-  #onEnd: ((fault: SmtpFault) => void) | undefined;
+  #waiter: ((reply: Reply) => void) | undefined;
   /** Why no more will come. Replies that came before it are still handed out. */
   #ended: SmtpFault | undefined;
   /** While nobody uses the connection: who has to hear that the server did something nevertheless. */
   #onDisturbed: (() => void) | undefined;
 
   private constructor(options: ConnectionOptions, socket: Socket) {
-    this.#options = options;
+    const { target, timeouts, signal, deadline } = options;
+    this.target = target;
+    this.#waits = new Waits({ timeouts, signal, deadline });
+    this.#linger = timeouts.quit;
     this.#socket = socket;
     this.#listen(socket);
   }
@@ -83,7 +75,7 @@ export class Connection {
     options.signal?.throwIfAborted();
     const connection = new Connection(options, options.connect(options.target));
     try {
-      await connection.#until('connect', (resolve) => {
+      await connection.#until<void>('connect', (resolve) => {
         if (connection.#socket.readyState === 'open') resolve();
         else connection.#socket.once('connect', resolve);
       });
@@ -96,10 +88,6 @@ export class Connection {
 
   get socket(): Socket {
     return this.#socket;
-  }
-
-  get target(): Target {
-    return this.#options.target;
   }
 
   /** True where nothing more can be sent or will come. */
@@ -127,7 +115,11 @@ export class Connection {
   /** The next reply, in the order of the commands. */
   async reply(stage: Stage): Promise<Reply> {
     const reply = this.#unread.shift();
-    if (reply === undefined) return await this.#nextReply(stage);
+    if (reply === undefined) {
+      return await this.#until<Reply>(stage, (resolve) => {
+        this.#waiter = resolve;
+      });
+    }
     this.#owed -= 1;
     return reply;
   }
@@ -144,7 +136,7 @@ export class Connection {
    */
   async sendData(pieces: readonly Uint8Array[], last: boolean): Promise<void> {
     if (last) this.#owed += 1;
-    await this.#until('data-block', (resolve) => {
+    await this.#until<void>('data-block', (resolve) => {
       this.#socket.cork();
       for (const [index, piece] of pieces.entries()) {
         // A failed write is reported by 'close', after what the server said before it.
@@ -196,15 +188,16 @@ export class Connection {
   rest(onDisturbed: () => void): boolean {
     if (!this.#isQuiet) return false;
     this.#onDisturbed = onDisturbed;
-    this.#options = { ...this.#options, signal: undefined, deadline: undefined };
+    this.#waits.rest();
     this.#socket.unref();
     return true;
   }
 
   /** Somebody uses the connection again, within these bounds. False where it has become unfit. */
-  wake({ timeouts, signal, deadline }: Pick<ConnectionOptions, 'timeouts' | 'signal' | 'deadline'>): boolean {
+  wake({ timeouts, signal, deadline }: Bounds): boolean {
     this.#onDisturbed = undefined;
-    this.#options = { ...this.#options, timeouts, signal, deadline };
+    this.#waits.bind({ timeouts, signal, deadline });
+    this.#linger = timeouts.quit;
     this.#socket.ref();
     return this.#isQuiet;
   }
@@ -217,7 +210,7 @@ export class Connection {
   /** Waits for something that is not the server's, as long as the connection stands and the stage allows. */
   async waitFor(stage: Stage, something: Promise<unknown>): Promise<void> {
     let failure: { readonly reason: unknown } | undefined;
-    await this.#until(stage, (resolve) => {
+    await this.#until<void>(stage, (resolve) => {
       something.then(
         () => resolve(),
         (reason: unknown) => {
@@ -236,6 +229,7 @@ export class Connection {
    */
   quit(onGone: () => void = () => {}): void {
     const socket = this.#socket;
+    this.#waits.rest();
     this.#ignore(socket);
     if (socket.closed) {
       onGone();
@@ -246,7 +240,7 @@ export class Connection {
       socket.destroy();
       return;
     }
-    const linger = setTimeout(() => socket.destroy(), this.#options.timeouts.quit);
+    const linger = setTimeout(() => socket.destroy(), this.#linger);
     linger.unref();
     socket.once('close', () => clearTimeout(linger));
     socket.resume();
@@ -258,38 +252,35 @@ export class Connection {
   /** Ends the connection at once. Whoever still waits for something hears `fault`. */
   destroy(fault?: SmtpFault): void {
     if (fault !== undefined) this.#end(fault);
+    this.#waits.rest();
     this.#ignore(this.#socket);
     this.#socket.destroy();
   }
 
-  async #nextReply(stage: Stage): Promise<Reply> {
+  /**
+   * Waits for what `socket`, which is laid over the detached one, does.
+   *
+   * @param start gets what ends the wait well, and what ends it with a fault
+   */
+  async during(
+    stage: Stage,
+    socket: Socket,
+    start: (resolve: () => void, reject: (fault: SmtpFault) => void) => void,
+  ): Promise<void> {
+    this.#stage = stage;
+    await this.#waits.until<void>(stage, socket, (resolve) =>
+      start(resolve, (fault) => this.#waits.fail(fault)),
+    );
+  }
+
+  async #until<T>(stage: Stage, start: (resolve: (value: T) => void) => void): Promise<T> {
     this.#stage = stage;
     if (this.#ended !== undefined) throw this.#told(this.#ended);
     try {
-      return await bounded<Reply>(stage, this.#bounds(), (resolve, reject) => {
-        this.#waiter = { resolve, reject: (fault) => reject(fault) };
-      });
+      return await this.#waits.until(stage, this.#socket, start);
     } finally {
       this.#waiter = undefined;
     }
-  }
-
-  /** Waits for something that is not a reply. */
-  async #until(stage: Stage, start: (resolve: () => void) => void): Promise<void> {
-    this.#stage = stage;
-    if (this.#ended !== undefined) throw this.#told(this.#ended);
-    try {
-      await bounded<void>(stage, this.#bounds(), (resolve, reject) => {
-        this.#onEnd = reject;
-        start(resolve);
-      });
-    } finally {
-      this.#onEnd = undefined;
-    }
-  }
-
-  #bounds(): Bounds {
-    return { ...this.#options, socket: this.#socket };
   }
 
   /** The same fault, told as what it means at the stage where it was noticed. */
@@ -329,7 +320,7 @@ export class Connection {
       const waiter = this.#waiter;
       if (waiter !== undefined) {
         this.#waiter = undefined;
-        waiter.resolve(item);
+        waiter(item);
         this.#owed -= 1;
         continue;
       }
@@ -359,8 +350,7 @@ export class Connection {
   #end(fault: SmtpFault): void {
     if (this.#ended !== undefined) return;
     this.#ended = fault;
-    this.#waiter?.reject(fault);
-    this.#onEnd?.(fault);
+    this.#waits.fail(fault);
     this.#onDisturbed?.();
   }
 

@@ -17,7 +17,6 @@ import { constants } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { keepParsed, type Roots } from '@danelaw/dane';
-import { type Bounds, bounded } from './bounded.js';
 import { takeChain } from './chain.js';
 import type { Connection } from './connection.js';
 import { SmtpFault } from './fault.js';
@@ -25,7 +24,6 @@ import type { Verify } from './judge.js';
 import type { StartTlsPolicy } from './policy.js';
 import { type HandshakeProfile, handshakeProfile } from './session-key.js';
 import type { Resumption } from './ticket-store.js';
-import type { Timeouts } from './timeouts.js';
 import { type Secured, type TlsVerdict, verdictOn } from './tls-facts.js';
 
 export interface UpgradeOptions {
@@ -36,11 +34,8 @@ export interface UpgradeOptions {
    * Sessions of earlier connections with the same key; none is resumed and none kept where it is left out.
    */
   readonly resumption?: Resumption | undefined;
-  readonly timeouts: Timeouts;
   /** Milliseconds since the epoch: when certificates must be valid. */
   readonly clock: () => number;
-  readonly signal?: AbortSignal | undefined;
-  readonly deadline?: AbortSignal | undefined;
 }
 
 /** A handshake that stands. */
@@ -76,12 +71,7 @@ export async function upgrade(connection: Connection, options: UpgradeOptions): 
   });
   socket.on('error', () => {}); // heard by `handshake` while it lasts, by the connection afterwards
   const issued = resumption === undefined ? undefined : new IssuedTickets(socket);
-  await handshake(socket, {
-    timeouts: options.timeouts,
-    socket,
-    signal: options.signal,
-    deadline: options.deadline,
-  });
+  await handshake(connection, socket);
   const took = performance.now() - begun;
   // No await between here and the chain: it is taken once, and at once.
   const resumed = ticket !== undefined && socket.isSessionReused();
@@ -121,24 +111,24 @@ class IssuedTickets {
   }
 }
 
-async function handshake(socket: TLSSocket, bounds: Bounds): Promise<void> {
+async function handshake(connection: Connection, socket: TLSSocket): Promise<void> {
   const fail = (words: string): SmtpFault =>
     new SmtpFault('handshake', 'handshake', `the TLS handshake failed: ${words}`, {
       failureType: 'validation-failure',
     });
-  const undo: (() => void)[] = [];
+  let undo = (): void => {};
   try {
-    await bounded<void>('handshake', bounds, (resolve, reject) => {
+    await connection.during('handshake', socket, (resolve, reject) => {
       const onError = (error: Error): void => reject(fail(tlsErrorWords(error)));
       const onClose = (): void => reject(fail('the server ended the connection'));
       socket.once('secureConnect', resolve).once('error', onError).once('close', onClose);
-      undo.push(() => socket.off('secureConnect', resolve).off('error', onError).off('close', onClose));
+      undo = () => socket.off('secureConnect', resolve).off('error', onError).off('close', onClose);
     });
   } catch (error) {
     socket.destroy();
     throw error;
   } finally {
-    for (const step of undo) step();
+    undo();
   }
 }
 
