@@ -41,11 +41,31 @@ const MAX_DEPTH = 32;
 const MAX_LENGTH_OCTETS = 4;
 const CONSTRUCTED = 0x20;
 
-/** One element: `content` is its value, `encoded` the whole of it with tag and length. Both are windows, no copies. */
-export interface DerElement {
+/** One element. Its octets are windows, no copies, and made when they are asked for: most elements are passed over. */
+export class DerElement {
   readonly tag: number;
-  readonly content: Uint8Array;
-  readonly encoded: Uint8Array;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #contentStart: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, start: number, contentStart: number, end: number, tag: number) {
+    this.tag = tag;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#contentStart = contentStart;
+    this.#end = end;
+  }
+
+  /** Its value. */
+  get content(): Uint8Array {
+    return this.#bytes.subarray(this.#contentStart, this.#end);
+  }
+
+  /** The whole of it, with tag and length. */
+  get encoded(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
 }
 
 /** Reads the elements of one value in turn. Each read consumes at least two octets or throws `DerError`. */
@@ -73,9 +93,9 @@ export class DerReader {
         `element at octet ${start} claims ${length} octets, ${this.#bytes.length - this.#at} are left`,
       );
     }
-    const content = this.#bytes.subarray(this.#at, end);
+    const element = new DerElement(this.#bytes, start, this.#at, end, tag);
     this.#at = end;
-    return { tag, content, encoded: this.#bytes.subarray(start, end) };
+    return element;
   }
 
   /** The next element, which must have this tag. */

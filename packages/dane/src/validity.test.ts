@@ -1,12 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { DerError, TAG } from './der.js';
+import { DerError, DerReader, TAG } from './der.js';
 import { readTime } from './validity.js';
 
-const element = (tag: number, text: string) => ({
-  tag,
-  content: Buffer.from(text),
-  encoded: Buffer.from(text),
-});
+const element = (tag: number, text: string) =>
+  new DerReader(Buffer.from([tag, text.length, ...Buffer.from(text)])).read();
 
 describe('times of a certificate (RFC 5280 section 4.1.2.5)', () => {
   it.each<[string, number, string, string]>([

@@ -49,9 +49,12 @@ export function readCapabilities(reply: Reply): Capabilities {
   const offered = new Map<string, string>();
   // The first line is the server's name and greeting, whatever it looks like.
   for (const line of reply.lines.slice(1)) {
-    const match = /^([A-Za-z0-9][A-Za-z0-9-]*)(?: +(.*))?$/u.exec(line);
-    const keyword = match?.[1]?.toUpperCase();
-    if (keyword !== undefined && !offered.has(keyword)) offered.set(keyword, match?.[2] ?? '');
+    const space = line.indexOf(' ');
+    const word = space === -1 ? line : line.slice(0, space);
+    if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/u.test(word)) continue;
+    const keyword = word.toUpperCase();
+    if (!offered.has(keyword))
+      offered.set(keyword, space === -1 ? '' : line.slice(space).replace(/^ +/u, ''));
   }
   return {
     serverName: serverNameOf(reply),

@@ -97,7 +97,7 @@ export class Connection {
 
   /** Sends one command and waits for its reply. `line` has no line end. */
   async command(stage: Stage, line: string): Promise<Reply> {
-    this.send([line]);
+    this.#send(`${line}\r\n`, 1);
     return await this.reply(stage);
   }
 
@@ -106,23 +106,27 @@ export class Connection {
    * each.
    */
   send(lines: readonly string[]): void {
+    this.#send(`${lines.join('\r\n')}\r\n`, lines.length);
+  }
+
+  #send(commands: string, replies: number): void {
     this.refuseUnasked();
-    this.#owed += lines.length;
+    this.#owed += replies;
     if (!this.#socket.writable) return; // the reason is found by whoever reads the reply
-    this.#socket.write(Buffer.from(lines.map((line) => `${line}\r\n`).join(''), 'utf8'));
+    this.#socket.write(commands, 'utf8');
   }
 
   /** The next reply, in the order of the commands. */
-  async reply(stage: Stage): Promise<Reply> {
+  reply(stage: Stage): Promise<Reply> {
     const reply = this.#unread.shift();
-    if (reply === undefined) {
-      return await this.#until<Reply>(stage, (resolve) => {
-        this.#waiter = resolve;
-      });
-    }
+    if (reply === undefined) return this.#until(stage, this.#takeReply);
     this.#owed -= 1;
-    return reply;
+    return Promise.resolve(reply);
   }
+
+  readonly #takeReply = (resolve: (reply: Reply) => void): void => {
+    this.#waiter = resolve;
+  };
 
   /** A reply that came before its question: a refusal in the middle of a message, or a 421. */
   get early(): Reply | undefined {
@@ -273,14 +277,11 @@ export class Connection {
     );
   }
 
-  async #until<T>(stage: Stage, start: (resolve: (value: T) => void) => void): Promise<T> {
+  #until<T>(stage: Stage, start: (resolve: (value: T) => void) => void): Promise<T> {
     this.#stage = stage;
-    if (this.#ended !== undefined) throw this.#told(this.#ended);
-    try {
-      return await this.#waits.until(stage, this.#socket, start);
-    } finally {
-      this.#waiter = undefined;
-    }
+    this.#waiter = undefined;
+    if (this.#ended !== undefined) return Promise.reject(this.#told(this.#ended));
+    return this.#waits.until(stage, this.#socket, start);
   }
 
   /** The same fault, told as what it means at the stage where it was noticed. */

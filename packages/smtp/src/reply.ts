@@ -50,13 +50,13 @@ export function isReplyFault(value: Reply | ReplyFault): value is ReplyFault {
 
 const LF = 0x0a;
 const CR = 0x0d;
-const EMPTY = new Uint8Array(0);
+const EMPTY = Buffer.alloc(0);
 const utf8 = new TextDecoder('utf-8');
 
 /** Reads replies from a stream of octets. After a fault it returns that fault for ever. */
 export class ReplyParser {
   /** Octets of a line that has not ended yet. */
-  #rest: Uint8Array = EMPTY;
+  #rest: Buffer = EMPTY;
   #lines: string[] = [];
   #octets = 0;
   #code = 0;
@@ -75,26 +75,27 @@ export class ReplyParser {
   push(octets: Uint8Array): (Reply | ReplyFault)[] {
     if (this.#fault !== undefined) return [this.#fault];
     const found: (Reply | ReplyFault)[] = [];
+    const came = asBuffer(octets);
     let start = 0;
-    while (start < octets.length) {
-      const end = octets.indexOf(LF, start);
-      const piece = octets.subarray(start, end === -1 ? octets.length : end + 1);
+    while (start < came.length) {
+      const lineFeed = came.indexOf(LF, start);
+      const end = lineFeed === -1 ? came.length : lineFeed + 1;
       // The bound is checked before the piece is kept, so that a line without end costs no more than the
       // bound.
-      if (this.#rest.length + piece.length > MAX_REPLY_LINE_OCTETS) {
-        return [
-          ...found,
+      if (this.#rest.length + end - start > MAX_REPLY_LINE_OCTETS) {
+        found.push(
           this.#fail('line-too-long', `a reply line is longer than ${MAX_REPLY_LINE_OCTETS} octets`),
-        ];
-      }
-      const line = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
-      start += piece.length;
-      if (end === -1) {
-        this.#rest = Uint8Array.from(line); // a copy: the network's buffer is not ours to keep
+        );
         break;
       }
-      this.#rest = EMPTY;
-      const outcome = this.#line(line);
+      if (lineFeed === -1) {
+        // A copy: the network's buffer is not ours to keep.
+        this.#rest = Buffer.concat([this.#rest, came.subarray(start)]);
+        break;
+      }
+      const outcome =
+        this.#rest.length === 0 ? this.#line(came, start, end) : this.#restOfLine(came.subarray(start, end));
+      start = end;
       if (outcome === undefined) continue;
       found.push(outcome);
       if (isReplyFault(outcome)) break;
@@ -102,18 +103,22 @@ export class ReplyParser {
     return found;
   }
 
+  #restOfLine(piece: Buffer): Reply | ReplyFault | undefined {
+    const line = Buffer.concat([this.#rest, piece]);
+    this.#rest = EMPTY;
+    return this.#line(line, 0, line.length);
+  }
+
   /** Takes one whole line with its line end. Returns a reply where the line is the last of one. */
-  #line(line: Uint8Array): Reply | ReplyFault | undefined {
-    this.#octets += line.length;
+  #line(octets: Buffer, start: number, end: number): Reply | ReplyFault | undefined {
+    this.#octets += end - start;
     if (this.#octets > MAX_REPLY_OCTETS) {
       return this.#fail('too-many-octets', `a reply is longer than ${MAX_REPLY_OCTETS} octets`);
     }
-    const text = lineText(line);
-    // Reply-code = %x32-35 %x30-35 %x30-39; the second digit is not held against anybody.
-    const match = /^([2-5][0-9]{2})(?:([ -])(.*))?$/su.exec(text);
-    if (match === null)
+    const text = lineText(octets, start, end);
+    const code = replyCode(text);
+    if (code === undefined)
       return this.#fail('no-code', `a reply line has no reply code: "${text.slice(0, 80)}"`);
-    const code = Number(match[1]);
     if (this.#lines.length > 0 && code !== this.#code) {
       return this.#fail(
         'code-changed',
@@ -124,8 +129,8 @@ export class ReplyParser {
       return this.#fail('too-many-lines', `a reply has more than ${MAX_REPLY_LINES} lines`);
     }
     this.#code = code;
-    this.#lines.push(match[3] ?? '');
-    return match[2] === '-' ? undefined : this.#complete();
+    this.#lines.push(text.slice(4));
+    return text[3] === '-' ? undefined : this.#complete();
   }
 
   #complete(): Reply {
@@ -145,10 +150,31 @@ export class ReplyParser {
 }
 
 /**
+ * Reply-code = %x32-35 %x30-35 %x30-39, a line's end, a space or a hyphen after it; the second digit is not held
+ * against anybody. Undefined where the line does not begin like that.
+ */
+function replyCode(text: string): number | undefined {
+  const first = text.charCodeAt(0);
+  const second = text.charCodeAt(1);
+  const third = text.charCodeAt(2);
+  if (!(first >= DIGIT_2 && first <= DIGIT_5 && isDigit(second) && isDigit(third))) return undefined;
+  if (text.length > 3 && text[3] !== ' ' && text[3] !== '-') return undefined;
+  return (first - DIGIT_0) * 100 + (second - DIGIT_0) * 10 + (third - DIGIT_0);
+}
+
+const DIGIT_0 = 0x30;
+const DIGIT_2 = 0x32;
+const DIGIT_5 = 0x35;
+const DIGIT_9 = 0x39;
+
+const isDigit = (code: number): boolean => code >= DIGIT_0 && code <= DIGIT_9;
+
+/**
  * The enhanced status code at the start of a reply's text, where its class is the code's (RFC 2034 section
  * 4).
  */
 function enhancedStatus(code: number, text: string): string | undefined {
+  if (text[1] !== '.') return undefined;
   const match = /^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)/u.exec(text);
   const status = match?.[1];
   return status !== undefined && Number(status[0]) === Math.floor(code / 100) ? status : undefined;
@@ -157,11 +183,18 @@ function enhancedStatus(code: number, text: string): string | undefined {
 /**
  * A line as text: without its line end, UTF-8 where it is that (RFC 6531 section 3.7.4.1), controls replaced.
  */
-function lineText(line: Uint8Array): string {
-  let end = line.length - 1;
-  if (end > 0 && line[end - 1] === CR) end -= 1;
-  return printable(utf8.decode(line.subarray(0, end)));
+function lineText(octets: Buffer, start: number, lineEnd: number): string {
+  let end = lineEnd - 1;
+  if (end > start && octets[end - 1] === CR) end -= 1;
+  const text = octets.toString('latin1', start, end);
+  return isPlain(text) ? text : printable(utf8.decode(octets.subarray(start, end)));
 }
+
+/** Printable ASCII, as nearly every line is: the same in every charset, and harmless. */
+const isPlain = (text: string): boolean => /^[ -~]*$/u.test(text);
+
+const asBuffer = (octets: Uint8Array): Buffer =>
+  Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.length);
 
 /**
  * Text that a terminal or a log can't be harmed by: no control characters, no line separators, no bidi
