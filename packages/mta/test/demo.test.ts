@@ -69,7 +69,7 @@ describe('danelaw demo', () => {
     const { smtp, page, metrics } = demo.relay;
     const text = await (await fetch(metrics)).text();
     const handedIn = demo.domains.filter(({ outcome }) => outcome.event !== 'refused').length;
-    expect(text).toContain(`danelaw_received_messages_total ${handedIn}\n`);
+    expect(text).toContain(`danelaw_received_messages_total{source="smtp"} ${handedIn}\n`);
     const argv = [
       '--relay',
       `${smtp.host}:${smtp.port}`,

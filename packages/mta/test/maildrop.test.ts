@@ -80,7 +80,9 @@ const received = (): number =>
 const files = async (): Promise<string[]> => (await readdir(drop)).filter((name) => name !== 'bad');
 
 describe('danelaw sendmail while the relay is down', () => {
-  it('leaves the message in the maildrop, and the relay delivers it when it starts', async () => {
+  it('leaves the message in the maildrop, and the relay counts it and delivers it when it starts', async () => {
+    const httpPort = await freePort();
+    relay.configure(`${configuration()}\n[http]\nlisten = "127.0.0.1:${httpPort}"\n`);
     await relay.start(); // makes the folder
     expect(await relay.end('SIGTERM')).toBe(0);
     const before = received();
@@ -93,6 +95,8 @@ describe('danelaw sendmail while the relay is down', () => {
     expect(await relay.event(({ event }) => event === 'received')).toMatchObject({ id, uid, recipients: 1 });
     await relay.event(({ event, id: of }) => event === 'delivered' && of === id);
     expect([received() - before, await files()]).toEqual([1, []]);
+    const metrics = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
+    expect(metrics).toContain('danelaw_received_messages_total{source="maildrop"} 1\n');
   });
 
   it('has it delivered once, though the relay was killed before the file was gone', async () => {

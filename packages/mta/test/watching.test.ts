@@ -64,7 +64,7 @@ describe('a relay that is watched', () => {
     const text = await (await ask('/metrics')).text();
     const lines = text.split('\n');
     for (const line of [
-      'danelaw_received_messages_total 3',
+      'danelaw_received_messages_total{source="smtp"} 3',
       'danelaw_recipients_total{outcome="delivered"} 2', // one of them is the bounce
       'danelaw_recipients_total{outcome="deferred"} 1',
       'danelaw_recipients_total{outcome="bounced"} 1',

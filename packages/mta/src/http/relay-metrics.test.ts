@@ -281,10 +281,22 @@ describe('the metrics of the relay', () => {
     log.refused(connection, 'RCPT', { code: 550, enhanced: '5.7.1', text: 'no' });
     log.refused(connection, 'SECRET', { code: 550, enhanced: '5.5.1', text: 'no' });
     const text = await lines(metrics);
-    expect(text).toContain('danelaw_received_messages_total 1');
-    expect(text).toContain('danelaw_received_octets_total 7');
+    expect(text).toContain('danelaw_received_messages_total{source="smtp"} 1');
+    expect(text).toContain('danelaw_received_octets_total{source="smtp"} 7');
     expect(text).toContain('danelaw_refused_commands_total{code="550"} 2');
     expect(text.join('\n')).not.toMatch(/secret|192\.0\.2/iu);
+  });
+
+  it('count what the maildrop had, and not what was in the queue already', async () => {
+    const metrics = new RelayMetrics();
+    const log = metrics.countedMaildrop(SILENT);
+    expect(await lines(metrics)).toContain('danelaw_received_messages_total{source="maildrop"} 0');
+    log.info('received', { id: ENTRY.id, uid: 1000, from: 'me@secret.example', recipients: 1, octets: 7 });
+    log.info('maildrop', { file: ENTRY.id, uid: 1000, reason: 'its message was in the queue already' });
+    const text = await lines(metrics);
+    expect(text).toContain('danelaw_received_messages_total{source="maildrop"} 1');
+    expect(text).toContain('danelaw_received_octets_total{source="maildrop"} 7');
+    expect(text).toContain('danelaw_received_messages_total{source="smtp"} 0');
   });
 
   it('are each described in docs/relay.md, and none there is unknown', async () => {

@@ -36,6 +36,10 @@ const OUTCOMES = new Set(['delivered', 'deferred', 'bounced']);
 /** By what a server was authenticated. */
 const PROOFS = new Set<unknown>(['dane', 'pkix', 'fingerprint']);
 
+/** How messages come in. */
+const SOURCES = ['smtp', 'maildrop'] as const;
+type Source = (typeof SOURCES)[number];
+
 export interface Watched {
   readonly queue: Pick<Queue, 'counts' | 'arrivedBefore' | 'destinations' | 'list'>;
   readonly clock: () => number;
@@ -69,8 +73,8 @@ export class RelayMetrics {
     'Delivered, by what protected the message and how the host was found.',
     ['protection', 'mx'],
   );
-  readonly #received = this.#counter('received_messages', 'Messages that clients handed in.', []);
-  readonly #octets = this.#counter('received_octets', 'Octets of those messages.', []);
+  readonly #received = this.#counter('received_messages', 'Messages that clients handed in.', ['source']);
+  readonly #octets = this.#counter('received_octets', 'Octets of those messages.', ['source']);
   readonly #refused = this.#counter('refused_commands', 'Commands and connections of clients refused.', [
     'code',
   ]);
@@ -98,6 +102,8 @@ export class RelayMetrics {
       buckets: DELAYS,
       registers: [this.#registry],
     });
+    // A series that begins with its first message has no rate then.
+    for (const source of SOURCES) this.#receive(source, 0, 0);
     this.#handshakes = new Histogram({
       name: 'danelaw_tls_handshake_seconds',
       help: 'TLS handshakes with mail servers that were completed, whatever the verdict on the certificate.',
@@ -177,11 +183,27 @@ export class RelayMetrics {
         log.refused(connection, command, answer);
       },
       received: (connection, message) => {
-        this.#received.inc();
-        this.#octets.inc(message.octets);
+        this.#receive('smtp', 1, message.octets);
         log.received(connection, message);
       },
     };
+  }
+
+  /** The maildrop's log. */
+  countedMaildrop(log: RelayLog): RelayLog {
+    return {
+      ...log,
+      info: (event, fields) => {
+        const { octets } = fields;
+        if (event === 'received' && typeof octets === 'number') this.#receive('maildrop', 1, octets);
+        log.info(event, fields);
+      },
+    };
+  }
+
+  #receive(source: Source, messages: number, octets: number): void {
+    this.#received.inc({ source }, messages);
+    this.#octets.inc({ source }, octets);
   }
 
   get contentType(): string {

@@ -159,7 +159,7 @@ async function start(config: Config, log: ClosableLog, opened: (() => Promise<vo
     queue,
     dkim,
     clock,
-    log: known,
+    log: metrics?.countedMaildrop(known) ?? known,
   });
   // What is in the queue and in the maildrop must leave the maildrop before it can leave the queue.
   await maildrop?.finishLast();
