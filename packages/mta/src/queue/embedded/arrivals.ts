@@ -12,15 +12,18 @@ const FIRST = 'arrived';
 
 /** What a transaction changes of it. */
 export class Arrivals {
-  readonly #changes = new Map<string, number>();
+  /** By slot. */
+  readonly #changes = new Map<number, number>();
 
   add(arrived: number, messages: 1 | -1): void {
-    const key = slotKey(arrived);
-    this.#changes.set(key, (this.#changes.get(key) ?? 0) + messages);
+    const slot = Math.floor(arrived / SLOT);
+    this.#changes.set(slot, (this.#changes.get(slot) ?? 0) + messages);
   }
 
   write(draft: Draft): void {
-    for (const [key, change] of this.#changes) {
+    for (const [slot, change] of this.#changes) {
+      if (change === 0) continue;
+      const key = FIRST + SEPARATOR + timeKey(slot * SLOT);
       const messages = Number(draft.get('state', key) ?? '0') + change;
       // Messages of an index that was begun before this was counted leave no slot when they go.
       if (messages > 0) draft.put('state', key, String(messages));
@@ -40,5 +43,3 @@ export function arrivedBefore(state: TableReader, times: readonly number[]): rea
   }
   return totals;
 }
-
-const slotKey = (arrived: number): string => FIRST + SEPARATOR + timeKey(Math.floor(arrived / SLOT) * SLOT);

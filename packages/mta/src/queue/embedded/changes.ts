@@ -16,6 +16,7 @@ import { Arrivals } from './arrivals.js';
 import type { BodyPlace } from './body-file.js';
 import type { Draft } from './draft.js';
 import {
+  type DestinationEntry,
   decodeCounts,
   decodeDestination,
   decodeFile,
@@ -32,11 +33,13 @@ import {
   headKey,
   type MessageEntry,
   NEW_FILE,
+  NO_DESTINATION,
   parseDueKey,
   parseWorkKey,
   workKey,
 } from './entries.js';
 import { namesMessage, namesRecipient } from './filter.js';
+import { NOTHING_RECENT, type RecentChanges, type RecentMessage, type RecentReader } from './recent.js';
 
 /** A message whose body is on the disk. */
 export interface PlacedMessage {
@@ -58,29 +61,51 @@ export interface Held extends Gone {
   readonly held: boolean;
 }
 
+/** `isDone`: nothing is left of the work. */
+export type SettledWork =
+  | { readonly status: 'settled'; readonly isDone: boolean }
+  | Extract<Settled, { status: 'lost' }>;
+
 export class DuplicateMessageError extends Error {
   override readonly name = 'DuplicateMessageError';
 }
 
 export class QueueChanges {
   readonly #draft: Draft;
+  readonly #recent: RecentReader;
   readonly #counts: { messages: number; recipients: number; held: number; octets: number };
   readonly #arrivals = new Arrivals();
-  /** Destinations whose earliest work may be another now. */
-  readonly touched = new Set<string>();
+  /** Messages that came here, or of which work was settled; undefined where the draft has to be asked. */
+  readonly #messages = new Map<string, RecentMessage | undefined>();
+  /** Files that got or lost messages; undefined where none is left. They are written at the end. */
+  readonly #files = new Map<string, FileEntry | undefined>();
+  /** What is said of destinations, and where they stand in the end. */
+  readonly #states = new Map<string, DestinationState | undefined>();
+  readonly #destinations = new Map<string, DestinationEntry>();
+  /** Destinations whose earliest work may be another now; and the first key of `due` that came to them. */
+  readonly touched = new Map<string, string | undefined>();
   /** Files of which nothing is in the queue any more. */
   readonly emptied = new Set<string>();
   /** Recipients that are not in the queue any more. */
   readonly gone: Gone[] = [];
+  /** Messages of which nothing is. */
+  readonly done: string[] = [];
   readonly held: Held[] = [];
 
-  constructor(draft: Draft) {
+  /** @param recent what is remembered of the index that the draft is made on */
+  constructor(draft: Draft, recent: RecentReader = NOTHING_RECENT) {
     this.#draft = draft;
+    this.#recent = recent;
     this.#counts = { ...decodeCounts(draft.get('state', 'counts')) };
   }
 
   get counts(): QueueCounts {
     return this.#counts;
+  }
+
+  /** What is to be remembered of it. */
+  get remembered(): RecentChanges {
+    return { messages: this.#messages, destinations: this.#destinations };
   }
 
   /** @throws `DuplicateMessageError` where another message has the id */
@@ -100,6 +125,7 @@ export class QueueChanges {
       else work.push(recipient);
     }
     for (const [destination, work] of works) this.#setWork(id, destination, { envelope, place }, [], work);
+    this.#messages.set(id, { envelope, place, works });
     this.#joinFile(place);
     this.#counts.messages++;
     this.#arrivals.add(envelope.arrived, 1);
@@ -107,17 +133,26 @@ export class QueueChanges {
   }
 
   /** What became of the recipients of a claim. `lost` where none of them is there any more. */
-  settle(id: string, destination: string, settlements: readonly RecipientSettlement[]): Settled {
+  settle(id: string, destination: string, settlements: readonly RecipientSettlement[]): SettledWork {
     const message = this.message(id);
     const recipients = message === undefined ? [] : this.work(id, destination, message.envelope);
-    const outcomes = new Map(settlements.map((settlement) => [settlement.index, settlement]));
+    const outcomes = new Map<number, RecipientSettlement>();
+    for (const settlement of settlements) outcomes.set(settlement.index, settlement);
     if (message === undefined || !recipients.some(({ index }) => outcomes.has(index))) {
       return { status: 'lost', reason: 'The recipients were deleted meanwhile.' };
     }
-    const kept = recipients.flatMap((one) => afterwards(one, outcomes.get(one.index)));
+    const kept: QueuedRecipient[] = [];
+    for (const recipient of recipients) {
+      const after = afterwards(recipient, outcomes.get(recipient.index));
+      if (after !== undefined) kept.push(after);
+    }
     this.#setWork(id, destination, message, recipients, kept);
-    this.#forgetWhenDone(id, message);
-    return { status: 'settled' };
+    const isDone = kept.length === 0;
+    const left = isDone ? withoutWork(this.#remembered(id), destination) : undefined;
+    // Whoever waits, waits longer than anything is remembered.
+    this.#messages.set(id, left);
+    if (left === undefined || left.works.size === 0) this.#forgetWhenDone(id, message, left !== undefined);
+    return { status: 'settled', isDone };
   }
 
   /** Changes what a filter names of one message. Gives the number of recipients. */
@@ -138,40 +173,68 @@ export class QueueChanges {
       this.#setWork(id, destination, message, recipients, kept);
       if (action === 'retry') this.setDestination(destination, undefined);
     }
-    if (changed > 0) this.#forgetWhenDone(id, message);
+    if (changed > 0) {
+      this.#messages.set(id, undefined);
+      this.#forgetWhenDone(id, message, false);
+    }
     return changed;
   }
 
   setDestination(destination: string, state: DestinationState | undefined): void {
+    if (state === undefined && this.#stateOf(destination) === undefined) return;
+    this.#states.set(destination, state);
+    this.#touch(destination, undefined);
+  }
+
+  #stateOf(destination: string): DestinationState | undefined {
+    return this.#states.has(destination)
+      ? this.#states.get(destination)
+      : this.#destination(destination).state;
+  }
+
+  /** As it is in the index. */
+  #destination(destination: string): DestinationEntry {
+    const recent = this.#recent.destination(destination);
+    if (recent !== undefined) return recent;
     const text = this.#draft.get('destinations', destination);
-    const known = text === undefined ? undefined : decodeDestination(text, destination);
-    if (known?.state === undefined && state === undefined) return;
-    this.#draft.put('destinations', destination, encodeDestination({ head: known?.head, state }));
-    this.touched.add(destination);
+    return text === undefined ? NO_DESTINATION : decodeDestination(text, destination);
+  }
+
+  #remembered(id: string): RecentMessage | undefined {
+    return this.#messages.has(id) ? this.#messages.get(id) : this.#recent.message(id);
   }
 
   message(id: string): MessageEntry | undefined {
+    const remembered = this.#remembered(id);
+    if (remembered !== undefined) return remembered;
     const text = this.#draft.get('messages', id);
     return text === undefined ? undefined : decodeMessageEntry(text);
   }
 
   work(id: string, destination: string, envelope: QueuedEnvelope): readonly QueuedRecipient[] {
+    const remembered = this.#remembered(id);
+    if (remembered !== undefined) return remembered.works.get(destination) ?? [];
     const text = this.#draft.get('works', workKey(id, destination));
     return text === undefined ? [] : decodeWork(text, envelope.arrived, destination);
   }
 
   file(file: string): FileEntry | undefined {
+    if (this.#files.has(file)) return this.#files.get(file);
     const text = this.#draft.get('files', file);
     return text === undefined ? undefined : decodeFile(text);
   }
 
   /** Puts what was left to the end into the draft: where destinations stand, and the counts. */
   finish(): void {
-    for (const destination of this.touched) this.#setHead(destination);
+    for (const destination of this.touched.keys()) this.#setHead(destination);
+    for (const [file, entry] of this.#files) {
+      if (entry === undefined) this.#draft.remove('files', file);
+      else this.#draft.put('files', file, encodeFile(entry));
+    }
     this.#draft.put('state', 'counts', encodeCounts(this.#counts));
     this.#arrivals.write(this.#draft);
     for (const file of [...this.emptied]) {
-      if (this.#draft.get('files', file) !== undefined) this.emptied.delete(file);
+      if (this.#files.get(file) !== undefined) this.emptied.delete(file);
       else this.#draft.put('spent', file, '');
     }
   }
@@ -186,15 +249,39 @@ export class QueueChanges {
     const key = workKey(id, destination);
     if (after.length > 0) this.#draft.put('works', key, encodeWork(after, envelope.arrived));
     else if (before.length > 0) this.#draft.remove('works', key);
-    const [dueBefore, dueAfter] = [earliest(before), earliest(after)];
+    const dueBefore = earliest(before);
+    const dueAfter = earliest(after);
+    let came: string | undefined;
     if (dueBefore !== dueAfter) {
       if (dueBefore !== undefined) this.#draft.remove('due', dueKey(destination, dueBefore, id));
-      if (dueAfter !== undefined) this.#draft.put('due', dueKey(destination, dueAfter, id), '');
+      if (dueAfter !== undefined) {
+        came = dueKey(destination, dueAfter, id);
+        this.#draft.put('due', came, '');
+      }
     }
-    this.touched.add(destination);
+    this.#touch(destination, came);
     this.#counts.recipients += after.length - before.length;
     this.#counts.held += heldOf(after) - heldOf(before);
-    const { file } = place;
+    if (before.length > 0) this.#tell(id, place, before, after);
+  }
+
+  #touch(destination: string, came: string | undefined): void {
+    const first = this.touched.get(destination);
+    const isFirst = first === undefined || (came !== undefined && came < first);
+    if (isFirst) this.touched.set(destination, came);
+  }
+
+  /** Who of a work has gone, and who was held or released. */
+  #tell(
+    id: string,
+    { file }: BodyPlace,
+    before: readonly QueuedRecipient[],
+    after: readonly QueuedRecipient[],
+  ): void {
+    if (after.length === 0) {
+      this.gone.push({ file, id, indices: before.map(({ index }) => index) });
+      return;
+    }
     const left = new Map(after.map(({ index, state }) => [index, state]));
     const indices = before.map(({ index }) => index).filter((index) => !left.has(index));
     if (indices.length > 0) this.gone.push({ file, id, indices });
@@ -206,8 +293,11 @@ export class QueueChanges {
     }
   }
 
-  #forgetWhenDone(id: string, { envelope, place }: MessageEntry): void {
-    if (this.#draft.firstUnder('works', id) !== undefined) return;
+  /** @param isDone it is known that nothing is left of it */
+  #forgetWhenDone(id: string, { envelope, place }: MessageEntry, isDone: boolean): void {
+    if (!isDone && this.#draft.firstUnder('works', id) !== undefined) return;
+    this.#messages.set(id, undefined);
+    this.done.push(id);
     this.#draft.remove('messages', id);
     this.#counts.messages--;
     this.#arrivals.add(envelope.arrived, -1);
@@ -216,55 +306,66 @@ export class QueueChanges {
   }
 
   #joinFile({ file, number, size }: BodyPlace): void {
-    const { messages, octets, seen } = this.file(file) ?? NEW_FILE;
+    const known = this.file(file);
+    const { messages, octets, seen } = known ?? NEW_FILE;
     const entry = { messages: messages + 1, octets: octets + size, seen: seen | (1n << BigInt(number)) };
-    this.#draft.put('files', file, encodeFile(entry));
-    this.#draft.remove('spent', file);
+    this.#files.set(file, entry);
+    if (known === undefined) this.#draft.remove('spent', file);
   }
 
   #leaveFile({ file, size }: BodyPlace): void {
     const { messages, octets, seen } = this.file(file) ?? NEW_FILE;
     if (messages > 1) {
-      this.#draft.put('files', file, encodeFile({ messages: messages - 1, octets: octets - size, seen }));
+      this.#files.set(file, { messages: messages - 1, octets: octets - size, seen });
     } else {
-      this.#draft.remove('files', file);
+      this.#files.set(file, undefined);
       this.emptied.add(file);
     }
   }
 
   #setHead(destination: string): void {
-    const text = this.#draft.get('destinations', destination);
-    const known = text === undefined ? undefined : decodeDestination(text, destination);
-    const first = this.#draft.firstUnder('due', destination);
+    const before = this.#destination(destination);
+    const state = this.#stateOf(destination);
+    // What stands nowhere in the order has nothing that is due.
+    const first = this.#draft.firstUnder('due', destination, before.head === undefined);
     const due = first === undefined ? undefined : parseDueKey(first).due;
-    const head = due === undefined ? undefined : Math.max(due, known?.state?.notBefore ?? 0);
-    if (known?.head !== undefined && known.head !== head) {
-      this.#draft.remove('heads', headKey(known.head, destination));
+    const head = due === undefined ? undefined : Math.max(due, state?.notBefore ?? 0);
+    const isNowhere = head === undefined && state === undefined;
+    this.#destinations.set(destination, isNowhere ? NO_DESTINATION : { head, state });
+    if (head !== before.head) {
+      if (before.head !== undefined) this.#draft.remove('heads', headKey(before.head, destination));
+      if (head !== undefined) this.#draft.put('heads', headKey(head, destination), '');
     }
-    if (head === undefined && known?.state === undefined) {
-      if (known !== undefined) this.#draft.remove('destinations', destination);
-      return;
-    }
-    if (head !== undefined && known?.head !== head) this.#draft.put('heads', headKey(head, destination), '');
-    if (known?.head !== head) {
-      this.#draft.put('destinations', destination, encodeDestination({ head, state: known?.state }));
+    if (isNowhere) {
+      if (before !== NO_DESTINATION) this.#draft.remove('destinations', destination);
+    } else if (head !== before.head || this.#states.has(destination)) {
+      this.#draft.put('destinations', destination, encodeDestination({ head, state }));
     }
   }
+}
+
+/** The message without its work at one destination; undefined where it is not remembered. */
+function withoutWork(message: RecentMessage | undefined, destination: string): RecentMessage | undefined {
+  if (message === undefined) return undefined;
+  const { envelope, place } = message;
+  const works = new Map(message.works);
+  works.delete(destination);
+  return { envelope, place, works };
 }
 
 function afterwards(
   recipient: QueuedRecipient,
   settlement: RecipientSettlement | undefined,
-): readonly QueuedRecipient[] {
+): QueuedRecipient | undefined {
   switch (settlement?.outcome) {
     case undefined:
-      return [recipient];
+      return recipient;
     case 'done':
-      return [];
+      return undefined;
     case 'again': {
       const { due, warned, last } = settlement;
       const { held, attempts } = recipient.state;
-      return [{ ...recipient, state: { held, due, attempts: attempts + 1, warned, last } }];
+      return { ...recipient, state: { held, due, attempts: attempts + 1, warned, last } };
     }
   }
 }
@@ -282,5 +383,7 @@ function changeRecipient(recipient: QueuedRecipient, action: 'hold' | 'release' 
 }
 
 function heldOf(recipients: readonly QueuedRecipient[]): number {
-  return recipients.filter(({ state }) => state.held).length;
+  let held = 0;
+  for (const { state } of recipients) if (state.held) held += 1;
+  return held;
 }

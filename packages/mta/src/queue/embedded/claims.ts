@@ -6,18 +6,24 @@
  * there in turn. One that has nothing to give is dropped, and comes back when something changes about it: work
  * is added, settled, given back, or (`#later`) becomes due behind work that is in hand. So a claim looks at
  * destinations that have something to give, at those that are at their limit, and at each of the others once.
+ *
+ * Within a destination `#from` says where the work begins that is not in hand. What came lately is claimed as it is
+ * remembered (`recent.ts`).
  */
-import type { Claim, ClaimBatch, ClaimRequest } from '../queue.js';
+import type { Claim, ClaimBatch, ClaimRequest, QueuedRecipient } from '../queue.js';
 import { AFTER_ALL, keysUnder, SEPARATOR, type Table, type TableReader } from './draft.js';
 import {
+  type DestinationEntry,
   decodeDestination,
   decodeMessageEntry,
   decodeWork,
+  NO_DESTINATION,
   parseDueKey,
   parseHeadKey,
   timeKey,
   workKey,
 } from './entries.js';
+import { NOTHING_RECENT, type RecentMessage, type RecentReader } from './recent.js';
 import { TimeHeap } from './time-heap.js';
 
 /** Destinations that take turns, at least, where so many are due: more than one, or there would be no turns. */
@@ -27,9 +33,12 @@ const DENIED_PER_CALL = 64;
 
 export class Claims {
   readonly #table: (table: Table) => TableReader;
-  /** By work. */
-  readonly #live = new Map<string, Claim>();
+  /** Works in hand; and by the fence of their claim. */
+  readonly #live = new Set<string>();
+  readonly #workOf = new Map<number, string>();
   readonly #liveOf = new Map<string, number>();
+  /** Of destinations with work in hand: all before that key of `due` is in hand. */
+  readonly #from = new Map<string, string>();
   readonly #ready = new Set<string>();
   /** Those that have as many claims as they may. There are no more of them than there are claims. */
   readonly #atLimit = new Set<string>();
@@ -47,22 +56,32 @@ export class Claims {
   }
 
   isLive(claim: Claim): boolean {
-    return this.#live.get(workKey(claim.id, claim.destination))?.fence === claim.fence;
+    return this.#workOf.has(claim.fence);
   }
 
-  /** Ends a claim. False where it had ended before. */
-  end(claim: Claim): boolean {
-    if (!this.isLive(claim)) return false;
-    this.#live.delete(workKey(claim.id, claim.destination));
-    const live = (this.#liveOf.get(claim.destination) ?? 1) - 1;
-    if (live === 0) this.#liveOf.delete(claim.destination);
-    else this.#liveOf.set(claim.destination, live);
-    this.changed(claim.destination);
-    return true;
+  /**
+   * Ends a claim.
+   * @param isDone nothing is left of its work in the index
+   */
+  end({ fence, destination }: Claim, isDone = false): void {
+    const work = this.#workOf.get(fence);
+    if (work === undefined) return;
+    this.#workOf.delete(fence);
+    this.#live.delete(work);
+    const live = (this.#liveOf.get(destination) ?? 1) - 1;
+    if (live === 0) this.#liveOf.delete(destination);
+    else this.#liveOf.set(destination, live);
+    if (live === 0 || !isDone) this.#from.delete(destination);
+    this.changed(destination);
   }
 
-  /** Something about that destination has changed. */
-  changed(destination: string): void {
+  /**
+   * Something about that destination has changed.
+   * @param key the first of `due` that came to it, if any did
+   */
+  changed(destination: string, key?: string): void {
+    const from = this.#from.get(destination);
+    if (from !== undefined && key !== undefined && key < from) this.#from.set(destination, key);
     this.#later.forget(destination);
     this.#atLimit.delete(destination);
     this.#ready.add(destination);
@@ -71,10 +90,12 @@ export class Claims {
   /** Anything may have changed. */
   forget(): void {
     this.#scanned = '';
+    this.#from.clear();
     this.#later.clear();
   }
 
-  claim(request: ClaimRequest): ClaimBatch {
+  /** @param recent what is remembered of the index as it is read now */
+  claim(request: ClaimRequest, recent: RecentReader = NOTHING_RECENT): ClaimBatch {
     const { now, max } = request;
     // The clock was set back: what was looked at as due is not.
     if (now < this.#lastNow) this.forget();
@@ -82,12 +103,13 @@ export class Claims {
     for (const destination of this.#later.takeUntil(now)) this.#ready.add(destination);
     this.#askAgain(request);
     const claims: Claim[] = [];
+    let isAllSeen = false;
     while (claims.length < max) {
-      this.#lookFurther(now, Math.max(max, TURNS));
-      const [destination] = this.#ready;
+      if (!isAllSeen) isAllSeen = this.#lookFurther(now, Math.max(max, TURNS));
+      const destination = firstOf(this.#ready);
       if (destination === undefined) break;
       this.#ready.delete(destination);
-      const claim = this.#claimOf(destination, request);
+      const claim = this.#claimOf(destination, request, recent);
       if (claim === undefined) continue;
       claims.push(claim);
       this.#ready.add(destination);
@@ -110,35 +132,42 @@ export class Claims {
     }
   }
 
-  /** Looks further in the order of due destinations until so many are ready. */
-  #lookFurther(now: number, enough: number): void {
-    if (this.#ready.size >= enough) return;
+  /** Looks further in the order of due destinations until so many are ready. True where there are no more. */
+  #lookFurther(now: number, enough: number): boolean {
+    if (this.#ready.size >= enough) return false;
     for (const key of this.#table('heads').keys(this.#scanned, timeKey(Math.floor(now) + 1))) {
       this.#scanned = key + SEPARATOR;
       this.#ready.add(parseHeadKey(key).destination);
-      if (this.#ready.size >= enough) break;
+      if (this.#ready.size >= enough) return false;
     }
+    return true;
   }
 
   /** The next claim of a destination; undefined where there is none now. */
-  #claimOf(destination: string, request: ClaimRequest): Claim | undefined {
+  #claimOf(destination: string, request: ClaimRequest, recent: RecentReader): Claim | undefined {
     const { now, limitOf } = request;
     const live = this.#liveOf.get(destination) ?? 0;
     if (live >= limitOf(destination)) {
       (live === 0 ? this.#denied : this.#atLimit).add(destination);
       return undefined;
     }
-    const known = this.#table('destinations').get(destination);
-    const state = known === undefined ? undefined : decodeDestination(known, destination).state;
+    const { state } = recent.destination(destination) ?? this.#destination(destination);
     if (state !== undefined && state.notBefore > now) return this.#notBefore(destination, state.notBefore);
-    for (const key of keysUnder(this.#table('due'), destination)) {
+    for (const key of keysUnder(this.#table('due'), destination, this.#from.get(destination))) {
       const { due, id } = parseDueKey(key);
       if (this.#live.has(workKey(id, destination))) continue;
       if (due > now) return this.#notBefore(destination, due);
-      const claim = this.#make(id, destination, now);
-      if (claim !== undefined) return claim;
+      const claim = this.#make(id, destination, now, recent);
+      if (claim === undefined) continue;
+      this.#from.set(destination, key + SEPARATOR);
+      return claim;
     }
     return undefined;
+  }
+
+  #destination(destination: string): DestinationEntry {
+    const text = this.#table('destinations').get(destination);
+    return text === undefined ? NO_DESTINATION : decodeDestination(text, destination);
   }
 
   #notBefore(destination: string, time: number): undefined {
@@ -146,24 +175,33 @@ export class Claims {
     return undefined;
   }
 
-  #make(id: string, destination: string, now: number): Claim | undefined {
-    const entry = this.#table('messages').get(id);
-    const work = this.#table('works').get(workKey(id, destination));
-    if (entry === undefined || work === undefined) return undefined;
-    const { envelope, place } = decodeMessageEntry(entry);
-    const recipients = decodeWork(work, envelope.arrived, destination).filter(
-      ({ state }) => !state.held && state.due <= now,
-    );
+  #make(id: string, destination: string, now: number, recent: RecentReader): Claim | undefined {
+    const work = workKey(id, destination);
+    const message = recent.message(id) ?? this.#message(id, destination, work);
+    if (message === undefined) return undefined;
+    const { envelope, place, works } = message;
+    const isDue = ({ state }: QueuedRecipient): boolean => !state.held && state.due <= now;
+    const recipients = works.get(destination)?.filter(isDue) ?? [];
     if (recipients.length === 0) return undefined;
     const fence = this.#fence++;
-    const claim = { id, destination, envelope, size: place.size, recipients, fence, leaseUntil: undefined };
-    this.#live.set(workKey(id, destination), claim);
+    this.#live.add(work);
+    this.#workOf.set(fence, work);
     this.#liveOf.set(destination, (this.#liveOf.get(destination) ?? 0) + 1);
-    return claim;
+    return { id, destination, envelope, size: place.size, recipients, fence, leaseUntil: undefined };
+  }
+
+  /** A message with that work, as it stands in the index. */
+  #message(id: string, destination: string, work: string): RecentMessage | undefined {
+    const entry = this.#table('messages').get(id);
+    const recipients = this.#table('works').get(work);
+    if (entry === undefined || recipients === undefined) return undefined;
+    const message = decodeMessageEntry(entry);
+    const decoded = decodeWork(recipients, message.envelope.arrived, destination);
+    return { ...message, works: new Map([[destination, decoded]]) };
   }
 
   #nextDue(now: number): number | undefined {
-    const [head] = firstOf(this.#table('heads').keys(timeKey(Math.floor(now) + 1), AFTER_ALL));
+    const head = firstOf(this.#table('heads').keys(timeKey(Math.floor(now) + 1), AFTER_ALL));
     const due = head === undefined ? undefined : parseHeadKey(head).time;
     const later = this.#later.earliest();
     if (due === undefined || later === undefined) return due ?? later;
@@ -171,7 +209,7 @@ export class Claims {
   }
 }
 
-function firstOf<T>(items: Iterable<T>): readonly T[] {
-  for (const item of items) return [item];
-  return [];
+function firstOf<T>(items: Iterable<T>): T | undefined {
+  for (const item of items) return item;
+  return undefined;
 }

@@ -79,14 +79,19 @@ export class Draft {
     else keys.add(key);
   }
 
-  /** The first key whose first part is that; undefined where there is none. */
-  firstUnder(table: Table, first: string): string | undefined {
+  /**
+   * The first key whose first part is that; undefined where there is none.
+   * @param isNew there was none before the draft
+   */
+  firstUnder(table: Table, first: string, isNew = false): string | undefined {
     const changed = this.#changes.get(table);
     let found: string | undefined;
-    for (const key of this.#base(table).keys(first + SEPARATOR, first + AFTER_SEPARATOR)) {
-      if (changed?.has(key) && changed.get(key) === undefined) continue;
-      found = key;
-      break;
+    if (!isNew) {
+      for (const key of keysUnder(this.#base(table), first)) {
+        if (changed?.has(key) && changed.get(key) === undefined) continue;
+        found = key;
+        break;
+      }
     }
     for (const key of this.#changedUnder.get(table + SEPARATOR + first) ?? []) {
       if (changed?.get(key) !== undefined && (found === undefined || key < found)) found = key;
@@ -106,7 +111,7 @@ export class Draft {
   }
 }
 
-/** The keys of a table whose first part is that. */
-export function keysUnder(table: TableReader, first: string): Iterable<string> {
-  return table.keys(first + SEPARATOR, first + AFTER_SEPARATOR);
+/** The keys of a table whose first part is that; from one of them on, where it is given. */
+export function keysUnder(table: TableReader, first: string, from = first + SEPARATOR): Iterable<string> {
+  return table.keys(from, first + AFTER_SEPARATOR);
 }

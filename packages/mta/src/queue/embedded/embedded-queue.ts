@@ -29,7 +29,7 @@ import { mustBeMessage, mustBeSettlement } from './arguments.js';
 import { arrivedBefore } from './arrivals.js';
 import { BodyCache } from './body-cache.js';
 import type { BodyStore } from './body-store.js';
-import type { PlacedMessage } from './changes.js';
+import type { PlacedMessage, SettledWork } from './changes.js';
 import type { Claims } from './claims.js';
 import type { Cleaner } from './cleaner.js';
 import { AFTER_ALL, keysUnder, SEPARATOR } from './draft.js';
@@ -70,6 +70,8 @@ export class EmbeddedQueue implements Queue {
   /** What `close` waits for. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #looking: NodeJS.Timeout | undefined;
+  /** As they stand in the index, and taken apart. */
+  #lastCounts: { readonly text: string | undefined; readonly counts: QueueCounts } | undefined;
   #closing: Promise<void> | undefined;
   #marked: Promise<void> | undefined;
 
@@ -84,10 +86,12 @@ export class EmbeddedQueue implements Queue {
     mustBeMessage(message);
     await this.#busy(async () => {
       const placed = await this.#keep(message);
+      let isThere = false;
       try {
         await this.#parts.index.change((changes) => changes.add(placed));
+        isThere = true;
       } finally {
-        this.#known([placed]);
+        this.#known(placed, isThere);
       }
       this.#cache.put(message.id, message.body);
     });
@@ -107,8 +111,9 @@ export class EmbeddedQueue implements Queue {
   async claim(request: ClaimRequest): Promise<ClaimBatch> {
     const claims = this.#claims();
     return await this.#busy(async () => {
-      this.#parts.index.refresh();
-      return claims.claim(request);
+      const { index } = this.#parts;
+      index.refresh();
+      return claims.claim(request, index.recent());
     });
   }
 
@@ -116,28 +121,47 @@ export class EmbeddedQueue implements Queue {
     mustBeSettlement(claim, settlement);
     const claims = this.#claims();
     if (!claims.isLive(claim)) return { status: 'lost', reason: 'The claim has ended.' };
+    // Most that is settled was delivered, and nobody has to be told.
+    if (settlement.followUps.length === 0) {
+      return await this.#busy(() => this.#settle(claims, claim, settlement, []));
+    }
     return await this.#busy(async () => {
       const kept = await Promise.allSettled(settlement.followUps.map((message) => this.#keep(message, true)));
       const followUps = kept.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      let areThere = false;
       try {
         for (const one of kept) if (one.status === 'rejected') throw one.reason;
-        const settled = await this.#parts.index.change((changes) => {
-          const result = claims.isLive(claim)
-            ? changes.settle(claim.id, claim.destination, settlement.recipients)
-            : { status: 'lost' as const, reason: 'The claim has ended.' };
-          if (result.status === 'settled') for (const message of followUps) changes.add(message);
-          return result;
-        });
-        claims.end(claim);
+        const settled = await this.#settle(claims, claim, settlement, followUps);
         if (settled.status === 'settled') {
+          areThere = true;
           for (const { id, body } of settlement.followUps) this.#cache.put(id, body);
-          if (followUps.length > 0) this.#wake();
+          this.#wake();
         }
         return settled;
       } finally {
-        this.#known(followUps);
+        for (const placed of followUps) this.#known(placed, areThere);
       }
     });
+  }
+
+  async #settle(
+    claims: Claims,
+    claim: Claim,
+    { recipients }: Settlement,
+    followUps: readonly PlacedMessage[],
+  ): Promise<Settled> {
+    const settled = await this.#parts.index.change((changes): SettledWork => {
+      if (!claims.isLive(claim)) return { status: 'lost', reason: 'The claim has ended.' };
+      const result = changes.settle(claim.id, claim.destination, recipients);
+      if (result.status === 'settled') for (const message of followUps) changes.add(message);
+      return result;
+    });
+    if (settled.status === 'lost') {
+      claims.end(claim);
+      return settled;
+    }
+    claims.end(claim, settled.isDone);
+    return { status: 'settled' };
   }
 
   async release(claim: Claim): Promise<void> {
@@ -224,7 +248,16 @@ export class EmbeddedQueue implements Queue {
 
   async counts(): Promise<QueueCounts> {
     this.#parts.index.refresh();
-    return decodeCounts(this.#parts.index.table('state').get('counts'));
+    return this.#counted();
+  }
+
+  /** Each message that is added asks, and they are added many at a time. */
+  #counted(): QueueCounts {
+    const text = this.#parts.index.table('state').get('counts');
+    if (text === undefined || text !== this.#lastCounts?.text) {
+      this.#lastCounts = { text, counts: decodeCounts(text) };
+    }
+    return this.#lastCounts.counts;
   }
 
   async arrivedBefore(times: readonly number[]): Promise<readonly number[]> {
@@ -238,11 +271,10 @@ export class EmbeddedQueue implements Queue {
   }
 
   /** After each transaction of the index. */
-  committed({ touched, emptied, gone, held }: Committed): void {
-    for (const destination of touched) this.#parts.claims?.changed(destination);
-    for (const { id } of gone) {
-      if (this.#parts.index.table('messages').get(id) === undefined) this.#cache.delete(id);
-    }
+  committed({ touched, emptied, gone, done, held }: Committed): void {
+    const { claims } = this.#parts;
+    for (const [destination, came] of touched) claims?.changed(destination, came);
+    for (const id of done) this.#cache.delete(id);
     this.#parts.trace.add([...gone, ...held].filter(({ file }) => !emptied.has(file)));
     this.#parts.cleaner.add(emptied);
   }
@@ -262,11 +294,10 @@ export class EmbeddedQueue implements Queue {
   async #keep(message: NewMessage, followUp = false): Promise<PlacedMessage> {
     const { id, body } = message;
     const { index, room, bodies } = this.#parts;
-    index.refresh();
     if (this.#coming.has(id) || index.table('messages').get(id) !== undefined) {
       throw new Error(`The queue has a message ${id} already.`);
     }
-    const messages = decodeCounts(index.table('state').get('counts')).messages + this.#coming.size;
+    const messages = this.#counted().messages + this.#coming.size;
     this.#coming.add(id);
     try {
       // A bounce may take the last room: without it, what it tells of could never be settled.
@@ -278,14 +309,12 @@ export class EmbeddedQueue implements Queue {
     }
   }
 
-  /** The index has these messages now, or never will; then their files are of no use. */
-  #known(messages: readonly PlacedMessage[]): void {
+  /** The index has this message now, or never will; then its file is of no use. */
+  #known({ id, place }: PlacedMessage, isThere: boolean): void {
     const { index, bodies, cleaner } = this.#parts;
-    for (const { id, place } of messages) {
-      this.#coming.delete(id);
-      bodies.known(place);
-      if (index.table('messages').get(id) === undefined) cleaner.add([place.file]);
-    }
+    this.#coming.delete(id);
+    bodies.known(place);
+    if (!isThere && index.table('messages').get(id) === undefined) cleaner.add([place.file]);
   }
 
   #entry(id: string, filter: QueueFilter): QueueEntry | undefined {

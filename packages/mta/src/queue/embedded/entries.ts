@@ -57,17 +57,16 @@ export function parseWorkKey(key: string): { id: string; destination: string } {
 }
 
 export function parseDueKey(key: string): { due: number; id: string } {
-  const [destination, time, id, more] = key.split(SEPARATOR);
-  if (destination === undefined || time === undefined || id === undefined || more !== undefined) {
-    throw damagedKey(key);
-  }
-  return { due: timeOf(time), id };
+  const first = key.indexOf(SEPARATOR);
+  const second = key.indexOf(SEPARATOR, first + 1);
+  if (first === -1 || second === -1 || key.includes(SEPARATOR, second + 1)) throw damagedKey(key);
+  return { due: timeOf(key.slice(first + 1, second)), id: key.slice(second + 1) };
 }
 
 export function parseHeadKey(key: string): { time: number; destination: string } {
-  const [time, destination, more] = key.split(SEPARATOR);
-  if (time === undefined || destination === undefined || more !== undefined) throw damagedKey(key);
-  return { time: timeOf(time), destination };
+  const end = key.indexOf(SEPARATOR);
+  if (end === -1 || key.includes(SEPARATOR, end + 1)) throw damagedKey(key);
+  return { time: timeOf(key.slice(0, end)), destination: key.slice(end + 1) };
 }
 
 function damagedKey(key: string): DamagedRecordError {
@@ -124,6 +123,9 @@ export interface DestinationEntry {
   readonly head: number | undefined;
   readonly state: DestinationState | undefined;
 }
+
+/** Nothing is due there, and nothing known of it: it does not stand in the index. */
+export const NO_DESTINATION: DestinationEntry = { head: undefined, state: undefined };
 
 export function encodeDestination({ head, state }: DestinationEntry): string {
   return JSON.stringify({

@@ -14,6 +14,7 @@ import { QueueFullError } from '../queue.js';
 import { QueueChanges } from './changes.js';
 import { FILE_MODE } from './disk.js';
 import { Draft, TABLES, type Table, type TableReader } from './draft.js';
+import { Recent, type RecentReader } from './recent.js';
 
 /** Address space, not memory or disk: more than any queue needs, so that the map need never grow. */
 const MAP_OCTETS = 2 ** 38;
@@ -32,22 +33,25 @@ const SHORT_WRITE = 5;
 
 interface Operation {
   /** May be run more than once; only the last run counts. */
-  readonly run: (changes: QueueChanges, draft: Draft) => void;
-  readonly resolve: (value: unknown) => void;
+  run(changes: QueueChanges, draft: Draft): void;
+  resolve(): void;
   readonly reject: (error: unknown) => void;
 }
 
 /** What a transaction has done, for those who keep something beside the index. */
 export interface Committed {
-  readonly touched: ReadonlySet<string>;
+  readonly touched: QueueChanges['touched'];
   readonly emptied: ReadonlySet<string>;
   readonly gone: QueueChanges['gone'];
+  readonly done: QueueChanges['done'];
   readonly held: QueueChanges['held'];
 }
 
 export class LmdbIndex {
   readonly #root: RootDatabase<string, string>;
   readonly #tables: ReadonlyMap<Table, Database<string, string>>;
+  readonly #readers: ReadonlyMap<Table, TableReader>;
+  readonly #recent = new Recent();
   readonly #turn: Database<string, string>;
   readonly #waiting: Operation[] = [];
   readonly #committed: (committed: Committed) => void;
@@ -81,6 +85,7 @@ export class LmdbIndex {
     this.#tables = new Map(
       TABLES.map((name) => [name, this.#root.openDB<string, string>({ name, encoding: 'string' })]),
     );
+    this.#readers = new Map([...this.#tables].map(([name, table]) => [name, readerOf(table)]));
     this.#turn = this.#root.openDB<string, string>({ name: TURN, encoding: 'string', useVersions: true });
     // So that there is a number to compare with from the first transaction on.
     this.#turn.putSync(TURN, '', { version: 1, noOverwrite: true });
@@ -88,12 +93,14 @@ export class LmdbIndex {
   }
 
   table(name: Table): TableReader {
-    const table = this.#tables.get(name);
-    if (table === undefined) throw new Error(`There is no table ${name}.`);
-    return {
-      get: (key) => table.get(key),
-      keys: (start, end) => table.getKeys({ start, end }),
-    };
+    const reader = this.#readers.get(name);
+    if (reader === undefined) throw new Error(`There is no table ${name}.`);
+    return reader;
+  }
+
+  /** What is remembered of what is read now. Holds until `refresh`, or the end of the turn of the event loop. */
+  recent(): RecentReader {
+    return this.#recent.at(this.#lastTurn());
   }
 
   /** Makes reads see what was written last. */
@@ -119,16 +126,7 @@ export class LmdbIndex {
   change<T>(run: (changes: QueueChanges, draft: Draft) => T): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('The queue is closed.'));
     return new Promise<T>((resolve, reject) => {
-      let result: { value: T } | undefined;
-      this.#waiting.push({
-        run: (changes, draft) => {
-          result = { value: run(changes, draft) };
-        },
-        resolve: () => {
-          if (result !== undefined) resolve(result.value);
-        },
-        reject,
-      });
+      this.#waiting.push(new Change(run, resolve, reject));
       this.#writing ??= this.#write();
     });
   }
@@ -153,7 +151,7 @@ export class LmdbIndex {
     try {
       await this.#writeOpen(open);
     } catch (error) {
-      for (const { reject } of open) reject(error);
+      for (const operation of open) operation.reject(error);
     }
   }
 
@@ -163,7 +161,7 @@ export class LmdbIndex {
       this.refresh();
       const turn = this.#lastTurn();
       const draft = new Draft((table) => this.table(table));
-      const run = runAll(draft, open);
+      const run = runAll(draft, this.#recent.at(turn), open);
       if ('operation' in run) {
         open.delete(run.operation);
         run.operation.reject(run.error);
@@ -174,9 +172,9 @@ export class LmdbIndex {
         throw new Error('Other processes keep changing the queue.');
       }
       this.refresh();
-      const { touched, emptied, gone, held } = run.changes;
-      this.#committed({ touched, emptied, gone, held });
-      for (const { resolve } of open) resolve(undefined);
+      this.#recent.apply(turn, run.changes.remembered);
+      this.#committed(run.changes);
+      for (const operation of open) operation.resolve();
       return;
     }
   }
@@ -185,12 +183,14 @@ export class LmdbIndex {
   async #commit(draft: Draft, turn: number): Promise<boolean> {
     try {
       const done = await this.#turn.ifVersion(TURN, turn, () => {
+        let last: Promise<boolean> | undefined;
         for (const [name, changed] of draft.changes) {
           const table = this.#tables.get(name);
           for (const [key, value] of changed) {
             const write = value === undefined ? table?.remove(key) : table?.put(key, value);
-            // A failure is told by the transaction's own promise.
-            write?.catch(() => {});
+            // A failure is told by the transaction's own promise. Most writes of one share theirs.
+            if (write !== last) write?.catch(() => {});
+            last = write;
           }
         }
         this.#turn.put(TURN, '', turn + 1).catch(() => {});
@@ -217,12 +217,43 @@ export class LmdbIndex {
   }
 }
 
+class Change<T> implements Operation {
+  readonly #act: (changes: QueueChanges, draft: Draft) => T;
+  readonly #resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+  #result: { readonly value: T } | undefined;
+
+  constructor(
+    act: (changes: QueueChanges, draft: Draft) => T,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#act = act;
+    this.#resolve = resolve;
+    this.reject = reject;
+  }
+
+  run(changes: QueueChanges, draft: Draft): void {
+    this.#result = { value: this.#act(changes, draft) };
+  }
+
+  resolve(): void {
+    if (this.#result !== undefined) this.#resolve(this.#result.value);
+  }
+}
+
+const readerOf = (table: Database<string, string>): TableReader => ({
+  get: (key) => table.get(key),
+  keys: (start, end) => table.getKeys({ start, end }),
+});
+
 /** All operations in one draft; or the one that can't be, and why. @throws where what they share is damaged */
 function runAll(
   draft: Draft,
+  recent: RecentReader,
   operations: Iterable<Operation>,
 ): { changes: QueueChanges } | { operation: Operation; error: unknown } {
-  const changes = new QueueChanges(draft);
+  const changes = new QueueChanges(draft, recent);
   for (const operation of operations) {
     try {
       operation.run(changes, draft);
