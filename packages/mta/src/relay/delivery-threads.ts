@@ -95,11 +95,11 @@ export class DeliveryThreads implements Deliverer {
     return `no thread that delivers runs: ${reasons.at(-1) ?? 'they are starting'}`;
   }
 
-  async deliver(job: Job, durable: Promise<void>): Promise<JobResult> {
+  deliver(job: Job, durable: Promise<void>): Promise<JobResult> {
     const thread = this.#threadFor(job.claim.destination);
     if (thread === undefined) {
       const words = 'none of the threads that deliver runs now: the log says why, as "thread"';
-      return { status: 'tried', outcome: unstarted(job.claim, words) };
+      return Promise.resolve({ status: 'tried', outcome: unstarted(job.claim, words) });
     }
     // The outcome is settled after this; the connection waits for that.
     durable.then(
@@ -107,7 +107,7 @@ export class DeliveryThreads implements Deliverer {
       (error: unknown) =>
         thread.undurable(job.number, error instanceof Error ? error.message : String(error)),
     );
-    return await thread.deliver(job);
+    return thread.deliver(job);
   }
 
   extend(number: number, leaseUntil: number): void {

@@ -22,7 +22,7 @@ import type { Deliverer, JobOutcome, JobResult, UntriedBecause } from './job.js'
 import { deferredOutcome, OWN_FAULT } from './settlement.js';
 
 export interface JobRunnerOptions {
-  /** All but the pool and the signal, which are the runner's. */
+  /** All but the pool and the signal, which are the runner's. Its `admit` rejects where its signal aborts. */
   readonly client: Omit<ClientOptions, 'pool' | 'signal'>;
   readonly pool: {
     /** Milliseconds that an idle connection is kept. */
@@ -73,8 +73,8 @@ export class JobRunner implements Deliverer {
     this.#running.set(number, running);
     try {
       const outcome = await this.#try({ number, claim, body }, durable, running);
-      const nobodyKnows = outcome.recipients.every(({ status }) => status === 'deferred');
-      return this.#draining && !running.handedOver && nobodyKnows
+      const isOver = this.#draining && !running.handedOver;
+      return isOver && outcome.recipients.every(({ status }) => status === 'deferred')
         ? { status: 'untried', because: 'stopping' }
         : { status: 'tried', outcome };
     } catch (error) {
@@ -127,8 +127,9 @@ export class JobRunner implements Deliverer {
   async #try({ claim, body }: CarriedJob, durable: Promise<void>, running: Running): Promise<JobOutcome> {
     const { envelope, destination } = claim;
     const mailboxes = claim.recipients.map(({ address }) => parseMailbox(address));
+    const known = mailboxes.filter((mailbox) => mailbox !== undefined);
     const from = envelope.from === '' ? undefined : parseMailbox(envelope.from);
-    if (mailboxes.every((mailbox) => mailbox === undefined)) {
+    if (known.length === 0) {
       const recipients = claim.recipients.map(({ address }) => noMailbox(address));
       return { recipients, attempts: [], unrouted: [], ours: true };
     }
@@ -137,7 +138,7 @@ export class JobRunner implements Deliverer {
       {
         nextHop: destination,
         from,
-        recipients: mailboxes.flatMap((mailbox) => mailbox ?? []),
+        recipients: known,
         message: {
           octets: body,
           eightBit: envelope.eightBit,
@@ -164,17 +165,12 @@ export class JobRunner implements Deliverer {
     const { admit } = this.#client;
     if (admit === undefined) return undefined;
     return async (target, signal) => {
-      const over = (): void => {
-        running.waitingSince = undefined;
-      };
       running.waitingSince = this.#options.clock();
-      // Somebody's connection that became idle ends the wait as well.
-      signal?.addEventListener('abort', over, { once: true });
       try {
         return await admit(target, signal);
       } finally {
-        signal?.removeEventListener('abort', over);
-        over();
+        // Somebody's connection that became idle ends the wait as well: then it was aborted.
+        running.waitingSince = undefined;
       }
     };
   }
@@ -192,16 +188,21 @@ export class JobRunner implements Deliverer {
   }
 }
 
-/** What the sender wants to hear goes on to the next hop, which then reports itself (RFC 3461 section 5.2.1). */
+/**
+ * What the sender wants to hear goes on to the next hop, which then reports itself (RFC 3461 section 5.2.1); undefined
+ * where he has said nothing of it.
+ */
 function dsnOf(
-  { envelope, recipients }: CarriedClaim,
+  { envelope: { envid, ret }, recipients }: CarriedClaim,
   mailboxes: readonly (Mailbox | undefined)[],
-): DsnRequest {
+): DsnRequest | undefined {
+  const asksNothing = recipients.every(({ notify, orcpt }) => notify === undefined && orcpt === undefined);
+  if (asksNothing && envid === undefined && ret === undefined) return undefined;
   const wishes = recipients.flatMap(({ notify, orcpt }, i): [Mailbox, RecipientDsn][] => {
     const mailbox = mailboxes[i];
     return mailbox === undefined ? [] : [[mailbox, { notify, orcpt }]];
   });
-  return { envid: envelope.envid, ret: envelope.ret, recipients: new Map(wishes) };
+  return { envid, ret, recipients: new Map(wishes) };
 }
 
 const noMailbox = (address: string): RecipientOutcome =>
