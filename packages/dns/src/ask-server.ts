@@ -99,14 +99,19 @@ function unlessTruncated(tried: Tried): Tried {
 
 const TELLING: readonly Trouble['kind'][] = ['rcode', 'malformed', 'network', 'silent'];
 
-/** The most telling trouble decides code and error; the reason names every server. */
+/** Servers that a reason names one by one; of more, it names one for each trouble. */
+const MAX_NAMED = 3;
+
+/** The most telling trouble decides code and error; the reason tells of every server. */
 export function noReply(troubles: ReadonlyMap<string, Trouble>): NoReply {
   const list = [...troubles].sort(([, a], [, b]) => rank(a) - rank(b));
-  const reason = list.map(([server, trouble]) => `${server}: ${describeTrouble(trouble)}`).join('; ');
+  const reason = (list.length > MAX_NAMED ? byTrouble(list) : list.map(describe)).join('; ');
   const [, worst] = list[0] ?? [];
+  const isUnreached = list.every(([, trouble]) => trouble.kind === 'network' && !trouble.isLasting);
   const text = {
     kind: 'failure',
     reason: reason === '' ? 'there was no time to ask any server' : reason,
+    ...(isUnreached && list.length > 0 ? { unreached: list.length } : {}),
   } as const;
   switch (worst?.kind) {
     case 'rcode': {
@@ -124,6 +129,23 @@ export function noReply(troubles: ReadonlyMap<string, Trouble>): NoReply {
       return never;
     }
   }
+}
+
+const describe = ([server, trouble]: readonly [string, Trouble]): string =>
+  `${server}: ${describeTrouble(trouble)}`;
+
+function byTrouble(list: readonly (readonly [server: string, trouble: Trouble])[]): string[] {
+  const groups = new Map<string, [first: readonly [string, Trouble], others: number]>();
+  for (const entry of list) {
+    const [server, trouble] = entry;
+    const [address = ''] = server.split('#');
+    const alike = describeTrouble(trouble).replaceAll(address, '');
+    const [first, others] = groups.get(alike) ?? [entry, -1];
+    groups.set(alike, [first, others + 1]);
+  }
+  return [...groups.values()].map(([[server, trouble], others]) =>
+    describe([others === 0 ? server : `${server} and ${others} more`, trouble]),
+  );
 }
 
 function rank(trouble: Trouble): number {

@@ -48,6 +48,8 @@ export interface Flaw {
   readonly fault: Fault;
   /** In words that follow a name: `leaves the signatures out`. */
   readonly reason: string;
+  /** So many servers were to be asked, and the network has a way to none of them. */
+  readonly unreached?: number;
 }
 
 export interface FitnessOptions {
@@ -214,6 +216,10 @@ function stripsSignatures(): Flaw {
   return { fault: 'strips-signatures', reason: 'leaves DNSSEC signatures out' };
 }
 
-function noAnswer({ reason }: NoReply, what?: string): Flaw {
-  return { fault: 'no-answer', reason: `does not answer${what === undefined ? '' : ` ${what}`} (${reason})` };
+function noAnswer({ reason, unreached }: NoReply, what?: string): Flaw {
+  return {
+    fault: 'no-answer',
+    reason: `does not answer${what === undefined ? '' : ` ${what}`} (${reason})`,
+    ...(unreached === undefined ? {} : { unreached }),
+  };
 }

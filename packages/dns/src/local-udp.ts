@@ -10,7 +10,7 @@
 import type { Socket } from 'node:dgram';
 import { isReplyTo } from './reply-match.js';
 import type { QueryListener, StartedQuery } from './started-query.js';
-import { TransportError } from './transport-error.js';
+import { systemErrorText, TransportError } from './transport-error.js';
 import { udpSocket } from './udp.js';
 
 /** Replies that may be on their way at a time: so many fit into a socket's buffer (Linux: 208 KiB) while we are busy. */
@@ -103,7 +103,9 @@ export class LocalUdp {
   #fail(socket: Socket, cause: Error): void {
     if (socket !== this.#socket) return;
     const { address, port } = this.#server;
-    this.close(new TransportError('unreachable', `UDP to ${address}#${port}: ${cause.message}`, { cause }));
+    this.close(
+      new TransportError('unreachable', `UDP to ${address}#${port}: ${systemErrorText(cause)}`, { cause }),
+    );
   }
 }
 

@@ -5,7 +5,7 @@
 import { systemTimer, type Timer } from './abort.js';
 import { askServer, describeTrouble, noReply, type Question } from './ask-server.js';
 import { Deadline } from './deadline.js';
-import { anchoredZone, type Fault, findFlaw } from './fitness.js';
+import { anchoredZone, type Flaw, findFlaw } from './fitness.js';
 import { RRTYPE } from './rrtype.js';
 import { formatServer, parseServer, type ServerAddress } from './server-address.js';
 import type { Exchanged } from './source.js';
@@ -20,13 +20,10 @@ export type Probed =
       /** Milliseconds until the first reply came. */
       readonly roundTrip: number;
     }
-  | {
+  | (Flaw & {
       readonly kind: 'unfit';
       readonly server: ServerAddress;
-      readonly fault: Fault;
-      /** In words that follow its name: `leaves DNSSEC signatures out`. */
-      readonly reason: string;
-    };
+    });
 
 export interface ProbeParts {
   readonly transport: Transport;

@@ -37,4 +37,6 @@ export interface NoReply {
   readonly reason: string;
   readonly rcode?: string;
   readonly ede: ExtendedError;
+  /** So many servers were to be asked, and the network has a way to none of them. */
+  readonly unreached?: number;
 }

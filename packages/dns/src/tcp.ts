@@ -6,7 +6,7 @@ import { createConnection, type Socket } from 'node:net';
 import { onAbort } from './abort.js';
 import { isReplyTo } from './reply-match.js';
 import type { ServerAddress } from './server-address.js';
-import { TransportError } from './transport-error.js';
+import { systemErrorText, TransportError } from './transport-error.js';
 
 /** How a connection to a server is begun. */
 export type Dial = (server: ServerAddress) => Dialled;
@@ -136,7 +136,7 @@ class TcpConnection {
     this.#socket = socket;
     if (authenticated !== undefined) this.#holdBack(authenticated);
     socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));
-    socket.on('error', (error) => this.end(this.#error('unreachable', error.message, error)));
+    socket.on('error', (error) => this.end(this.#error('unreachable', systemErrorText(error), error)));
     this.closed = new Promise((resolve) => {
       socket.on('close', () => {
         this.end(this.#error('cut-off', 'the server closed the connection before it answered'));

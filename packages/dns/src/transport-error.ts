@@ -29,3 +29,9 @@ export class TransportError extends Error {
     this.failure = failure;
   }
 }
+
+/** `connect ENETUNREACH`: Node.js has the address in its text, too, which stands in ours already. */
+export function systemErrorText(error: Error): string {
+  const { message } = error;
+  return 'code' in error && 'syscall' in error ? `${error.syscall} ${error.code}` : message;
+}

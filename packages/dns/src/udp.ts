@@ -11,7 +11,7 @@ import { isIPv6 } from 'node:net';
 import { sameAddress } from './address.js';
 import { isReplyTo } from './reply-match.js';
 import type { QueryListener, StartedQuery } from './started-query.js';
-import { TransportError } from './transport-error.js';
+import { systemErrorText, TransportError } from './transport-error.js';
 
 /** Datagrams ignored before the wait is given up: an attacker must not get thousands of guesses at one query. */
 export const MAX_JUNK_DATAGRAMS = 100;
@@ -82,7 +82,9 @@ export class UdpExchange implements StartedQuery {
   }
 
   #fail(error: Error): void {
-    this.fail(new TransportError('unreachable', `UDP to ${this.#name}: ${error.message}`, { cause: error }));
+    this.fail(
+      new TransportError('unreachable', `UDP to ${this.#name}: ${systemErrorText(error)}`, { cause: error }),
+    );
   }
 
   get #name(): string {

@@ -13,6 +13,10 @@ export interface Tries {
   iterating: string;
   /** By server. */
   readonly fallback: Map<string, string>;
+  /** The network had a way to none of those that were tried. */
+  isCutOff: boolean;
+  /** How many servers that were, of the system, of the root and of the fallback. */
+  unreached: number;
 }
 
 /** @param servers those that are used from now on */
@@ -42,6 +46,13 @@ export function noticeText(code: Notice['code'], servers: readonly string[], tri
 
 /** Why no question can be asked, and what would help. */
 export function lostText(tried: Tries): string {
+  if (tried.isCutOff && tried.unreached > 0) {
+    const [first] = [...tried.system, ['the root', tried.iterating]];
+    return (
+      `DNS can't be asked: none of ${tried.unreached} name servers can be reached from here: ${first?.join(' ')}. ` +
+      'Ways out: a network that works, with port 53 (UDP and TCP) open to the Internet, or a DNS-over-TLS server as a fallback.'
+    );
+  }
   const overTls = tried.fallback.size === 0 ? 'none is configured' : list(tried.fallback);
   return (
     `DNS can't be asked from this network in any way that can be validated. The system's resolvers: ${list(tried.system)}. ` +

@@ -3,7 +3,7 @@
  */
 import { onAbort, type Timer, untilAbort } from './abort.js';
 import type { Question } from './ask-server.js';
-import { findFlaw } from './fitness.js';
+import { type Flaw, findFlaw } from './fitness.js';
 import { createForwarder } from './forward.js';
 import { type Probed, probeServer } from './probe.js';
 import { formatServer, type ServerAddress } from './server-address.js';
@@ -69,7 +69,13 @@ export class Search {
   isOver = false;
   readonly #options: SearchOptions;
   readonly #adopt: (way: Way, tried: Tries) => void;
-  readonly #tried: Tries = { system: new Map(), iterating: 'was not asked yet', fallback: new Map() };
+  readonly #tried: Tries = {
+    system: new Map(),
+    iterating: 'was not asked yet',
+    fallback: new Map(),
+    isCutOff: true,
+    unreached: 0,
+  };
   #found: Way | undefined;
   #tellFirst: (way: Way) => void = () => {};
   #failFirst: (error: unknown) => void = () => {};
@@ -187,6 +193,7 @@ export class Search {
         if (this.#options.signal.aborted) return;
         if (probed.kind === 'unfit') {
           tried.set(formatServer(server), probed.reason);
+          this.#count(probed);
           return;
         }
         tried.delete(formatServer(server));
@@ -208,6 +215,11 @@ export class Search {
     };
   }
 
+  #count({ unreached }: Flaw): void {
+    if (unreached === undefined) this.#tried.isCutOff = false;
+    else this.#tried.unreached += unreached;
+  }
+
   async #tryIterating(): Promise<void> {
     const { iterator, anchors, clock } = this.#options;
     this.#tried.iterating = 'has not answered yet';
@@ -219,10 +231,14 @@ export class Search {
       const flaw = await untilAbort(findFlaw({ ask, anchors, clock }), deadline.signal);
       if (flaw === undefined)
         this.#take({ kind: 'iterating', ask: (question, signal) => iterator.ask(question, signal) });
-      else this.#tried.iterating = flaw.reason;
+      else {
+        this.#tried.iterating = flaw.reason;
+        this.#count(flaw);
+      }
     } catch (error) {
       if (!deadline.signal.aborted) throw error;
       this.#tried.iterating = `does not answer within ${ITERATE_PROBE_MS / 1000} s`;
+      this.#tried.isCutOff = false;
     } finally {
       stopTimer();
       stopListening();
