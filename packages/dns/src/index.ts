@@ -11,6 +11,7 @@ export {
 export { formatBase32hex } from './base32hex.js';
 export type { CacheCounters } from './cache.js';
 export type { CachedResolver, LookupTold } from './caching-resolver.js';
+export { VIA_ROOT } from './iterate.js';
 export * from './lookup.js';
 export { parseRecordText } from './master-file.js';
 export {

@@ -50,6 +50,9 @@ const FLAGS = { rd: false, cd: true, do: true, mixedCase: true };
 /** One question, with all that it takes. */
 export const ITERATION_MS = 20_000;
 
+/** `via` of look-ups that go this way. */
+export const VIA_ROOT = 'iterating from the root';
+
 export interface IteratorOptions {
   /** Where the root's servers are, until they have said so themselves (RFC 8109). */
   readonly rootHints: readonly { readonly name: Name; readonly address: string }[];
@@ -104,7 +107,7 @@ interface Asking {
 }
 
 class IteratingSource implements Source {
-  readonly via = 'iterating from the root';
+  readonly via = VIA_ROOT;
   readonly #options: IteratorOptions;
   readonly #timer: Timer;
   readonly #delegations: Delegations;

@@ -12,6 +12,7 @@
 import { onAbort, systemTimer, type Timer, untilAbort } from './abort.js';
 import type { Question } from './ask-server.js';
 import { EDE, ede } from './dnssec/extended-error.js';
+import { VIA_ROOT } from './iterate.js';
 import type { Exchanged, NoReply, Source } from './source.js';
 import type { TrustAnchor } from './trust-anchor.js';
 import { type Notice, noticeText, type Tries } from './way-notice.js';
@@ -84,7 +85,7 @@ class WaysOut implements Source {
       case 'fallback':
         return `forwarding to ${serversOf(way).join(', ')}`;
       case 'iterating':
-        return 'iterating from the root';
+        return VIA_ROOT;
       case 'no-way-out':
       case undefined:
         return 'no way found';

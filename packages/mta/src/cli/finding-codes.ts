@@ -36,6 +36,7 @@ export const FINDING_CODES = [
   'partly-protected',
   'policy',
   'record-unmatched',
+  'records-cached',
   'records-differ',
   'serials-differ',
   'signature-expired',

@@ -4,7 +4,7 @@
  */
 import { formatTlsa } from '@danelaw/dane';
 import type { AuthorityAnswer } from '@danelaw/dns';
-import { type Gathered, tlsaOf } from '../tlsa/gather.js';
+import type { Gathered } from '../tlsa/gather.js';
 import { tlsaName } from '../tlsa/record-text.js';
 import type { NotShown, ServedAddress } from '../tlsa/served.js';
 import {
@@ -13,8 +13,10 @@ import {
   type JudgedServed,
   judgeChain,
   type Publication,
+  type RrsetDifference,
   unmatchedRecords,
 } from '../tlsa/verification.js';
+import { type OlderCopy, olderCopy, recordsOf, timeLeft } from './cached-records.js';
 import { shortTlsa } from './delivery-report.js';
 import { type Finding, finding, type Place, REPAIR_DNSSEC } from './finding.js';
 import { faultOf, zoneFaultFinding } from './zone-fault-findings.js';
@@ -126,10 +128,11 @@ const isShadowed = (why: string): boolean => why.includes('RFC 7671 section 9');
 
 /** Where a sender that asks this server, and no other, would stand. */
 function authorityFindings(
-  { authorities, lookup, records }: Gathered,
+  gathered: Gathered,
   publication: Publication,
   served: readonly JudgedServed[],
 ): Finding[] {
+  const { authorities, lookup, records } = gathered;
   const { host } = publication;
   // Where the resolver has no answer there is nothing to compare with.
   const isAnswered = lookup.status === 'secure' || lookup.status === 'insecure';
@@ -149,14 +152,18 @@ function authorityFindings(
   const answering = new Set(
     servers.filter(({ said }) => said.status === 'answered').map(({ server }) => server),
   );
+  const older = olderCopy(gathered);
+  const isOlder =
+    older !== undefined && older.records.length > 0 && holds(older.records, publication, served);
   const findings = servers.flatMap(({ server, address, said }) => {
     const place = { host: server, address };
     if (said.status === 'failed') return [silentServer(place, said.reason, answering.has(server))];
     return [
       ...unsignedAnswer(place, said, lookup.status === 'secure'),
-      ...(isAnswered ? otherRecords(place, said, { ...publication, records }, served) : []),
+      ...(isAnswered && !isOlder ? otherRecords(place, said, { ...publication, records }, served) : []),
     ];
   });
+  if (isOlder) findings.push(cachedCopy(older, { ...publication, records }));
   const serials = servers.flatMap(({ said }) => (said.status === 'answered' ? [said.serial] : []));
   const distinct = [...new Set(serials.filter((serial) => serial !== null))];
   if (distinct.length > 1) {
@@ -196,31 +203,51 @@ function unsignedAnswer(place: Place, { signed }: Answered, isSecure: boolean): 
 
 function otherRecords(
   place: Place,
-  { records }: Answered,
+  said: Answered,
   publication: Publication,
   served: readonly JudgedServed[],
 ): Finding[] {
-  const own = records.flatMap(({ data }) => tlsaOf(data));
+  const own = recordsOf(said);
   const { missing, extra } = difference(publication.records, own);
   if (missing.length + extra.length === 0) return [];
-  // Would the server be authenticated by what this one says?
-  const holds = served.every(
-    ({ chain }) => judgeChain(chain, { ...publication, records: own }).verdict.authenticated,
-  );
-  const what = [
-    ...(missing.length === 0 ? [] : [`it has not ${short(missing)}`]),
-    ...(extra.length === 0 ? [] : [`it has ${short(extra)} besides`]),
-  ].join('; ');
   return [
     finding(
-      holds && own.length > 0 ? 'warning' : 'error',
+      holds(own, publication, served) && own.length > 0 ? 'warning' : 'error',
       'records-differ',
       place,
       'RFC 7671 section 8',
-      `this name server has other TLSA records than our resolver found: ${what}`,
+      `this name server has other TLSA records than our resolver found: ${whatDiffers('it', { missing, extra })}`,
       'Wait until all name servers have the same; until then neither switch to a new key nor retire an old one.',
     ),
   ];
+}
+
+/** Would the server be authenticated by these? */
+function holds(
+  records: Publication['records'],
+  publication: Publication,
+  served: readonly JudgedServed[],
+): boolean {
+  return served.every(({ chain }) => judgeChain(chain, { ...publication, records }).verdict.authenticated);
+}
+
+const whatDiffers = (who: string, { missing, extra }: RrsetDifference): string =>
+  [
+    ...(missing.length === 0 ? [] : [`${who} has not ${short(missing)}`]),
+    ...(extra.length === 0 ? [] : [`${who} has ${short(extra)} besides`]),
+  ].join('; ');
+
+function cachedCopy({ records, left }: OlderCopy, publication: Publication): Finding {
+  const what = whatDiffers('it', difference(records, publication.records));
+  return finding(
+    'note',
+    'records-cached',
+    { host: publication.host, address: null },
+    'RFC 7671 section 8.1',
+    `our resolver has the TLSA records from before a change, for ${timeLeft(left)} more: ${what}. All name servers agree`,
+    'Others keep old records as long as their TTL: neither switch to a new key nor retire an old one before that. If it ' +
+      'is the same afterwards, the delegation names other servers than the NS records of the zone.',
+  );
 }
 
 function addressFindings({ address, asked }: ServedAddress, host: string): Finding[] {
