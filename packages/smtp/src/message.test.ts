@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkMessage, dotStuffed, MAX_LINE_OCTETS, type MessageFault } from './message.js';
 
@@ -20,6 +21,37 @@ describe('checkMessage', () => {
     ['takes lines of 998 octets', `A: b\r\n\r\n${'x'.repeat(998)}\r\n`, `A: b\r\n\r\n${'x'.repeat(998)}\r\n`],
   ])('%s', (_, text, expected) => {
     expect(octetsOf(text)).toBe(expected);
+  });
+
+  it('says the same however the octets lie in memory', () => {
+    const parts = [
+      '\r\n',
+      '\r\n',
+      '\r',
+      '\n',
+      'x',
+      'xyz',
+      '\t',
+      '\u000b',
+      '\u000e',
+      '\u00e9',
+      'x'.repeat(998),
+    ];
+    const text = fc
+      .array(fc.constantFrom(...parts), { maxLength: 12 })
+      .map((some) => `A: b\r\n${some.join('')}`);
+    fc.assert(
+      fc.property(text, (message) => {
+        const octets = Buffer.from(message, 'latin1');
+        const answers = [0, 1, 2, 3].map((offset) => {
+          const moved = new Uint8Array(offset + octets.length).subarray(offset);
+          moved.set(octets);
+          const checked = checkMessage(moved);
+          return checked.status === 'ok' ? Buffer.from(checked.message.octets).toString('latin1') : checked;
+        });
+        expect(answers).toEqual(answers.map(() => answers[1]));
+      }),
+    );
   });
 
   it.each<[string, string, MessageFault, number]>([

@@ -61,7 +61,7 @@ export function checkMessage(octets: Uint8Array): CheckedMessage {
   const nul = octets.indexOf(0);
   if (nul !== -1)
     return malformed('nul', lineAt(octets, nul), 'it contains a NUL octet (RFC 5322 section 2.3)');
-  const ends = checkLineEnds(octets);
+  const ends = hasCrlfOnly(octets) ? CRLF : checkLineEnds(octets);
   if (ends.status === 'malformed') return ends;
   const normal = ends.ends === 'lf' ? withCrlf(octets) : endingInCrlf(octets);
   if (!startsWithHeaderField(normal)) {
@@ -98,6 +98,40 @@ function saysTlsRequiredNo(header: Uint8Array): boolean {
 type LineEnds =
   | { readonly status: 'ok'; readonly ends: 'crlf' | 'lf' }
   | Extract<CheckedMessage, { status: 'malformed' }>;
+
+const CRLF: LineEnds = { status: 'ok', ends: 'crlf' };
+
+/** In each octet of a word: 0x0e, which is behind CR and LF, and the highest bit. */
+const BEHIND_CR = 0x0e0e0e0e;
+const HIGH_BITS = 0x80808080 | 0;
+
+/**
+ * True where the message is as nearly all are: each CR and LF is of a CRLF, and no line is too long. Four octets are
+ * looked at together: text has hardly any below 0x0e but its line ends.
+ */
+function hasCrlfOnly(octets: Uint8Array): boolean {
+  const { length, buffer, byteOffset } = octets;
+  if (byteOffset % 4 !== 0) return false;
+  const words = new Int32Array(buffer, byteOffset, length >> 2);
+  let start = 0;
+  for (let at = 0; at < length; at++) {
+    if ((at & 3) === 0) {
+      let word = at >> 2;
+      // An octet below 0x0e leaves its highest bit set when 0x0e is taken from it, and had none before.
+      while (word < words.length && !hasLow(words[word] ?? 0)) word++;
+      at = word << 2;
+    }
+    const octet = octets[at];
+    if (octet === LF) return false;
+    if (octet !== CR) continue;
+    if (octets[at + 1] !== LF || at - start > MAX_LINE_OCTETS) return false;
+    at += 1;
+    start = at + 1;
+  }
+  return length - start <= MAX_LINE_OCTETS;
+}
+
+const hasLow = (word: number): boolean => ((word - BEHIND_CR) & ~word & HIGH_BITS) !== 0;
 
 /** Which line ends the message has: all CRLF or all LF. Anything else is refused. */
 function checkLineEnds(octets: Uint8Array): LineEnds {

@@ -147,6 +147,10 @@ export class DestinationHealth {
     if (!this.#down.has(destination)) this.#down.set(destination, now);
   }
 
+  get isAnyDown(): boolean {
+    return this.#down.size > 0;
+  }
+
   /** Destinations whose due messages share a fate, and since when. */
   down(): Iterable<readonly [destination: string, since: number]> {
     return this.#down;

@@ -2,7 +2,7 @@
 
 import type { Dkim } from '../dkim/dkim.js';
 import { signMessage } from '../dkim/sign-message.js';
-import { makeDsns } from '../dsn/dsn.js';
+import { type DsnRecipient, makeDsns } from '../dsn/dsn.js';
 import { actionOfHandover } from '../dsn/dsn-due.js';
 import { needsSevenBits, sevenBitReport } from '../dsn/seven-bit-report.js';
 import type { Claim, NewMessage } from '../queue/queue.js';
@@ -37,13 +37,13 @@ export function reportWriter({ hostname, clock, random, dkim }: ReportWriterOpti
     const { id, envelope } = claim;
     // Nobody is told of the null sender's messages (RFC 3461 section 5.2), and most of success is not asked for.
     if (envelope.from === '') return await reportAgain(claim, reports, body);
-    const recipients = reports.flatMap(({ recipient, outcome, action, expired, willRetryUntil }) => {
+    const wanted: DsnRecipient[] = [];
+    for (const { recipient, outcome, action, expired, willRetryUntil } of reports) {
       const told = action === 'delivered' ? actionOfHandover(outcome) : action;
-      return told === undefined ? [] : [{ recipient, action: told, outcome, expired, willRetryUntil }];
-    });
-    const wanted = recipients.filter(({ recipient: { notify }, action }) =>
-      action === 'relayed' ? notify !== undefined && notify !== 'never' : notify !== 'never',
-    );
+      const { notify } = recipient;
+      if (told === undefined || notify === 'never' || (told === 'relayed' && notify === undefined)) continue;
+      wanted.push({ recipient, action: told, outcome, expired, willRetryUntil });
+    }
     if (wanted.length === 0) return [];
     const now = clock();
     const input = { envelope, originalId: id, recipients: wanted, body: await body(), hostname, now };

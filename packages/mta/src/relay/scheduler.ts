@@ -163,7 +163,9 @@ export class Scheduler {
     if (this.#abandoned.signal.aborted) return; // it ends with the queue
     for (const claim of claims) this.#start(claim);
     const isAll = claims.length < max;
-    await this.#pauseWhatIsDown(new Set(claims.map(({ destination }) => destination)), isAll);
+    if (this.#health.isAnyDown) {
+      await this.#pauseWhatIsDown(new Set(claims.map(({ destination }) => destination)), isAll);
+    }
     if (!isAll) {
       this.#again = true;
       return;
@@ -208,16 +210,20 @@ export class Scheduler {
   #start(claim: Claim): void {
     const number = ++this.#numbers;
     this.#running.set(number, claim);
-    void this.#run(number, claim)
-      .catch((error: unknown) => {
-        // Nothing is lost: the claim ends with this process, or with its lease.
-        this.#options.log.error('internal', { id: claim.id, reason: wordsOf(error) });
-      })
-      .finally(() => {
-        this.#running.delete(number);
-        this.wake();
-        this.#tellIdle();
-      });
+    void this.#runToItsEnd(number, claim);
+  }
+
+  /** Never rejects. */
+  async #runToItsEnd(number: number, claim: Claim): Promise<void> {
+    try {
+      await this.#run(number, claim);
+    } catch (error) {
+      // Nothing is lost: the claim ends with this process, or with its lease.
+      this.#options.log.error('internal', { id: claim.id, reason: wordsOf(error) });
+    }
+    this.#running.delete(number);
+    this.wake();
+    this.#tellIdle();
   }
 
   #tellIdle(): void {

@@ -20,10 +20,15 @@ export function mustBeDestination(destination: string): void {
 
 /** @throws RangeError */
 export function mustBeSettlement(claim: Claim, { recipients, followUps }: Settlement): void {
-  const named = new Set(recipients.map(({ index }) => index));
-  const all = claim.recipients.every(({ index }) => named.has(index));
-  if (!all || recipients.length !== claim.recipients.length) {
+  if (recipients.length !== claim.recipients.length || !namesAll(claim, recipients)) {
     throw new RangeError(`a settlement of ${claim.id} has to name each recipient of the claim once`);
   }
-  followUps.forEach(mustBeMessage);
+  for (const message of followUps) mustBeMessage(message);
+}
+
+function namesAll(claim: Claim, settlements: Settlement['recipients']): boolean {
+  // Nearly all have one recipient.
+  if (settlements.length === 1) return settlements[0]?.index === claim.recipients[0]?.index;
+  const named = new Set(settlements.map(({ index }) => index));
+  return claim.recipients.every(({ index }) => named.has(index));
 }

@@ -54,6 +54,8 @@ export interface StoredMessage {
 
 export interface EncodedMessage {
   readonly message: NewMessage;
+  /** As they enter the queue. */
+  readonly recipients: readonly QueuedRecipient[];
   /** Header and description; the body follows. */
   readonly head: Uint8Array;
   readonly crc: number;
@@ -73,13 +75,12 @@ export function enteringRecipients(message: NewMessage): readonly QueuedRecipien
 
 export function encodeMessage(message: NewMessage): EncodedMessage {
   const { id, envelope, body } = message;
+  const recipients = enteringRecipients(message);
   const description = Buffer.from(
     JSON.stringify({
       id,
       envelope: encodeEnvelope(envelope),
-      recipients: enteringRecipients(message).map((recipient) =>
-        encodeRecipient(recipient, envelope.arrived),
-      ),
+      recipients: recipients.map((recipient) => encodeRecipient(recipient, envelope.arrived)),
     }),
   );
   const head = Buffer.alloc(HEADER_OCTETS + description.length);
@@ -91,7 +92,7 @@ export function encodeMessage(message: NewMessage): EncodedMessage {
   head.writeUInt32BE(crc, 20);
   head.writeUInt32BE(crc32(head.subarray(0, 24)), 24);
   description.copy(head, HEADER_OCTETS);
-  return { message, head, crc };
+  return { message, recipients, head, crc };
 }
 
 export interface BodyFileContent {

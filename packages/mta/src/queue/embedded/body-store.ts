@@ -8,7 +8,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { BodyLostError, type NewMessage, QueueFullError } from '../queue.js';
-import { type BodyPlace, type EncodedMessage, encodeMessage, enteringRecipients } from './body-file.js';
+import { type BodyPlace, type EncodedMessage, encodeMessage } from './body-file.js';
 import type { PlacedMessage } from './changes.js';
 import { codeOf, type Disk, isNoRoom } from './disk.js';
 
@@ -215,11 +215,11 @@ export class BodyStore {
     this.#unknown.set(file, group.length);
     let offset = 0;
     for (const [number, { encoded, octets, resolve }] of group.entries()) {
-      const { message, head, crc } = encoded;
+      const { message, recipients, head, crc } = encoded;
       const place = { file, number, offset: offset + head.length, size: message.body.length, crc };
       offset += octets;
       const { id, envelope } = message;
-      resolve({ id, envelope, recipients: enteringRecipients(message), place });
+      resolve({ id, envelope, recipients, place });
     }
   }
 
