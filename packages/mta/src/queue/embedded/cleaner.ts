@@ -58,7 +58,7 @@ export class Cleaner {
     if (removed.length === 0) return;
     try {
       for (const folder of new Set(removed.map(folderOf))) {
-        if (this.#isEmpty(folder)) await this.#bodies.removeFolder(folder);
+        if (this.#isLeft(folder)) await this.#bodies.removeFolder(folder);
         await this.#bodies.flush(folder);
       }
       await this.#index.change((_, draft) => {
@@ -79,6 +79,11 @@ export class Cleaner {
     } catch {
       return [];
     }
+  }
+
+  /** Nothing is in it, and nobody writes there: another process may, and its folders stand in the index. */
+  #isLeft(folder: string): boolean {
+    return this.#isEmpty(folder) && this.#index.table('folders').get(folder) === undefined;
   }
 
   #isEmpty(folder: string): boolean {
