@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib';
 import { BodyLostError, type NewMessage, QueueFullError } from '../queue.js';
 import { type BodyPlace, type EncodedMessage, encodeMessage } from './body-file.js';
 import type { PlacedMessage } from './changes.js';
-import { codeOf, type Disk, isNoRoom } from './disk.js';
+import { codeOf, type Disk, isNoRoom, type OpenFolder } from './disk.js';
 
 /**
  * What goes into one file at most: enough to share a flush among many, and little enough that one message that
@@ -34,6 +34,8 @@ interface Waiting {
 
 interface Folder {
   readonly name: string;
+  /** Open while files go into it, as each is flushed together with its name. */
+  readonly open: OpenFolder;
   /** Files that were begun. */
   files: number;
   /** Messages of it that the index does not know yet. */
@@ -60,7 +62,7 @@ export class BodyStore {
   readonly #folders = new Map<string, Folder>();
   /** Messages of a file that the index does not know yet. */
   readonly #unknown = new Map<string, number>();
-  readonly #releasing = new Set<Promise<void>>();
+  readonly #releasing = new Set<Promise<unknown>>();
 
   readonly #perFile: number;
 
@@ -165,6 +167,8 @@ export class BodyStore {
       this.#releaseWhenKnown(folder);
     }
     await Promise.all(this.#releasing);
+    // One with a file that could be neither written nor removed is not released.
+    await Promise.all([...this.#folders.values()].map(({ open }) => open.close()));
   }
 
   async #writeFiles(): Promise<void> {
@@ -201,7 +205,7 @@ export class BodyStore {
         this.path(file),
         group.flatMap(({ encoded }) => [encoded.head, encoded.message.body]),
       );
-      await this.#disk.flushFolder(this.path(folder.name));
+      await folder.open.flush();
     } catch (error) {
       // Nothing half-written stays. Where that fails too, it is found at the next start: its folder is in the index.
       const removed = await this.remove(file).then(
@@ -242,7 +246,8 @@ export class BodyStore {
     const name = await this.#names.take();
     await this.#disk.makeFolder(this.path(name));
     await this.#disk.flushFolder(this.#root);
-    const folder = { name, files: 0, unknown: 0, full: false };
+    const open = await this.#disk.openFolder(this.path(name));
+    const folder = { name, open, files: 0, unknown: 0, full: false };
     this.#folders.set(name, folder);
     return folder;
   }
@@ -251,7 +256,7 @@ export class BodyStore {
     if (!folder.full || folder.unknown > 0 || !this.#folders.has(folder.name)) return;
     this.#folders.delete(folder.name);
     // Where it fails, the folder is looked through at the next start: nothing is lost by that.
-    const releasing = this.#names.release(folder.name).catch(() => {});
+    const releasing = Promise.allSettled([folder.open.close(), this.#names.release(folder.name)]);
     this.#releasing.add(releasing);
     void releasing.then(() => this.#releasing.delete(releasing));
   }

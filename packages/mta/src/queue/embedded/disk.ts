@@ -19,11 +19,19 @@ import {
 export const FOLDER_MODE = 0o700;
 export const FILE_MODE = 0o600;
 
+/** A folder whose names are flushed again and again. */
+export interface OpenFolder {
+  /** As `flushFolder`. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
 export interface Disk {
   /** Writes a new file, and resolves when its content is on the disk (its name may not be: `flushFolder`). */
   writeFile(path: string, parts: readonly Uint8Array[]): Promise<void>;
   /** Resolves when the names in a folder are on the disk. */
   flushFolder(path: string): Promise<void>;
+  openFolder(path: string): Promise<OpenFolder>;
   readFile(path: string): Promise<Uint8Array>;
   /** Fewer octets where the file ends before. */
   readPart(path: string, offset: number, length: number): Promise<Uint8Array>;
@@ -59,6 +67,10 @@ export const localDisk: Disk = {
     } finally {
       await handle.close();
     }
+  },
+  async openFolder(path) {
+    const handle = await open(path, constants.O_RDONLY);
+    return { flush: () => handle.sync(), close: () => handle.close() };
   },
   readFile,
   async readPart(path, offset, length) {

@@ -28,6 +28,10 @@ function failingDisk(operation: 'writeFile' | 'flushFolder' | 'makeFolder', code
       return fail();
     },
     flushFolder: (path) => (failing.on && operation === 'flushFolder' ? fail() : localDisk.flushFolder(path)),
+    async openFolder(path) {
+      const { flush, close } = await localDisk.openFolder(path);
+      return { flush: () => (failing.on && operation === 'flushFolder' ? fail() : flush()), close };
+    },
     makeFolder: (path) => (failing.on && operation === 'makeFolder' ? fail() : localDisk.makeFolder(path)),
   };
   return { disk, failing };
