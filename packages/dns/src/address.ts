@@ -29,20 +29,36 @@ function groups(text: string): number[] {
   });
 }
 
-/** RFC 5952 section 4, all groups in hexadecimal. */
-export function formatIpv6(octets: Uint8Array): string {
-  const values: number[] = [];
-  for (let i = 0; i < 16; i += 2) values.push(((octets[i] ?? 0) << 8) | (octets[i + 1] ?? 0));
-  let longest = { start: -1, length: 1 };
+/** Of the four octets from `at` on. */
+export function formatIpv4(octets: Uint8Array, at = 0): string {
+  return `${octets[at] ?? 0}.${octets[at + 1] ?? 0}.${octets[at + 2] ?? 0}.${octets[at + 3] ?? 0}`;
+}
+
+/** RFC 5952 section 4, all groups in hexadecimal; of the sixteen octets from `at` on. */
+export function formatIpv6(octets: Uint8Array, at = 0): string {
+  const group = (i: number) => ((octets[at + 2 * i] ?? 0) << 8) | (octets[at + 2 * i + 1] ?? 0);
+  let start = -1;
+  let longest = 1;
   for (let i = 0; i < 8; ) {
     let length = 0;
-    while (i + length < 8 && values[i + length] === 0) length++;
-    if (length > longest.length) longest = { start: i, length };
+    while (i + length < 8 && group(i + length) === 0) length++;
+    if (length > longest) {
+      start = i;
+      longest = length;
+    }
     i += Math.max(1, length);
   }
-  const print = (part: number[]) => part.map((value) => value.toString(16)).join(':');
-  if (longest.start < 0) return print(values);
-  return `${print(values.slice(0, longest.start))}::${print(values.slice(longest.start + longest.length))}`;
+  let text = '';
+  for (let i = 0; i < 8; i++) {
+    if (i === start) {
+      text += '::';
+      i += longest - 1;
+    } else {
+      const isFirst = i === 0 || i === start + longest;
+      text += isFirst ? group(i).toString(16) : `:${group(i).toString(16)}`;
+    }
+  }
+  return text;
 }
 
 /** True for two spellings of one address; a zone index counts. */

@@ -25,7 +25,7 @@ export interface AliasStep {
  * @throws WireError where the alias is malformed, doubled, or the name that it makes is too long
  */
 export function aliasAt(sets: RRsets, name: Name): AliasStep | undefined {
-  const dname = sets.ofType(RRTYPE.DNAME).find((set) => name.isBelow(set.name));
+  const dname = sets.firstAbove(name, RRTYPE.DNAME);
   if (dname !== undefined) {
     const target = name.replaceSuffix(dname.name, onlyTarget(dname));
     return {

@@ -28,7 +28,8 @@ export class AnswerBuilder {
   #canonicalName: string;
   #ttl = Number.POSITIVE_INFINITY;
   #insecure: Extract<Trust, { status: 'insecure' }> | undefined;
-  readonly #chain = new Map<string, TrustLink>();
+  /** By zone. */
+  #chain: Map<string, TrustLink> | undefined;
   readonly #proof: ProofStep[] = [];
   readonly #isExplained: boolean;
 
@@ -55,6 +56,7 @@ export class AnswerBuilder {
 
   /** The zones on the way to the one of the step that comes next; each is reported once. */
   reached(chain: readonly TrustLink[]): void {
+    this.#chain ??= new Map();
     for (const link of chain) this.#chain.set(link.zone, link);
   }
 
@@ -92,7 +94,7 @@ export class AnswerBuilder {
       name: this.#name,
       type: this.#type,
       reason,
-      chain: [...this.#chain.values()],
+      chain: this.#links,
       ...(this.#isExplained ? { proof: this.#proof } : {}),
       ...(error === undefined ? {} : { ede: error }),
       ...(code === undefined ? {} : { rcode: code }),
@@ -130,7 +132,7 @@ export class AnswerBuilder {
       aliases: this.#aliases,
       canonicalName: this.#canonicalName,
       ttl: Number.isFinite(this.#ttl) ? this.#ttl : 0,
-      chain: [...this.#chain.values()],
+      chain: this.#links,
       ...(this.#isExplained ? { proof: this.#proof } : {}),
     };
     const insecure = this.#insecure;
@@ -141,5 +143,9 @@ export class AnswerBuilder {
       ...answer,
       ...(insecure.ede === undefined ? {} : { ede: insecure.ede }),
     };
+  }
+
+  get #links(): TrustLink[] {
+    return this.#chain === undefined ? [] : [...this.#chain.values()];
   }
 }

@@ -151,7 +151,7 @@ class Exchange implements QueryListener, DeadlineWatcher {
   #read(reply: Uint8Array): Tried {
     const { name } = this.#question;
     const octets = this.#mixed === undefined ? reply : restoreCase(reply, this.#mixed, this.#query, name);
-    return readReply(this.#query, octets);
+    return readReply(this.#query, octets, name);
   }
 }
 
@@ -210,10 +210,10 @@ function restoreCase(reply: Uint8Array, mixed: Uint8Array, query: Uint8Array, na
   return restored;
 }
 
-function readReply(query: Uint8Array, octets: Uint8Array): Tried {
+function readReply(query: Uint8Array, octets: Uint8Array, asked: Name): Tried {
   // The transport has checked this already, if it is ours.
   if (!isReplyTo(query, octets)) return { kind: 'malformed', reason: 'the message is no reply to the query' };
-  const message = parseMessage(octets);
+  const message = parseMessage(octets, asked);
   switch (message.rcode) {
     case RCODE.NOERROR:
     case RCODE.NXDOMAIN:

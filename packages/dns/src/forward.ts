@@ -15,6 +15,7 @@ import {
   type Trouble,
 } from './ask-server.js';
 import { Deadline } from './deadline.js';
+import type { Message } from './message.js';
 import { RCODE } from './rrtype.js';
 import { formatServer, type ServerAddress } from './server-address.js';
 import type { Exchanged } from './source.js';
@@ -71,9 +72,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 type Patience = () => number;
 
 /** By round; made once, as most questions need but one. */
-const PATIENCES: readonly (readonly [round: number, patience: Patience])[] = UDP_TRY_MS.map(
-  (milliseconds, round) => [round, () => milliseconds],
-);
+const PATIENCES: readonly Patience[] = UDP_TRY_MS.map((milliseconds) => () => milliseconds);
+const FIRST_PATIENCE: Patience = () => UDP_TRY_MS[0];
 
 /** One question under way. */
 interface Asked {
@@ -117,8 +117,8 @@ class ForwardingClient implements Forwarder {
     signal?.throwIfAborted();
     const deadline = Deadline.after(QUESTION_MS, this.#timer, signal);
     try {
-      const flags = { rd: true, cd, do: options.do, ad };
-      const exchanged = await this.#askInRounds({ question, flags, deadline });
+      const asked = { question, flags: { rd: true, cd, do: options.do, ad }, deadline };
+      const exchanged = await this.#askFirst(asked);
       signal?.throwIfAborted();
       return exchanged;
     } finally {
@@ -126,14 +126,23 @@ class ForwardingClient implements Forwarder {
     }
   }
 
-  async #askInRounds(asked: Asked): Promise<Exchanged> {
-    const troubles = new Map<string, Trouble>();
-    let tries = 0;
-    for (const [round, patience] of PATIENCES) {
-      const inOrder = this.#inOrder();
-      const servers =
-        round === 0 ? inOrder : inOrder.filter((server) => isWorthAnother(troubles.get(server.name)));
-      if (servers.length === 0) break;
+  /** Mostly the first one asked has a reply, and nothing more is needed. */
+  async #askFirst(asked: Asked): Promise<Exchanged> {
+    const [first] = this.#inOrder();
+    if (first === undefined || asked.deadline.isOver) return noReply(new Map());
+    const tried = await this.#try(first, FIRST_PATIENCE, asked, false);
+    return tried.kind === 'reply' ? replyOf(tried.message, first) : this.#askInRounds(asked, first, tried);
+  }
+
+  /** @param first has been tried in the first round */
+  async #askInRounds(asked: Asked, first: Upstream, firstTried: Trouble): Promise<Exchanged> {
+    const troubles = new Map<string, Trouble>([[first.name, firstTried]]);
+    let tries = 1;
+    for (const [round, patience] of PATIENCES.entries()) {
+      const servers = this.#inOrder().filter((server) =>
+        round === 0 ? server !== first : isWorthAnother(troubles.get(server.name)),
+      );
+      if (round > 0 && servers.length === 0) break;
       if (round > 0 && servers.every((server) => troubles.get(server.name)?.kind === 'network')) {
         await this.#pause(ROUND_PAUSE_MS * 2 ** (round - 1), asked.deadline);
       }
@@ -141,7 +150,7 @@ class ForwardingClient implements Forwarder {
         if (asked.deadline.isOver || tries++ >= MAX_TRIES) return noReply(troubles);
         const wasSilent = troubles.get(server.name)?.kind === 'silent';
         const tried = await this.#try(server, patience, asked, wasSilent);
-        if (tried.kind === 'reply') return { kind: 'reply', message: tried.message, server: server.name };
+        if (tried.kind === 'reply') return replyOf(tried.message, server);
         troubles.set(server.name, tried);
       }
     }
@@ -226,6 +235,10 @@ class ForwardingClient implements Forwarder {
  */
 function isWorthAnother(trouble: Trouble | undefined): boolean {
   return trouble?.kind !== 'rcode' && !(trouble?.kind === 'network' && trouble.isLasting);
+}
+
+function replyOf(message: Message, server: Upstream): Exchanged {
+  return { kind: 'reply', message, server: server.name };
 }
 
 function hasSpoken(tried: Tried): boolean {

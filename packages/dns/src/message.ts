@@ -66,29 +66,31 @@ export interface Message {
   readonly edns?: Edns;
 }
 
-/** @throws WireError where the octets are not a DNS message, or cross a bound */
-export function parseMessage(bytes: Uint8Array): Message {
+/**
+ * @param asked the name of the question, if it is known: where it comes in the same letters, it need not be read again
+ * @throws WireError where the octets are not a DNS message, or cross a bound
+ */
+export function parseMessage(bytes: Uint8Array, asked?: Name): Message {
   if (bytes.length > MAX_MESSAGE_OCTETS) throw new WireError(`message of ${bytes.length} octets`);
   const cursor = new Cursor(bytes);
   const id = cursor.u16();
   const bits = cursor.u16();
-  const counts = [cursor.u16(), cursor.u16(), cursor.u16(), cursor.u16()] as const;
-  if (counts[0] > 1) throw new WireError(`${counts[0]} questions in one message`);
-  if (counts[1] + counts[2] + counts[3] > MAX_RECORDS)
+  const questionCount = cursor.u16();
+  const answerCount = cursor.u16();
+  const authorityCount = cursor.u16();
+  const additionalCount = cursor.u16();
+  if (questionCount > 1) throw new WireError(`${questionCount} questions in one message`);
+  if (answerCount + authorityCount + additionalCount > MAX_RECORDS)
     throw new WireError(`more than ${MAX_RECORDS} records in one message`);
-  const names: OwnerNames = new Map();
-  const questions: Question[] = [];
-  for (let i = 0; i < counts[0]; i++) {
-    questions.push({ name: readOwner(cursor, names), type: cursor.u16(), class: cursor.u16() });
-  }
-  const answer = readSection(cursor, counts[1], names);
-  const authority = readSection(cursor, counts[2], names);
-  const additional = readSection(cursor, counts[3], names);
-  const opt = additional.filter((record) => record.type === RRTYPE.OPT);
-  if (opt.length > 1) throw new WireError('more than one OPT record (RFC 6891 section 6.1.1)');
-  const edns = opt[0] === undefined ? undefined : readEdns(opt[0]);
-  const extended = opt[0] === undefined ? 0 : ((opt[0].ttl >>> 24) & 0xff) << 4;
-  return {
+  const names = new OwnerNames(cursor);
+  const questions =
+    questionCount === 0 ? [] : [{ name: names.readAsked(asked), type: cursor.u16(), class: cursor.u16() }];
+  const answer = readSection(cursor, answerCount, names);
+  const authority = readSection(cursor, authorityCount, names);
+  const additional = readSection(cursor, additionalCount, names);
+  const opt = onlyOpt(additional);
+  const extended = opt === undefined ? 0 : ((opt.ttl >>> 24) & 0xff) << 4;
+  const message = {
     id,
     opcode: (bits >> 11) & 0xf,
     flags: {
@@ -104,33 +106,88 @@ export function parseMessage(bytes: Uint8Array): Message {
     questions,
     answer,
     authority,
-    additional: opt.length === 0 ? additional : additional.filter((record) => record.type !== RRTYPE.OPT),
-    ...(edns === undefined ? {} : { edns }),
+    additional: withoutOpt(additional, opt),
   };
+  return opt === undefined ? message : { ...message, edns: readEdns(opt) };
 }
 
-/** Names read before, by the octet at which they begin: the owners of an answer are mostly one name, pointed to. */
-type OwnerNames = Map<number, Name>;
-
-function readOwner(cursor: Cursor, names: OwnerNames): Name {
-  const { bytes, offset } = cursor;
-  const octet = bytes[offset] ?? 0;
-  if (octet >= 0xc0 && cursor.remaining >= 2) {
-    const known = names.get(((octet & 0x3f) << 8) | (bytes[offset + 1] ?? 0));
-    if (known !== undefined) {
-      cursor.offset += 2;
-      return known;
-    }
+function onlyOpt(additional: readonly ResourceRecord[]): ResourceRecord | undefined {
+  let opt: ResourceRecord | undefined;
+  for (const record of additional) {
+    if (record.type !== RRTYPE.OPT) continue;
+    if (opt !== undefined) throw new WireError('more than one OPT record (RFC 6891 section 6.1.1)');
+    opt = record;
   }
-  const name = Name.read(cursor);
-  names.set(offset, name);
-  return name;
+  return opt;
 }
 
-function readSection(cursor: Cursor, count: number, names: OwnerNames): ResourceRecord[] {
+function withoutOpt(
+  additional: readonly ResourceRecord[],
+  opt: ResourceRecord | undefined,
+): readonly ResourceRecord[] {
+  if (opt === undefined) return additional;
+  return additional.length === 1 ? NO_RECORDS : additional.filter((record) => record !== opt);
+}
+
+/** Owners that are remembered of one message. */
+const MAX_OWNER_NAMES = 16;
+
+/** The owners of an answer are mostly one name, pointed to: those that were read first are found by the octet at which they begin. */
+class OwnerNames {
+  readonly #cursor: Cursor;
+  readonly #offsets: number[] = [];
+  readonly #names: Name[] = [];
+
+  constructor(cursor: Cursor) {
+    this.#cursor = cursor;
+  }
+
+  read(): Name {
+    const cursor = this.#cursor;
+    const { bytes, offset } = cursor;
+    const octet = bytes[offset] ?? 0;
+    if (octet >= 0xc0 && cursor.remaining >= 2) {
+      const known = this.#offsets.indexOf(((octet & 0x3f) << 8) | (bytes[offset + 1] ?? 0));
+      const name = known < 0 ? undefined : this.#names[known];
+      if (name !== undefined) {
+        cursor.offset += 2;
+        return name;
+      }
+    }
+    return this.#remember(offset, Name.read(cursor));
+  }
+
+  readAsked(asked: Name | undefined): Name {
+    const cursor = this.#cursor;
+    const { bytes, offset } = cursor;
+    if (asked === undefined || !startsWith(bytes, offset, asked.wire)) return this.read();
+    cursor.offset += asked.wire.length;
+    return this.#remember(offset, asked);
+  }
+
+  #remember(offset: number, name: Name): Name {
+    if (this.#names.length < MAX_OWNER_NAMES) {
+      this.#offsets.push(offset);
+      this.#names.push(name);
+    }
+    return name;
+  }
+}
+
+function startsWith(bytes: Uint8Array, at: number, beginning: Uint8Array): boolean {
+  if (bytes.length - at < beginning.length) return false;
+  for (let i = 0; i < beginning.length; i++) if (bytes[at + i] !== beginning[i]) return false;
+  return true;
+}
+
+const NO_RECORDS: readonly ResourceRecord[] = [];
+const NO_OCTETS = new Uint8Array(0);
+
+function readSection(cursor: Cursor, count: number, names: OwnerNames): readonly ResourceRecord[] {
+  if (count === 0) return NO_RECORDS;
   const records: ResourceRecord[] = [];
   for (let i = 0; i < count; i++) {
-    const name = readOwner(cursor, names);
+    const name = names.read();
     const type = cursor.u16();
     const rrclass = cursor.u16();
     const ttl = cursor.u32();
@@ -182,6 +239,7 @@ function oldType(mnemonic: string): number {
 }
 
 function decompressRdata(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (start === end) return NO_OCTETS;
   const layout = NAMES_IN_RDATA.get(type);
   if (layout === undefined) return bytes.subarray(start, end);
   const namesStart = start + beforeNames(layout, bytes, start, end);
@@ -233,10 +291,17 @@ export function namesInRdata(
 }
 
 function readEdns(opt: ResourceRecord): Edns {
-  const cursor = new Cursor(opt.rdata);
+  const options = opt.rdata.length === 0 ? NO_OPTIONS : readOptions(opt.rdata);
+  return { udpSize: opt.class, version: (opt.ttl >>> 16) & 0xff, do: (opt.ttl & 0x8000) !== 0, options };
+}
+
+const NO_OPTIONS: readonly EdnsOption[] = [];
+
+function readOptions(rdata: Uint8Array): EdnsOption[] {
+  const cursor = new Cursor(rdata);
   const options: EdnsOption[] = [];
   while (cursor.remaining > 0) options.push({ code: cursor.u16(), data: cursor.take(cursor.u16()) });
-  return { udpSize: opt.class, version: (opt.ttl >>> 16) & 0xff, do: (opt.ttl & 0x8000) !== 0, options };
+  return options;
 }
 
 export interface QueryOptions {
@@ -259,31 +324,33 @@ const OPT_HEAD_OCTETS = 11;
 /** A query for one name and type in class IN. Written at one go: there is nothing to compress in it. */
 export function encodeQuery(query: QueryOptions): Uint8Array {
   const { name, edns } = query;
+  const flags = (query.rd ? 0x0100 : 0) | (query.ad ? 0x0020 : 0) | (query.cd ? 0x0010 : 0);
   const opt = edns === undefined ? undefined : encodeEdns(edns, 0);
   const nameEnd = HEADER_OCTETS + name.wire.length;
   const questionEnd = nameEnd + QUESTION_TAIL_OCTETS;
   const optOctets = opt === undefined ? 0 : OPT_HEAD_OCTETS + opt.rdata.length;
   const octets = new Uint8Array(questionEnd + optOctets);
-  const put16 = (at: number, value: number) => {
-    octets[at] = (value >> 8) & 0xff;
-    octets[at + 1] = value & 0xff;
-  };
-  put16(0, query.id);
-  put16(2, (query.rd ? 0x0100 : 0) | (query.ad ? 0x0020 : 0) | (query.cd ? 0x0010 : 0));
-  put16(4, 1);
-  put16(10, opt === undefined ? 0 : 1);
+  put16(octets, 0, query.id);
+  put16(octets, 2, flags);
+  put16(octets, 4, 1);
+  put16(octets, 10, opt === undefined ? 0 : 1);
   octets.set(name.wire, HEADER_OCTETS);
-  put16(nameEnd, query.type);
-  put16(nameEnd + 2, CLASS_IN);
+  put16(octets, nameEnd, query.type);
+  put16(octets, nameEnd + 2, CLASS_IN);
   if (opt !== undefined) {
-    put16(questionEnd + 1, opt.type);
-    put16(questionEnd + 3, opt.class);
-    put16(questionEnd + 5, Math.floor(opt.ttl / 0x10000));
-    put16(questionEnd + 7, opt.ttl & 0xffff);
-    put16(questionEnd + 9, opt.rdata.length);
+    put16(octets, questionEnd + 1, opt.type);
+    put16(octets, questionEnd + 3, opt.class);
+    put16(octets, questionEnd + 5, Math.floor(opt.ttl / 0x10000));
+    put16(octets, questionEnd + 7, opt.ttl & 0xffff);
+    put16(octets, questionEnd + 9, opt.rdata.length);
     octets.set(opt.rdata, questionEnd + OPT_HEAD_OCTETS);
   }
   return octets;
+}
+
+function put16(octets: Uint8Array, at: number, value: number): void {
+  octets[at] = (value >> 8) & 0xff;
+  octets[at + 1] = value & 0xff;
 }
 
 /**
@@ -322,12 +389,17 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 function encodeEdns(edns: Edns, rcode: number): ResourceRecord {
-  const parts = edns.options.flatMap(({ code, data }) => [
+  const rdata = edns.options.length === 0 ? NO_OCTETS : encodeOptions(edns.options);
+  const ttl = (rcode >>> 4) * 0x1000000 + edns.version * 0x10000 + (edns.do ? 0x8000 : 0);
+  return { name: Name.root, type: RRTYPE.OPT, class: edns.udpSize, ttl, rdata };
+}
+
+function encodeOptions(options: readonly EdnsOption[]): Uint8Array {
+  const parts = options.flatMap(({ code, data }) => [
     Uint8Array.of(code >> 8, code & 0xff, data.length >> 8, data.length & 0xff),
     data,
   ]);
-  const ttl = (rcode >>> 4) * 0x1000000 + edns.version * 0x10000 + (edns.do ? 0x8000 : 0);
-  return { name: Name.root, type: RRTYPE.OPT, class: edns.udpSize, ttl, rdata: concatBytes(parts) };
+  return concatBytes(parts);
 }
 
 class MessageWriter {

@@ -21,8 +21,12 @@ const UNDERSCORE = 0x5f;
 
 /** Where a name is put together before its length is known; no two are read at a time. */
 const SCRATCH = new Uint8Array(MAX_NAME_OCTETS);
-/** The same for keys: joining characters one by one costs five times as much. */
-const KEY_SCRATCH = Buffer.alloc(MAX_NAME_OCTETS);
+/** The same for keys and texts: joining characters one by one costs five times as much. */
+const TEXT_SCRATCH = Buffer.alloc(MAX_NAME_OCTETS);
+/** 1 for each octet that is printed as the character that it is. */
+const PRINTED_PLAINLY = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet >= 0x21 && octet <= 0x7e && !'.\\"();@$'.includes(String.fromCharCode(octet)) ? 1 : 0,
+);
 
 export class Name {
   /** `.` */
@@ -48,23 +52,15 @@ export class Name {
   static parse(text: string): Name {
     if (text === '.') return Name.root;
     if (text === '') throw new WireError('a name can\'t be empty (the root is ".")');
-    const wire = new Uint8Array(MAX_NAME_OCTETS);
     let start = 0;
     let at = 1;
     let labels = 0;
-    const close = () => {
-      const length = at - start - 1;
-      if (length === 0) throw new WireError(`empty label in ${quote(text)}`);
-      if (length > MAX_LABEL_OCTETS)
-        throw new WireError(`label of ${length} octets in ${quote(text)} (63 at most)`);
-      wire[start] = length;
-      labels++;
-      start = at++;
-    };
     for (let i = 0; i < text.length; ) {
       let octet = text.charCodeAt(i);
       if (octet === DOT) {
-        close();
+        closeLabel(start, at, text);
+        labels++;
+        start = at++;
         i++;
         continue;
       }
@@ -73,12 +69,17 @@ export class Name {
       else if (octet > 0x7e || octet < 0x21)
         throw new WireError(`character ${octet} in a name must be escaped or an A-label`);
       if (at >= MAX_NAME_OCTETS - 1) throw new WireError(`name of over ${MAX_NAME_OCTETS} octets`);
-      wire[at++] = octet;
+      SCRATCH[at++] = octet;
       i += width;
     }
     // `at` points behind a length octet that was reserved for a next label.
-    if (at - start - 1 > 0) close();
-    return new Name(wire.slice(0, start + 1), labels);
+    if (at - start - 1 > 0) {
+      closeLabel(start, at, text);
+      labels++;
+      start = at;
+    }
+    SCRATCH[start] = 0;
+    return new Name(SCRATCH.slice(0, start + 1), labels);
   }
 
   /**
@@ -163,8 +164,8 @@ export class Name {
   /** Equal for equal names and only for those: the canonical form as a Latin-1 string, to be used as a map's key. */
   get key(): string {
     if (this.#key === undefined) {
-      for (let i = 0; i < this.wire.length; i++) KEY_SCRATCH[i] = lower(this.wire[i] ?? 0);
-      this.#key = KEY_SCRATCH.toString('latin1', 0, this.wire.length);
+      for (let i = 0; i < this.wire.length; i++) TEXT_SCRATCH[i] = lower(this.wire[i] ?? 0);
+      this.#key = TEXT_SCRATCH.toString('latin1', 0, this.wire.length);
     }
     return this.#key;
   }
@@ -188,7 +189,13 @@ export class Name {
   }
 
   equals(other: Name): boolean {
-    return this === other || (this.wire.length === other.wire.length && this.key === other.key);
+    if (this === other) return true;
+    const { length } = this.wire;
+    if (length !== other.wire.length) return false;
+    if (this.#key !== undefined && other.#key !== undefined) return this.#key === other.#key;
+    // Length octets are under 64 and so never taken for letters.
+    for (let i = 0; i < length; i++) if (lower(this.wire[i] ?? 0) !== lower(other.wire[i] ?? 0)) return false;
+    return true;
   }
 
   /** True for the name itself and for all names below it. */
@@ -206,7 +213,8 @@ export class Name {
     if (this.labelCount <= 1) return Name.root;
     if (this.#parent === undefined) {
       const at = (this.wire[0] ?? 0) + 1;
-      this.#parent = new Name(this.wire.subarray(at), this.labelCount - 1);
+      // A copy: a view of so few octets would cost ten times as much.
+      this.#parent = new Name(this.wire.slice(at), this.labelCount - 1);
       this.#parent.#key = this.key.slice(at);
     }
     return this.#parent;
@@ -257,8 +265,23 @@ export class Name {
 
   /** Printed form without a trailing dot; the root is `.`. */
   toString(): string {
-    if (this.#text === undefined) this.#text = this.isRoot ? '.' : this.labels().map(printLabel).join('.');
+    this.#text ??= this.isRoot ? '.' : (this.#plainText() ?? this.labels().map(printLabel).join('.'));
     return this.#text;
+  }
+
+  /** Undefined where something has to be escaped. */
+  #plainText(): string | undefined {
+    const { wire } = this;
+    const end = wire.length - 1;
+    for (let at = 0, labelEnd = 0; at < end; at++) {
+      const octet = wire[at] ?? 0;
+      if (at === labelEnd) {
+        labelEnd = at + 1 + octet;
+        TEXT_SCRATCH[at] = DOT;
+      } else if (PRINTED_PLAINLY[octet] === 1) TEXT_SCRATCH[at] = octet;
+      else return undefined;
+    }
+    return TEXT_SCRATCH.toString('latin1', 1, end);
   }
 
   /** Printed form with the trailing dot, as in zone files. */
@@ -284,6 +307,15 @@ function compareLabels(a: Uint8Array, b: Uint8Array): number {
     if (difference !== 0) return difference;
   }
   return a.length - b.length;
+}
+
+/** Writes the length of the label in `SCRATCH` that begins behind `start`. */
+function closeLabel(start: number, end: number, text: string): void {
+  const length = end - start - 1;
+  if (length === 0) throw new WireError(`empty label in ${quote(text)}`);
+  if (length > MAX_LABEL_OCTETS)
+    throw new WireError(`label of ${length} octets in ${quote(text)} (63 at most)`);
+  SCRATCH[start] = length;
 }
 
 /** RFC 1035 section 5.1: `\DDD` or `\X`. Returns the octet and how many characters it took. */
@@ -313,7 +345,7 @@ function printLabel(label: Uint8Array): string {
   let text = '';
   for (const octet of label) {
     if (octet < 0x21 || octet > 0x7e) text += `\\${String(octet).padStart(3, '0')}`;
-    else if ('.\\"();@$'.includes(String.fromCharCode(octet))) text += `\\${String.fromCharCode(octet)}`;
+    else if (PRINTED_PLAINLY[octet] === 0) text += `\\${String.fromCharCode(octet)}`;
     else text += String.fromCharCode(octet);
   }
   return text;

@@ -43,9 +43,19 @@ export function pack(lookup: Answered): PackedAnswer {
       name: shared(name),
       type,
       ttl,
-      rdata: Buffer.from(rdata.buffer, rdata.byteOffset, rdata.length).toString('latin1'),
+      rdata: asCharacters(rdata),
     })),
   };
+}
+
+/** Where RDATA is read as text: a view as Buffer of octets that few would cost ten times as much. */
+const SCRATCH = Buffer.alloc(512);
+
+function asCharacters(rdata: Uint8Array): string {
+  const { length } = rdata;
+  if (length > SCRATCH.length) return Buffer.from(rdata.buffer, rdata.byteOffset, length).toString('latin1');
+  SCRATCH.set(rdata);
+  return SCRATCH.toString('latin1', 0, length);
 }
 
 /** @param age seconds since it was packed */

@@ -4,7 +4,7 @@
  * RDATA reaches this file already decompressed (`message.ts` does that), so that the same octets can be hashed for
  * signatures; parsing never changes them.
  */
-import { formatIpv6, parseIpv4, parseIpv6 } from './address.js';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './address.js';
 import { Name } from './name.js';
 import { RRTYPE, typeNumber } from './rrtype.js';
 import { Cursor, concatBytes, WireError } from './wire.js';
@@ -112,9 +112,9 @@ export function parseRdata(type: number, rdata: Uint8Array): RecordData {
 function readRdata(type: number, cursor: Cursor): RecordData {
   switch (type) {
     case RRTYPE.A:
-      return { type: 'A', address: cursor.take(4).join('.') };
+      return { type: 'A', address: formatIpv4(cursor.bytes, cursor.skip(4)) };
     case RRTYPE.AAAA:
-      return { type: 'AAAA', address: formatIpv6(cursor.take(16)) };
+      return { type: 'AAAA', address: formatIpv6(cursor.bytes, cursor.skip(16)) };
     case RRTYPE.NS:
       return { type: 'NS', target: Name.read(cursor) };
     case RRTYPE.CNAME:
@@ -143,7 +143,7 @@ function readRdata(type: number, cursor: Cursor): RecordData {
         usage: cursor.u8(),
         selector: cursor.u8(),
         matchingType: cursor.u8(),
-        data: cursor.rest(),
+        data: cursor.copyRest(),
       };
     case RRTYPE.DS:
       return readDs(cursor);

@@ -16,38 +16,50 @@ export interface RRset {
 }
 
 interface Growing {
-  name: Name;
-  type: number;
+  readonly name: Name;
+  readonly type: number;
   ttl: number;
-  rdatas: Uint8Array[];
-  signatures: RrsigData[];
+  readonly rdatas: Uint8Array[];
+  readonly signatures: RrsigData[];
 }
+
+/** RRsets that are looked through one by one; where there are more, they are found by key. */
+const FEW = 8;
 
 /** The RRsets of one section, found by name and type. */
 export class RRsets {
-  readonly #sets = new Map<string, Growing>();
+  readonly #sets: Growing[] = [];
+  #byKey: Map<string, Growing> | undefined;
 
   constructor(records: readonly ResourceRecord[]) {
-    const signatures: ResourceRecord[] = [];
+    let isSigned = false;
     for (const record of records) {
       if (record.class !== CLASS_IN) continue;
-      if (record.type === RRTYPE.RRSIG) signatures.push(record);
+      if (record.type === RRTYPE.RRSIG) isSigned = true;
       else this.#add(record);
     }
-    for (const record of signatures) this.#sign(record);
+    if (!isSigned) return;
+    for (const record of records)
+      if (record.class === CLASS_IN && record.type === RRTYPE.RRSIG) this.#sign(record);
   }
 
   #add(record: ResourceRecord): void {
-    const key = keyOf(record.name, record.type);
-    const set = this.#sets.get(key);
+    const { name, type, ttl, rdata } = record;
+    const set = this.#find(name, type);
     if (set === undefined) {
-      const { name, type, ttl, rdata } = record;
-      this.#sets.set(key, { name, type, ttl, rdatas: [rdata], signatures: [] });
+      const made = { name, type, ttl, rdatas: [rdata], signatures: [] };
+      this.#sets.push(made);
+      if (this.#sets.length > FEW) this.#index(made);
       return;
     }
-    set.ttl = Math.min(set.ttl, record.ttl);
+    set.ttl = Math.min(set.ttl, ttl);
     // No two records of an RRset are the same (RFC 2181 section 5): one that came twice is one.
-    if (!set.rdatas.some((rdata) => sameBytes(rdata, record.rdata))) set.rdatas.push(record.rdata);
+    if (!set.rdatas.some((other) => sameBytes(other, rdata))) set.rdatas.push(rdata);
+  }
+
+  #index(made: Growing): void {
+    this.#byKey ??= new Map(this.#sets.map((set) => [keyOf(set.name, set.type), set]));
+    this.#byKey.set(keyOf(made.name, made.type), made);
   }
 
   #sign(record: ResourceRecord): void {
@@ -58,19 +70,31 @@ export class RRsets {
       if (error instanceof WireError) return;
       throw error;
     }
-    this.#sets.get(keyOf(record.name, signature.typeCovered))?.signatures.push(signature);
+    this.#find(record.name, signature.typeCovered)?.signatures.push(signature);
+  }
+
+  #find(name: Name, type: number): Growing | undefined {
+    if (this.#byKey !== undefined) return this.#byKey.get(keyOf(name, type));
+    for (const set of this.#sets) if (set.type === type && set.name.equals(name)) return set;
+    return undefined;
   }
 
   get(name: Name, type: number): RRset | undefined {
-    return this.#sets.get(keyOf(name, type));
+    return this.#find(name, type);
+  }
+
+  /** The first of that type whose owner the name lies below. */
+  firstAbove(name: Name, type: number): RRset | undefined {
+    for (const set of this.#sets) if (set.type === type && name.isBelow(set.name)) return set;
+    return undefined;
   }
 
   ofType(type: number): RRset[] {
-    return [...this.#sets.values()].filter((set) => set.type === type);
+    return this.#sets.filter((set) => set.type === type);
   }
 
   at(name: Name): RRset[] {
-    return [...this.#sets.values()].filter((set) => set.name.equals(name));
+    return this.#sets.filter((set) => set.name.equals(name));
   }
 }
 
