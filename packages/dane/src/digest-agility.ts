@@ -13,6 +13,7 @@ export const DIGESTS_BY_STRENGTH: readonly number[] = [2, 1];
 
 /** Sets weaker digests aside, and changes nothing else. */
 export function strongestOnly(judged: readonly RecordJudgement[]): readonly RecordJudgement[] {
+  if (judged.length < 2) return judged;
   const strongest = new Map<string, number>();
   for (const judgement of judged) {
     if (!('usable' in judgement) || judgement.usable.matchingType === 0) continue;

@@ -75,14 +75,18 @@ async function findAddresses(
   port: number,
 ): Promise<(LocatedHost & { readonly leading: FoundFamily }) | UnreachableHost> {
   const [v4, v6] = await Promise.all([ask(host, 'A'), ask(host, 'AAAA')]);
-  const families = [readFamily(v6, 6), readFamily(v4, 4)];
-  const found = families.filter((family) => family.status === 'found');
-  const notes = families.flatMap((family) => (family.status === 'found' ? [] : [family.note]));
-  // Where both families were found, a secure one says more about the host: its zone is signed.
-  const leading = found.find(({ security }) => security === 'secure') ?? found[0];
+  const families = [readFamily(v6, 6), readFamily(v4, 4)] as const;
+  const notes: string[] = [];
+  let leading: FoundFamily | undefined;
+  for (const family of families) {
+    if (family.status !== 'found') notes.push(family.note);
+    // Where both families were found, a secure one says more about the host: its zone is signed.
+    else if (leading?.security !== 'secure')
+      leading = family.security === 'secure' ? family : (leading ?? family);
+  }
   if (!leading) {
     const failed = families.some(({ status }) => status === 'failed');
-    const bogus = [v4, v6].some(({ status }) => status === 'bogus') ? { bogus: true as const } : {};
+    const bogus = v4.status === 'bogus' || v6.status === 'bogus' ? { bogus: true as const } : {};
     return { status: failed ? 'failed' : 'absent', ...bogus, host, port, reason: notes.join('; ') };
   }
   return {
@@ -90,14 +94,15 @@ async function findAddresses(
     host,
     port,
     expandedHost: leading.canonicalName,
-    addresses: inTurn(found),
+    addresses: inTurn(...families),
     addressNotes: notes,
     leading,
   };
 }
 
 function asker(resolver: Pick<Resolver, 'resolve'>, signal: AbortSignal | undefined): Ask {
-  return (name, type) => resolver.resolve(name, type, signal ? { signal } : {});
+  const options = signal ? { signal } : {};
+  return (name, type) => resolver.resolve(name, type, options);
 }
 
 type Ask = (name: string, type: string) => Promise<Lookup>;
@@ -122,21 +127,15 @@ function readFamily(lookup: Lookup, family: 4 | 6): Family {
   switch (lookup.status) {
     case 'secure':
     case 'insecure': {
-      const addresses = addressesOf(lookup.records, type);
+      const { status: security, canonicalName, aliases } = lookup;
+      const addresses = addressesOf(lookup.records, type, family, security);
       if (addresses.length === 0) {
         return {
           status: 'empty',
           note: `${lookup.name} has no ${type} record (${lookup.rcode}, ${lookup.status})`,
         };
       }
-      const { status: security, canonicalName, aliases } = lookup;
-      return {
-        status: 'found',
-        addresses: addresses.map((address) => ({ address, family, status: security })),
-        security,
-        canonicalName,
-        aliases,
-      };
+      return { status: 'found', addresses, security, canonicalName, aliases };
     }
     case 'bogus':
     case 'indeterminate':
@@ -148,22 +147,36 @@ function readFamily(lookup: Lookup, family: 4 | 6): Family {
   }
 }
 
-function addressesOf(records: readonly AnswerRecord[], type: 'A' | 'AAAA'): string[] {
-  const addresses = records.flatMap(({ data }) => (data.type === type ? [data.address] : []));
-  return [...new Set(addresses)];
+/** Each once, and no more than could be tried if the other family had none. */
+function addressesOf(
+  records: readonly AnswerRecord[],
+  type: 'A' | 'AAAA',
+  family: 4 | 6,
+  status: 'secure' | 'insecure',
+): HostAddress[] {
+  const addresses: HostAddress[] = [];
+  for (const { data } of records) {
+    if (data.type !== type || addresses.length >= MAX_ADDRESSES) continue;
+    const { address } = data;
+    if (!addresses.some((known) => known.address === address)) addresses.push({ address, family, status });
+  }
+  return addresses;
 }
 
 /** Families alternate, so that one that is broken does not take all the tries; IPv6 first (RFC 6724). */
-function inTurn(families: readonly FoundFamily[]): HostAddress[] {
-  const [first, second] = families;
-  const rounds = Math.max(...families.map(({ addresses }) => addresses.length));
+function inTurn(v6: Family, v4: Family): readonly HostAddress[] {
+  const first = v6.status === 'found' ? v6.addresses : NO_ADDRESSES;
+  const second = v4.status === 'found' ? v4.addresses : NO_ADDRESSES;
+  if (first.length === 0) return second;
+  if (second.length === 0) return first;
   const order: HostAddress[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    for (const address of [first?.addresses[round], second?.addresses[round]])
-      if (address) order.push(address);
+  for (let round = 0; round < MAX_ADDRESSES; round += 1) {
+    for (const address of [first[round], second[round]]) if (address) order.push(address);
   }
   return order.slice(0, MAX_ADDRESSES);
 }
+
+const NO_ADDRESSES: readonly HostAddress[] = [];
 
 /** The four cases of section 2.2.2, for a host that has addresses. */
 async function discoverTlsa(ask: Ask, host: string, port: number, found: FoundFamily): Promise<TlsaFinding> {

@@ -46,6 +46,46 @@ const hex = (text: string) => decodeHex(text.replaceAll(' ', '')) ?? new Uint8Ar
 /** `example.` at octet 12, A IN. */
 const QUESTION = hex('076578616d706c6500 0001 0001');
 
+describe('the name that was asked for', () => {
+  const asked = Name.parse('example');
+  const answer = hex('c00c 0001 0001 0000012c 0004 c0000201');
+
+  test('is that of the question and of the answers that point to it, where the letters are the same', () => {
+    const read = parseMessage(raw([1, 1, 0, 0], QUESTION, answer), asked);
+    expect(read).toEqual(parseMessage(raw([1, 1, 0, 0], QUESTION, answer)));
+    expect(read.questions[0]?.name).toBe(asked);
+    expect(read.answer[0]?.name).toBe(asked);
+  });
+
+  test.each([
+    ['other letters', 'EXAMPLE'],
+    ['another name', 'example.com'],
+    ['a longer one than there are octets', `example.${'a'.repeat(60)}.${'b'.repeat(60)}`],
+  ])('is not taken for %s', (_, other) => {
+    const read = parseMessage(raw([1, 1, 0, 0], QUESTION, answer), Name.parse(other));
+    expect(read.questions[0]?.name.toString()).toBe('example');
+    expect(read.answer[0]?.name.toString()).toBe('example');
+  });
+
+  test('does not hide that the message is cut off', () => {
+    expect(() => parseMessage(raw([1, 0, 0, 0], QUESTION.subarray(0, 9)), asked)).toThrow(WireError);
+    expect(() => parseMessage(raw([1, 0, 0, 0], QUESTION.subarray(0, 8)), asked)).toThrow(WireError);
+  });
+});
+
+test('owners are read rightly however many different ones there are', () => {
+  const names = Array.from({ length: 40 }, (_, i) => Name.parse(`host${i}.example.com`));
+  const answer = [...names, ...names].map((name) => ({
+    name,
+    type: RRTYPE.A,
+    class: CLASS_IN,
+    ttl: 300,
+    rdata: Uint8Array.of(192, 0, 2, 1),
+  }));
+  const read = parseMessage(encodeMessage(message({ answer })));
+  expect(read.answer.map(({ name }) => name.toString())).toEqual(answer.map(({ name }) => name.toString()));
+});
+
 describe('a message', () => {
   test('has the octets of RFC 1035 section 4.1', () => {
     const query = encodeQuery({
