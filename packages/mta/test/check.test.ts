@@ -163,6 +163,16 @@ describe('danelaw check', () => {
     }
   });
 
+  it.each<[domain: string, what: string, visits: number]>([
+    ['no-tlsa.example', 'one where no sender asks for proof', 1],
+    ['good-3-1-1.example', 'and one more for senders with DANE', 2],
+  ])('visits each address of %s once for all that want the same: %s', async (domain, _, visits) => {
+    const { received } = internet.mailServers.get(`mx.${domain}`) ?? {};
+    const before = received?.connections.length ?? 0;
+    await run(['check', ...options, domain]);
+    expect((received?.connections.length ?? 0) - before).toBe(visits);
+  });
+
   it('sends no mail: no server ever sees MAIL FROM', async () => {
     for (const { received } of internet.mailServers.values()) {
       const lines = received.connections.flatMap(({ commands }) => commands.map(({ line }) => line));

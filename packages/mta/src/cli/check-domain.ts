@@ -5,16 +5,24 @@ import { findingsOf } from './check-findings.js';
 import type { Check } from './check-report.js';
 import { otherSenders } from './check-senders.js';
 import { statusOf, verdictOf } from './check-verdict.js';
+import { SharedVisits } from './shared-visits.js';
 import { faultOf } from './zone-fault-findings.js';
 
 export type CheckContext = Omit<Parameters<typeof probe>[0], 'domain'>;
 
 /** @throws (rejects) only when the signal aborts */
 export async function checkDomain(domain: string, context: CheckContext): Promise<Check> {
-  const [report, senders] = await Promise.all([probe({ domain, ...context }), otherSenders(domain, context)]);
-  const findings = findingsOf(report, await bogusHosts(report.hosts, context.resolver));
-  const [status, verdict] = [statusOf(findings), verdictOf(report, findings)];
-  return { domain, report, findings, status, verdict, senders };
+  const visits = new SharedVisits();
+  const report = probe({ domain, ...context, turn: visits.lead }).finally(() => visits.endLead());
+  // Our own rules may ask for something that the others know nothing of, like a login.
+  if ((context.policyTable?.rules.length ?? 0) > 0) visits.endLead();
+  const [seen, senders] = await Promise.all([
+    report,
+    otherSenders(domain, { ...context, turn: visits.follow }),
+  ]);
+  const findings = findingsOf(seen, await bogusHosts(seen.hosts, context.resolver));
+  const [status, verdict] = [statusOf(findings), verdictOf(seen, findings)];
+  return { domain, report: seen, findings, status, verdict, senders };
 }
 
 /**
