@@ -7,8 +7,8 @@
  *     c   1,000 domains on 1,000 hosts, a message each: a full handshake for each message
  *     d   the same once more, when all connections are closed: TLS tickets, look-ups that are known
  *
- * Each side is started anew for each round, with empty caches. It has had 1,500 messages for other domains, a host for each,
- * before the first case, so that processes are there and code is compiled; the domains of the cases it has never heard of.
+ * Each side is started anew for each round, with empty caches. It has had 5,000 messages for other domains on 1,500 hosts before
+ * the first case, so that processes are there and code is compiled; the domains of the cases it has never heard of.
  */
 import { mkdir } from 'node:fs/promises';
 import { loadavg } from 'node:os';
@@ -24,8 +24,8 @@ import { Sink } from './sink-process.js';
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 2);
 const CLIENTS = Number(process.env['BENCH_CONNECTIONS'] ?? 20);
 /** Messages of (a) and (b); (c) and (d) have one for each of 1,000 domains. */
-const MESSAGES = Number(process.env['BENCH_MESSAGES'] ?? 5000);
-const WARM_UP = Number(process.env['BENCH_WARM_UP'] ?? 1500);
+const MESSAGES = Number(process.env['BENCH_MESSAGES'] ?? 10_000);
+const WARM_UP = Number(process.env['BENCH_WARM_UP'] ?? 5000);
 const chosen = (process.env['BENCH_CASES'] ?? 'a,b,c,d').split(',');
 const sides = SIDES.filter(({ name }) => new RegExp(process.env['BENCH_SIDES'] ?? '', 'u').test(name));
 
