@@ -19,6 +19,7 @@ export const NOT_BUNDLED = [
   'lmdb',
   'nodemailer',
   'pg',
+  'pino',
   'prom-client',
   'smtp-server',
 ];

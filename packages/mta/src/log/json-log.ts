@@ -1,5 +1,5 @@
 /**
- * The log as JSON lines: one for each event, for whatever collects logs.
+ * The log as JSON lines (pino): one for each event, for whatever collects logs.
  *
  *     {"level":"info","time":"2026-11-25T15:04:05.678Z","id":"01kb...","to":"you@example.org",...,"event":"delivered"}
  *
@@ -7,6 +7,7 @@
  * everything at the end of the program, at once. What a server said may be among them: no control character gets
  * out but as JSON's escape, so that a terminal shows a line and does not obey it.
  */
+import { pino, stdTimeFunctions } from 'pino';
 import { type LineFile, LineWriter, lineFile } from './line-writer.js';
 import type { RelayLog } from './relay-log.js';
 
@@ -20,39 +21,28 @@ export function jsonLog(file: number | LineFile, level: 'info' | 'warn' | 'error
   const lines = new LineWriter(typeof file === 'number' ? lineFile(file) : file, (lost) =>
     JSON.stringify({ level: 'warn', time: new Date().toISOString(), event: 'log', lost }).concat('\n'),
   );
-  const isSilent = { info: level !== 'info', warn: level === 'error' };
+  const log = pino(
+    {
+      level,
+      base: null,
+      messageKey: 'event',
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line) => lines.write(harmless(line)) },
+  );
   return {
-    info: (event, fields) => {
-      if (!isSilent.info) lines.write(lineOf('info', event, fields));
-    },
-    warn: (event, fields) => {
-      if (!isSilent.warn) lines.write(lineOf('warn', event, fields));
-    },
+    info: (event, fields) => log.info(fields, event),
+    warn: (event, fields) => log.warn(fields, event),
     error: (event, fields) => {
-      lines.write(lineOf('error', event, fields));
+      log.error(fields, event);
       lines.hurry();
     },
     flush: () => lines.flush(),
   };
 }
 
-/** Each message has some lines: so this is put together from text, and not by copying the fields into an object. */
-function lineOf(level: string, event: string, fields: Readonly<Record<string, unknown>>): string {
-  const inside = JSON.stringify(fields).slice(1, -1);
-  const comma = inside === '' ? '' : ',';
-  return harmless(
-    `{"level":"${level}","time":"${isoTime(Date.now())}"${comma}${inside},"event":"${event}"}\n`,
-  );
-}
-
-let last = { time: Number.NaN, text: '' };
-
-function isoTime(time: number): string {
-  if (time !== last.time) last = { time, text: new Date(time).toISOString() };
-  return last.text;
-}
-
-/** JSON escapes the controls below a blank. DEL, C1 and the line separators are left. */
+/** Pino escapes what JSON demands: the controls below a blank. DEL, C1 and the line separators are left. */
 const LEFT = /[\u007f-\u009f\u2028\u2029]/u;
 const ALL_LEFT = new RegExp(LEFT, 'gu');
 
