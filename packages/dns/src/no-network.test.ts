@@ -45,7 +45,7 @@ describe('without a network', () => {
       reason:
         "DNS can't be asked: none of 9 name servers can be reached from here: 192.0.2.53#53 does not answer (UDP to " +
         '192.0.2.53#53: connect ENETUNREACH). Ways out: a network that works, with port 53 (UDP and TCP) open to the ' +
-        'Internet, or a DNS-over-TLS server as a fallback.',
+        'Internet, or a DNS-over-TLS server as a fallback',
     });
     await source.close();
   });

@@ -44,20 +44,20 @@ export function noticeText(code: Notice['code'], servers: readonly string[], tri
   }
 }
 
-/** Why no question can be asked, and what would help. */
+/** Why no question can be asked, and what would help: a reason like others, which sentences go on after. */
 export function lostText(tried: Tries): string {
   if (tried.isCutOff && tried.unreached > 0) {
     const [first] = [...tried.system, ['the root', tried.iterating]];
     return (
       `DNS can't be asked: none of ${tried.unreached} name servers can be reached from here: ${first?.join(' ')}. ` +
-      'Ways out: a network that works, with port 53 (UDP and TCP) open to the Internet, or a DNS-over-TLS server as a fallback.'
+      'Ways out: a network that works, with port 53 (UDP and TCP) open to the Internet, or a DNS-over-TLS server as a fallback'
     );
   }
   const overTls = tried.fallback.size === 0 ? 'none is configured' : list(tried.fallback);
   return (
     `DNS can't be asked from this network in any way that can be validated. The system's resolvers: ${list(tried.system)}. ` +
     `From the root: it ${tried.iterating}. DNS over TLS: ${overTls}. Ways out: a validating resolver on this machine, ` +
-    'port 53 (UDP and TCP) open to the Internet, or a DNS-over-TLS server as a fallback.'
+    'port 53 (UDP and TCP) open to the Internet, or a DNS-over-TLS server as a fallback'
   );
 }
 
